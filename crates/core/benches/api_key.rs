@@ -1,1 +1,3 @@
+//! Extracting and verifying an API key, without any I/O.
+
 fn main() {}

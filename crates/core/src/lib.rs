@@ -1,7 +1,29 @@
 //! Countersign: who sent this request, and may it pass? Nothing that leaks is enough.
 //!
 //! This crate opens no socket and no file and reads no clock: requests go in, decisions come out.
+//! A [`Rule`] says what a route asks, a [`Gate`] decides, and only a [`Permit`] lets a request on.
 
 pub mod crypto;
+pub mod decision;
+pub mod denial;
+pub mod gate;
+pub mod limit;
+pub mod policy;
+pub mod principal;
+pub mod request;
+pub mod requirement;
+pub mod schemes;
 pub mod store;
 pub mod time;
+pub mod verifier;
+
+pub use decision::{Decision, DecisionId, Outcome};
+pub use denial::{Challenge, Code, Denial};
+pub use gate::{Gate, Permit, Rule, Verdict};
+pub use policy::Policy;
+pub use principal::{Permissions, Principal, Scheme, Subject};
+pub use request::{Body, BodySource, Carrier, Purpose, RequestView};
+pub use requirement::Requirement;
+pub use store::{MemoryStore, Store};
+pub use time::{Clock, Timestamp};
+pub use verifier::{Proven, Verifier};

@@ -213,6 +213,17 @@ impl<S: Store> Store for std::sync::Arc<S> {
     }
 }
 
+impl<S: Inventory> Inventory for std::sync::Arc<S> {
+    fn list(
+        &self,
+        space: Space,
+        after: Option<Id>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<(Id, Bytes)>, StoreError>> + Send {
+        (**self).list(space, after, limit)
+    }
+}
+
 /// How every store writes an entry: a version byte, the expiry in milliseconds (big-endian `u64`,
 /// all ones for none), the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -469,10 +480,7 @@ impl Ledger {
     /// How many proofs are remembered, expired ones that are not yet swept included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shards
-            .iter()
-            .map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).spent.len())
-            .sum()
+        self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).spent.len()).sum()
     }
 
     /// Whether nothing is remembered.

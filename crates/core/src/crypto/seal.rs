@@ -53,10 +53,7 @@ impl SealKey {
         let [VERSION, rest @ ..] = sealed else { return Err(SealError) };
         let (nonce, ciphertext) = rest.split_at_checked(NONCE).ok_or(SealError)?;
         let payload = Payload { msg: ciphertext, aad: &binding(purpose, id) };
-        self.cipher()
-            .decrypt(XNonce::from_slice(nonce), payload)
-            .map(Secret::new)
-            .map_err(|_| SealError)
+        self.cipher().decrypt(XNonce::from_slice(nonce), payload).map(Secret::new).map_err(|_| SealError)
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {

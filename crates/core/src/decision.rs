@@ -1,0 +1,220 @@
+//! One request's whole story: which checks it met, what came of each, and how it ended.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::Method;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::crypto::Random;
+use crate::denial::Denial;
+use crate::principal::{Scheme, Subject};
+use crate::time::Timestamp;
+
+/// The name of a decision: a UUID of version 7, so that names sort by time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DecisionId(uuid::Uuid);
+
+impl DecisionId {
+    /// A new name for a decision at `at`.
+    #[must_use]
+    pub fn new(at: Timestamp, random: &dyn Random) -> Self {
+        let mut bytes = [0_u8; 10];
+        random.fill(&mut bytes);
+        Self(uuid::Builder::from_unix_timestamp_millis(at.as_millis(), &bytes).into_uuid())
+    }
+
+    /// Reads a name back.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        uuid::Uuid::try_parse(text).ok().map(Self)
+    }
+
+    /// The name in the 36 bytes that headers carry.
+    #[must_use]
+    pub fn encode(self, buffer: &mut [u8; 36]) -> &str {
+        self.0.hyphenated().encode_lower(buffer)
+    }
+}
+
+impl fmt::Display for DecisionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+/// What was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Check {
+    /// The request can be read in one way.
+    Reading,
+    /// A route serves this path and method.
+    Route,
+    /// The source may try (so many unproven requests in so long).
+    Source,
+    /// Which credentials are there.
+    Extract,
+    /// What is there is what the route accepts.
+    Requirement,
+    /// A credential proves somebody.
+    Verify,
+    /// They may do this.
+    Policy,
+    /// The body is the one that was proven.
+    Body,
+    /// The proof is still fresh after the body came in.
+    Time,
+    /// The proof had not been used.
+    Spend,
+    /// The subject's rate.
+    Limit,
+}
+
+/// One check and what came of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Step {
+    /// What was looked at.
+    pub check: Check,
+    /// By which scheme, if by one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<Scheme>,
+    /// Whether it went on from here.
+    pub passed: bool,
+    /// In words, for the operator. Never a secret.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub note: Cow<'static, str>,
+}
+
+/// How a decision ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It may pass, as this subject; `None` on a public route.
+    Permit(Option<(Subject, Vec<Scheme>)>),
+    /// It may not.
+    Deny(Denial),
+}
+
+/// One request's whole story, permit or denial, step by step.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// Its name.
+    pub id: DecisionId,
+    /// When the request came in.
+    pub at: Timestamp,
+    /// Who sent it, by address.
+    pub source: Option<IpAddr>,
+    /// Its method.
+    pub method: Method,
+    /// Its path, redacted; never its query.
+    pub path: String,
+    /// The route that it met.
+    pub route: Option<Arc<str>>,
+    /// The checks, in order.
+    pub steps: Vec<Step>,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+impl Decision {
+    /// The denial, if it was one.
+    #[must_use]
+    pub const fn denial(&self) -> Option<&Denial> {
+        match &self.outcome {
+            Outcome::Deny(denial) => Some(denial),
+            Outcome::Permit(_) => None,
+        }
+    }
+
+    /// Whether somebody had been proven by the time it ended: such decisions are evidence that a
+    /// flood of unproven requests must not push out.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        match &self.outcome {
+            Outcome::Permit(_) => true,
+            Outcome::Deny(_) => {
+                let mut verified = self.steps.iter().filter(|step| step.check == Check::Verify).peekable();
+                verified.peek().is_some() && verified.all(|step| step.passed)
+            }
+        }
+    }
+
+    /// The schemes that proved the subject, or failed to.
+    #[must_use]
+    pub fn scheme_names(&self) -> Option<String> {
+        let schemes: Vec<Scheme> = match &self.outcome {
+            Outcome::Permit(Some((_, schemes))) => schemes.clone(),
+            Outcome::Permit(None) => Vec::new(),
+            Outcome::Deny(_) => {
+                let mut tried: Vec<_> = self.steps.iter().filter_map(|step| step.scheme).collect();
+                tried.sort_unstable();
+                tried.dedup();
+                tried
+            }
+        };
+        let names: Vec<_> = schemes.into_iter().map(Scheme::as_str).collect();
+        if names.is_empty() { None } else { Some(names.join("+")) }
+    }
+
+    /// The decision as `explain --json` prints it and the audit log keeps it.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let subject = match &self.outcome {
+            Outcome::Permit(Some((subject, _))) => Some(subject),
+            Outcome::Permit(None) | Outcome::Deny(_) => None,
+        };
+        json!({
+            "id": self.id.to_string(),
+            "at": self.at.to_string(),
+            "source": self.source,
+            "method": self.method.as_str(),
+            "path": self.path,
+            "route": self.route.as_deref(),
+            "outcome": if self.denial().is_some() { "deny" } else { "permit" },
+            "code": self.denial().map(Denial::code),
+            "cause": self.denial().map(Denial::cause),
+            "scheme": self.scheme_names(),
+            "subject": subject,
+            "steps": self.steps,
+        })
+    }
+}
+
+/// A path that may be shown: whatever in it looks like one of our API keys is cut short.
+#[must_use]
+pub fn redact_path(path: &str) -> String {
+    let mut shown = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(at) = rest.find("cs_") {
+        let (before, key) = rest.split_at(at);
+        let end = key.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(key.len());
+        shown.push_str(before);
+        shown.push_str("cs_…");
+        rest = &key[end..];
+    }
+    shown.push_str(rest);
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_in_a_path_is_cut_short() {
+        assert_eq!(redact_path("/a/cs_0123456789AB_secret/b"), "/a/cs_…/b");
+        assert_eq!(redact_path("/a/b"), "/a/b");
+        assert_eq!(redact_path("cs_cs_x"), "cs_…");
+    }
+
+    #[test]
+    fn a_decision_id_is_read_back() {
+        let id = DecisionId::new(Timestamp::from_secs(1_800_000_000), &crate::crypto::SystemRandom);
+        assert_eq!(DecisionId::parse(&id.to_string()), Some(id));
+        assert_eq!(id.encode(&mut [0; 36]), id.to_string());
+        assert_eq!(DecisionId::parse("latest"), None);
+    }
+}

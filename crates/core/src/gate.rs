@@ -1,0 +1,504 @@
+//! The policy decision point: extract, verify, policy, body, time, spend, limit, permit.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::crypto::Random;
+use crate::decision::{Check, Decision, DecisionId, Outcome, Step, redact_path};
+use crate::denial::{Challenge, Code, Denial};
+use crate::limit::{Limiter, Rate};
+use crate::policy::Policy;
+use crate::principal::{Principal, Scheme, Subject};
+use crate::request::{BodySource, Carrier, Purpose, RequestView};
+use crate::requirement::{Presentations, Requirement, SchemeSet};
+use crate::store::{Spent, Store, StoreError};
+use crate::time::{Clock, Timestamp};
+use crate::verifier::{AnyVerifier, Presented, Spending, Verifier};
+
+/// How far a clock may step back unnoticed: leap smearing and small corrections.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
+
+/// What one route asks of its callers.
+pub struct Rule {
+    name: Arc<str>,
+    /// `None` for a public route.
+    requirement: Option<Requirement>,
+    /// In the order of [`Scheme`], so that the order of writing decides nothing.
+    verifiers: Vec<Arc<dyn AnyVerifier>>,
+    policy: Policy,
+    limit: Option<Limiter<Subject>>,
+    carriers: Arc<[Carrier]>,
+    challenges: Vec<Challenge>,
+}
+
+/// A rule that cannot be built.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RuleError {
+    /// The requirement names a scheme for which no verifier was given.
+    #[error("no verifier was given for the scheme {0}")]
+    NoVerifier(Scheme),
+}
+
+impl Rule {
+    /// A rule that lets everybody pass and asks nobody.
+    #[must_use]
+    pub fn public(name: impl Into<Arc<str>>) -> Self {
+        Self {
+            name: name.into(),
+            requirement: None,
+            verifiers: Vec::new(),
+            policy: Policy::default(),
+            limit: None,
+            carriers: Arc::new([]),
+            challenges: Vec::new(),
+        }
+    }
+
+    /// A rule that lets pass whoever meets `requirement`. Give it a verifier for each scheme that
+    /// the requirement names with [`RuleBuilder::verifier`].
+    #[must_use]
+    pub fn requiring(name: impl Into<Arc<str>>, requirement: Requirement) -> RuleBuilder {
+        let rule = Self { requirement: Some(requirement), ..Self::public(name) };
+        RuleBuilder { rule }
+    }
+
+    /// The name that decisions and metrics carry.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Whether everybody passes.
+    #[must_use]
+    pub const fn is_public(&self) -> bool {
+        self.requirement.is_none()
+    }
+
+    /// Where credentials travel on this route.
+    #[must_use]
+    pub fn carriers(&self) -> &[Carrier] {
+        &self.carriers
+    }
+}
+
+/// A [`Rule`] that is being put together.
+pub struct RuleBuilder {
+    rule: Rule,
+}
+
+impl RuleBuilder {
+    /// Adds a verifier. One for a scheme that the requirement does not name is left out.
+    #[must_use]
+    pub fn verifier<V: Verifier>(mut self, verifier: V) -> Self {
+        self.rule.verifiers.push(Arc::new(verifier));
+        self
+    }
+
+    /// What is demanded of whoever was proven.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.rule.policy = policy;
+        self
+    }
+
+    /// How often one subject may pass.
+    #[must_use]
+    pub fn limit(mut self, rate: Rate) -> Self {
+        self.rule.limit = Some(Limiter::new(rate));
+        self
+    }
+
+    /// The rule.
+    ///
+    /// # Errors
+    /// [`RuleError::NoVerifier`].
+    pub fn build(mut self) -> Result<Rule, RuleError> {
+        let named = self.rule.requirement.as_ref().map(Requirement::schemes).unwrap_or_default();
+        let verifiers = &mut self.rule.verifiers;
+        verifiers.retain(|verifier| named.contains(verifier.scheme()));
+        verifiers.sort_by_key(|verifier| verifier.scheme());
+        if let Some(missing) =
+            named.iter().find(|scheme| !verifiers.iter().any(|verifier| verifier.scheme() == *scheme))
+        {
+            return Err(RuleError::NoVerifier(missing));
+        }
+        let carriers: Vec<_> = verifiers.iter().flat_map(|verifier| verifier.carriers()).collect();
+        self.rule.carriers = carriers.into();
+        for challenge in verifiers.iter().filter_map(|verifier| verifier.challenge()) {
+            if !self.rule.challenges.contains(&challenge) {
+                self.rule.challenges.push(challenge);
+            }
+        }
+        Ok(self.rule)
+    }
+}
+
+/// The only value that lets a request be forwarded; only the gate can make one.
+///
+/// ```
+/// fn forward(permit: countersign::Permit) {
+///     let _ = permit.decision().id;
+/// }
+/// ```
+///
+/// ```compile_fail
+/// let decision = todo!();
+/// let permit = countersign::Permit { principal: None, decision, rule: todo!() };
+/// ```
+///
+/// ```compile_fail
+/// fn twice(permit: countersign::Permit) -> (countersign::Permit, countersign::Permit) {
+///     (permit.clone(), permit)
+/// }
+/// ```
+pub struct Permit {
+    principal: Option<Principal>,
+    decision: Arc<Decision>,
+    rule: Arc<Rule>,
+}
+
+impl Permit {
+    /// Who was proven; `None` on a public route.
+    #[must_use]
+    pub const fn principal(&self) -> Option<&Principal> {
+        self.principal.as_ref()
+    }
+
+    /// How it came to be.
+    #[must_use]
+    pub const fn decision(&self) -> &Arc<Decision> {
+        &self.decision
+    }
+
+    /// The rule under which it was given.
+    #[must_use]
+    pub const fn rule(&self) -> &Arc<Rule> {
+        &self.rule
+    }
+
+    /// Whether what was proven still holds at `now`: asked while an upgraded connection lives.
+    ///
+    /// # Errors
+    /// [`StoreError`]: nobody can know at this moment.
+    pub async fn still_holds(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let Some(principal) = &self.principal else { return Ok(true) };
+        if principal.expires.is_some_and(|expires| expires <= now) {
+            return Ok(false);
+        }
+        for verifier in &self.rule.verifiers {
+            if principal.schemes.contains(&verifier.scheme()) && !verifier.still_holds(principal, now).await?
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// What the gate says.
+pub enum Verdict {
+    /// The request may pass, once.
+    Permit(Permit),
+    /// It may not; the decision holds the denial.
+    Deny(Arc<Decision>),
+}
+
+impl Verdict {
+    /// How it came to be.
+    #[must_use]
+    pub const fn decision(&self) -> &Arc<Decision> {
+        match self {
+            Self::Permit(permit) => permit.decision(),
+            Self::Deny(decision) => decision,
+        }
+    }
+}
+
+/// The policy decision point.
+pub struct Gate<S> {
+    store: S,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    unproven: Option<Limiter<IpAddr>>,
+    /// The latest `received_at`, in milliseconds.
+    latest: AtomicU64,
+}
+
+impl<S: Store> Gate<S> {
+    /// A gate that spends in `store`.
+    #[must_use]
+    pub fn new(store: S, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
+        Self { store, clock, random, unproven: None, latest: AtomicU64::new(0) }
+    }
+
+    /// The same, letting each source fail to prove itself only so often.
+    #[must_use]
+    pub fn with_unproven_limit(mut self, rate: Rate) -> Self {
+        self.unproven = Some(Limiter::new(rate));
+        self
+    }
+
+    /// Decides whether `request` may pass under `rule`.
+    pub async fn decide(
+        &self,
+        rule: &Arc<Rule>,
+        request: &RequestView<'_>,
+        body: &mut dyn BodySource,
+    ) -> Verdict {
+        let mut steps = Vec::with_capacity(6);
+        let result = self.judge(rule, request, body, &mut steps).await;
+        let result = result.map_err(|denial| match denial.code().status().as_u16() {
+            401 => denial.with_challenges(rule.challenges.clone()),
+            _ => denial,
+        });
+        if let (Err(denial), Some(limiter), Some(source), Purpose::Decide) =
+            (&result, &self.unproven, request.source, request.purpose)
+            && matches!(denial.code().status().as_u16(), 400 | 401)
+        {
+            // Taken only by failures, so that many proven callers behind one address stay welcome.
+            let _ = limiter.take(network(source), request.received_at);
+        }
+        let (principal, outcome) = match result {
+            Ok(principal) => {
+                let proven = principal.as_ref().map(|who| (who.subject.clone(), who.schemes.clone()));
+                (Some(principal), Outcome::Permit(proven))
+            }
+            Err(denial) => (None, Outcome::Deny(denial)),
+        };
+        let decision = Arc::new(self.record(request, Some(rule.name.clone()), steps, outcome));
+        match principal {
+            Some(principal) => Verdict::Permit(Permit { principal, decision, rule: rule.clone() }),
+            None => Verdict::Deny(decision),
+        }
+    }
+
+    /// Records a request that was refused before it met a rule.
+    #[must_use]
+    pub fn refuse(&self, request: &RequestView<'_>, check: Check, denial: Denial) -> Arc<Decision> {
+        let step = Step { check, scheme: None, passed: false, note: Cow::Owned(denial.cause().to_owned()) };
+        Arc::new(self.record(request, None, vec![step], Outcome::Deny(denial)))
+    }
+
+    fn record(
+        &self,
+        request: &RequestView<'_>,
+        route: Option<Arc<str>>,
+        steps: Vec<Step>,
+        outcome: Outcome,
+    ) -> Decision {
+        Decision {
+            id: DecisionId::new(request.received_at, &self.random),
+            at: request.received_at,
+            source: request.source,
+            method: request.method.clone(),
+            path: redact_path(request.target.path()),
+            route,
+            steps,
+            outcome,
+        }
+    }
+
+    /// The order is DESIGN's: nothing is spent until everything else has been judged, so that a
+    /// refused request burns nobody's nonce, token or budget.
+    async fn judge(
+        &self,
+        rule: &Rule,
+        request: &RequestView<'_>,
+        body: &mut dyn BodySource,
+        steps: &mut Vec<Step>,
+    ) -> Result<Option<Principal>, Denial> {
+        let Some(requirement) = &rule.requirement else {
+            steps.push(passed(Check::Requirement, None, "the route is public"));
+            return Ok(None);
+        };
+        note(steps, Check::Source, None, self.look_at_source(request))?;
+        if request.purpose == Purpose::Decide {
+            note(steps, Check::Time, None, self.look_at_clock(request.received_at))?;
+        }
+
+        let presented = extract(rule, request, steps)?;
+        let schemes: SchemeSet = presented.iter().map(|credential| credential.scheme()).collect();
+        note(steps, Check::Requirement, None, judge_presented(requirement, schemes))?;
+
+        let mut principal: Option<Principal> = None;
+        let (mut bodies, mut spends) = (Vec::new(), Vec::new());
+        let mut fresh_until: Option<Timestamp> = None;
+        for credential in presented {
+            let scheme = credential.scheme();
+            let proven = credential.verify(body).await;
+            let proven = note(steps, Check::Verify, Some(scheme), proven)?;
+            bodies.extend(proven.body);
+            spends.extend(proven.spends);
+            fresh_until = [fresh_until, proven.fresh_until].into_iter().flatten().min();
+            principal = Some(match principal {
+                None => proven.principal,
+                Some(other) => note(steps, Check::Verify, Some(scheme), join(other, proven.principal))?,
+            });
+        }
+        let Some(principal) = principal else {
+            return Err(Denial::new(Code::CredentialMissing, "no credential was judged"));
+        };
+
+        note(steps, Check::Policy, None, rule.policy.allows(&principal))?;
+        if let Some(limiter) = &rule.limit {
+            let looked = limiter.look(&principal.subject, request.received_at);
+            note(steps, Check::Limit, None, looked.map_err(|wait| over_limit(limiter.rate(), wait)))?;
+        }
+        for demand in bodies {
+            let whole = body.read(demand.limit).await.and_then(|bytes| (demand.check)(&bytes));
+            note(steps, Check::Body, None, whole)?;
+        }
+        if request.purpose == Purpose::Explain {
+            return Ok(Some(principal));
+        }
+        note(steps, Check::Time, None, self.look_at_time_again(&principal, fresh_until))?;
+        for spending in spends {
+            let spent = self.spend(spending).await;
+            note(steps, Check::Spend, None, spent)?;
+        }
+        if let Some(limiter) = &rule.limit {
+            let taken = limiter.take(principal.subject.clone(), request.received_at);
+            note(steps, Check::Limit, None, taken.map_err(|wait| over_limit(limiter.rate(), wait)))?;
+        }
+        Ok(Some(principal))
+    }
+
+    fn look_at_source(&self, request: &RequestView<'_>) -> Result<(), Denial> {
+        let (Some(limiter), Some(source), Purpose::Decide) =
+            (&self.unproven, request.source, request.purpose)
+        else {
+            return Ok(());
+        };
+        limiter.look(&network(source), request.received_at).map_err(|wait| {
+            let cause = format!("{source} failed to prove itself more often than {}", limiter.rate());
+            Denial::new(Code::RateLimited, cause).retry_after(wait)
+        })
+    }
+
+    /// A clock that went back would let expired proofs live again.
+    fn look_at_clock(&self, received_at: Timestamp) -> Result<(), Denial> {
+        let latest = Timestamp::from_millis(self.latest.load(Ordering::Relaxed));
+        if received_at > latest {
+            self.latest.fetch_max(received_at.as_millis(), Ordering::Relaxed);
+            return Ok(());
+        }
+        if received_at.plus(CLOCK_TOLERANCE) >= latest {
+            return Ok(());
+        }
+        let cause = format!("the clock shows {received_at} after {latest}");
+        Err(Denial::new(Code::ClockRegressed, cause).retry_after(latest.since(received_at)))
+    }
+
+    fn look_at_time_again(
+        &self,
+        principal: &Principal,
+        fresh_until: Option<Timestamp>,
+    ) -> Result<(), Denial> {
+        let Some(end) = [fresh_until, principal.expires].into_iter().flatten().min() else { return Ok(()) };
+        let now = self.clock.now();
+        if now < end {
+            return Ok(());
+        }
+        Err(Denial::new(
+            Code::ProofExpired,
+            format!("the proof ended at {end}, before its request was whole"),
+        ))
+    }
+
+    async fn spend(&self, spending: Spending) -> Result<(), Denial> {
+        match spending {
+            Spending::Proof { spend, replayed } => match self.store.spend(spend).await? {
+                Spent::Once => Ok(()),
+                Spent::Replayed => Err(Denial::new(replayed, "the proof has been used")),
+                Spent::PredatesBoot(wait) => {
+                    let cause = "made before the ledger lost its memory";
+                    Err(Denial::new(Code::ProofPredatesBoot, cause).retry_after(wait))
+                }
+            },
+            Spending::Entry { space, id, expected, absent } => {
+                match self.store.take_if(space, id, Some(expected)).await? {
+                    Some(_) => Ok(()),
+                    None => Err(Denial::new(absent, format!("not in {}, or taken", space.name()))),
+                }
+            }
+        }
+    }
+}
+
+/// Reads every credential of a named scheme. One that is malformed refuses the request, even beside
+/// a good one: a bad credential is never skipped.
+fn extract<'a>(
+    rule: &'a Rule,
+    request: &'a RequestView<'a>,
+    steps: &mut Vec<Step>,
+) -> Result<Vec<Box<dyn Presented + 'a>>, Denial> {
+    let mut presented = Vec::with_capacity(2);
+    for verifier in &rule.verifiers {
+        match verifier.present(request) {
+            Ok(None) => {}
+            Ok(Some(credential)) => {
+                steps.push(passed(Check::Extract, Some(verifier.scheme()), "presented"));
+                presented.push(credential);
+            }
+            Err(denial) => return note(steps, Check::Extract, Some(verifier.scheme()), Err(denial)),
+        }
+    }
+    Ok(presented)
+}
+
+fn judge_presented(requirement: &Requirement, presented: SchemeSet) -> Result<(), Denial> {
+    match requirement.judge(presented) {
+        Presentations::Whole => Ok(()),
+        Presentations::Fewer => {
+            let there =
+                if presented == SchemeSet::default() { "nothing".to_owned() } else { presented.to_string() };
+            let cause = format!("{there} was presented where {requirement} is accepted");
+            Err(Denial::new(Code::CredentialMissing, cause))
+        }
+        Presentations::Mixture => {
+            let cause = format!("{presented} was presented where {requirement} is accepted");
+            Err(Denial::new(Code::CredentialAmbiguous, cause))
+        }
+    }
+}
+
+fn join(left: Principal, right: Principal) -> Result<Principal, Denial> {
+    let cause = format!("{} and {} are not one subject, or their claims differ", left.subject, right.subject);
+    left.join(right).ok_or_else(|| Denial::new(Code::SubjectMismatch, cause))
+}
+
+fn over_limit(rate: Rate, wait: Duration) -> Denial {
+    Denial::new(Code::RateLimited, format!("the subject's limit is {rate}")).retry_after(wait)
+}
+
+/// An IPv6 host holds a whole /64; counting its addresses one by one would count nothing.
+fn network(source: IpAddr) -> IpAddr {
+    match source {
+        IpAddr::V4(_) => source,
+        IpAddr::V6(address) => match address.to_ipv4_mapped() {
+            Some(address) => IpAddr::V4(address),
+            None => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        },
+    }
+}
+
+fn passed(check: Check, scheme: Option<Scheme>, note: &'static str) -> Step {
+    Step { check, scheme, passed: true, note: Cow::Borrowed(note) }
+}
+
+fn note<T>(
+    steps: &mut Vec<Step>,
+    check: Check,
+    scheme: Option<Scheme>,
+    result: Result<T, Denial>,
+) -> Result<T, Denial> {
+    let (passed, note) = match &result {
+        Ok(_) => (true, Cow::Borrowed("")),
+        Err(denial) => (false, Cow::Owned(denial.cause().to_owned())),
+    };
+    steps.push(Step { check, scheme, passed, note });
+    result
+}

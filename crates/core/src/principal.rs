@@ -1,0 +1,218 @@
+//! Who was proven: schemes, subjects, permissions, principals.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+
+/// One way to prove who sent a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scheme {
+    /// Being asked at one's own URL.
+    Webhook,
+    /// A browser session in two halves.
+    Session,
+    /// An API key, sent as itself or used to sign.
+    ApiKey,
+    /// HTTP message signatures, RFC 9421.
+    Signature,
+    /// The `AsymmetricAuthentication` header.
+    Asymmetric,
+    /// A URL that opens one thing, once, for a while.
+    CallbackUrl,
+    /// OAuth 2 access tokens, RFC 6750 and RFC 9449.
+    Bearer,
+}
+
+impl Scheme {
+    /// Every scheme.
+    pub const ALL: [Self; 7] = [
+        Self::Webhook,
+        Self::Session,
+        Self::ApiKey,
+        Self::Signature,
+        Self::Asymmetric,
+        Self::CallbackUrl,
+        Self::Bearer,
+    ];
+
+    /// The name in configuration, decisions and the `Countersign-Scheme` header.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Session => "session",
+            Self::ApiKey => "api-key",
+            Self::Signature => "signature",
+            Self::Asymmetric => "asymmetric",
+            Self::CallbackUrl => "callback-url",
+            Self::Bearer => "bearer",
+        }
+    }
+
+    /// The scheme of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scheme| scheme.as_str() == name)
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The name of who was proven. It names its authority, so that no two collide.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct Subject(Arc<str>);
+
+impl Subject {
+    /// `key:<id>`: the holder of a registered key.
+    #[must_use]
+    pub fn key(id: &str) -> Self {
+        let mut name = String::with_capacity(4 + id.len());
+        name.push_str("key:");
+        name.push_str(id);
+        Self(name.into())
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a proof says of permissions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Permissions {
+    /// Nothing: it proves who, and neither grants nor limits. Alone it has no permission at all.
+    Unstated,
+    /// These, and no others.
+    Only(BTreeSet<Arc<str>>),
+}
+
+impl Permissions {
+    /// The permissions of two proofs about one subject: the intersection of what is stated.
+    #[must_use]
+    pub fn meet(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Unstated, stated) | (stated, Self::Unstated) => stated,
+            (Self::Only(left), Self::Only(right)) => Self::Only(left.intersection(&right).cloned().collect()),
+        }
+    }
+
+    /// Whether `permission` is granted.
+    #[must_use]
+    pub fn contains(&self, permission: &str) -> bool {
+        match self {
+            Self::Unstated => false,
+            Self::Only(granted) => granted.contains(permission),
+        }
+    }
+}
+
+/// Who was proven, how, and what that allows.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    /// Who.
+    pub subject: Subject,
+    /// The schemes that proved it, in the order of [`Scheme`].
+    pub schemes: Vec<Scheme>,
+    /// What the proofs grant.
+    pub permissions: Permissions,
+    /// What an issuer says of the subject.
+    pub claims: BTreeMap<String, serde_json::Value>,
+    /// From when on it is no longer true.
+    pub expires: Option<Timestamp>,
+}
+
+impl Principal {
+    /// A principal proven by one scheme, with nothing granted and no end.
+    #[must_use]
+    pub fn new(subject: Subject, scheme: Scheme) -> Self {
+        Self {
+            subject,
+            schemes: vec![scheme],
+            permissions: Permissions::Unstated,
+            claims: BTreeMap::new(),
+            expires: None,
+        }
+    }
+
+    /// The schemes as one word: `bearer+signature`.
+    #[must_use]
+    pub fn scheme_names(&self) -> String {
+        let mut names = String::new();
+        for scheme in &self.schemes {
+            if !names.is_empty() {
+                names.push('+');
+            }
+            names.push_str(scheme.as_str());
+        }
+        names
+    }
+
+    /// Two proofs about one subject as one principal: permissions meet, the earlier expiry counts,
+    /// and a claim that both make must be the same. `None` if they are about two subjects or disagree.
+    #[must_use]
+    pub fn join(mut self, other: Self) -> Option<Self> {
+        if self.subject != other.subject {
+            return None;
+        }
+        for (name, value) in other.claims {
+            if self.claims.get(&name).is_some_and(|mine| *mine != value) {
+                return None;
+            }
+            self.claims.insert(name, value);
+        }
+        self.schemes.extend(other.schemes);
+        self.schemes.sort_unstable();
+        self.permissions = self.permissions.meet(other.permissions);
+        self.expires = match (self.expires, other.expires) {
+            (Some(mine), Some(theirs)) => Some(mine.min(theirs)),
+            (mine, theirs) => mine.or(theirs),
+        };
+        Some(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn only(names: &[&str]) -> Permissions {
+        Permissions::Only(names.iter().map(|name| Arc::from(*name)).collect())
+    }
+
+    #[test]
+    fn permissions_meet_where_both_state_them() {
+        assert_eq!(only(&["a", "b"]).meet(only(&["b", "c"])), only(&["b"]));
+        assert_eq!(Permissions::Unstated.meet(only(&["a"])), only(&["a"]));
+        assert!(!Permissions::Unstated.contains("a"));
+    }
+
+    #[test]
+    fn two_proofs_of_one_subject_join_and_the_earlier_expiry_counts() {
+        let mut key = Principal::new(Subject::key("x"), Scheme::Signature);
+        key.expires = Some(Timestamp::from_secs(9));
+        let mut token = Principal::new(Subject::key("x"), Scheme::Bearer);
+        token.expires = Some(Timestamp::from_secs(5));
+        let joined = token.join(key).unwrap();
+        assert_eq!(joined.scheme_names(), "signature+bearer");
+        assert_eq!(joined.expires, Some(Timestamp::from_secs(5)));
+        assert!(joined.join(Principal::new(Subject::key("y"), Scheme::ApiKey)).is_none());
+    }
+}

@@ -1,0 +1,135 @@
+//! A request as verifiers see it: parsed once, addressed as configuration says, with one time.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Method, Uri};
+
+use crate::denial::{Code, Denial};
+use crate::time::Timestamp;
+
+/// Whether a decision is for a request that waits, or about one on file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A caller waits: proofs are spent, other hosts may be asked.
+    Decide,
+    /// Somebody wants to know what would happen: nothing is spent and nobody is asked.
+    Explain,
+}
+
+/// What is known of the body before any of it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// The request announces none.
+    Absent,
+    /// One is announced, by a length above zero, by chunks, or by an open HTTP/2 stream.
+    Announced,
+    /// A front proxy kept it: whatever needs it must be refused.
+    Withheld,
+}
+
+/// A request's head, and the moment at which it came in.
+#[derive(Clone, Debug)]
+pub struct RequestView<'a> {
+    /// The method, as sent.
+    pub method: &'a Method,
+    /// Scheme and authority from configuration; path and query as the caller sent them, byte for byte.
+    pub target: &'a Uri,
+    /// The headers, Cookie lines joined.
+    pub headers: &'a HeaderMap,
+    /// Whether there is a body.
+    pub body: Body,
+    /// Who opened the connection, or whom a trusted proxy names.
+    pub source: Option<IpAddr>,
+    /// The only clock that a verifier sees.
+    pub received_at: Timestamp,
+    /// Whether spending and asking are allowed.
+    pub purpose: Purpose,
+}
+
+impl RequestView<'_> {
+    /// The one value of a header that may be sent once.
+    ///
+    /// # Errors
+    /// `credential_ambiguous` if it is there twice, `credential_malformed` if it is not visible ASCII.
+    pub fn single_header(&self, name: &HeaderName) -> Result<Option<&str>, Denial> {
+        let mut values = self.headers.get_all(name).iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        if values.next().is_some() {
+            return Err(Denial::new(Code::CredentialAmbiguous, format!("{name} is there twice")));
+        }
+        value
+            .to_str()
+            .map(|value| Some(value.trim_matches([' ', '\t'])))
+            .map_err(|_| Denial::new(Code::CredentialMalformed, format!("{name} is not visible ASCII")))
+    }
+
+    /// The raw value of a query parameter that may be sent once. Names and values are compared as
+    /// sent, not decoded.
+    ///
+    /// # Errors
+    /// `credential_ambiguous` if it is there twice.
+    pub fn single_parameter(&self, name: &str) -> Result<Option<&str>, Denial> {
+        let mut found = query_parameters(self.target.query()).filter(|(key, _)| *key == name);
+        let Some((_, value)) = found.next() else { return Ok(None) };
+        if found.next().is_some() {
+            return Err(Denial::new(
+                Code::CredentialAmbiguous,
+                format!("the parameter {name} is there twice"),
+            ));
+        }
+        Ok(Some(value))
+    }
+}
+
+/// Splits a raw query into names and values, undecoded.
+pub fn query_parameters(query: Option<&str>) -> impl Iterator<Item = (&str, &str)> {
+    query
+        .unwrap_or_default()
+        .split('&')
+        .filter(|parameter| !parameter.is_empty())
+        .map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")))
+}
+
+/// Reads a body once a verifier has shown that it is worth reading.
+pub trait BodySource: Send {
+    /// The whole body, kept for whoever forwards it.
+    ///
+    /// Fails with `body_too_large` beyond `limit` bytes, and with `framing` if it breaks off.
+    fn read(&mut self, limit: usize) -> Pin<Box<dyn Future<Output = Result<Bytes, Denial>> + Send + '_>>;
+}
+
+/// A body that is already in memory.
+impl BodySource for Bytes {
+    fn read(&mut self, limit: usize) -> Pin<Box<dyn Future<Output = Result<Bytes, Denial>> + Send + '_>> {
+        let whole = if self.len() > limit {
+            Err(Denial::new(Code::BodyTooLarge, format!("{} bytes, at most {limit}", self.len())))
+        } else {
+            Ok(self.clone())
+        };
+        Box::pin(std::future::ready(whole))
+    }
+}
+
+/// Where a credential travels: what must be taken out before a request is forwarded or shown.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Carrier {
+    /// A header field.
+    Header(HeaderName),
+    /// A query parameter, by its raw name.
+    Parameter(&'static str),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raw_parameters_are_split_and_not_decoded() {
+        let parameters: Vec<_> = query_parameters(Some("a=1&&b=%26&c&d=x=y")).collect();
+        assert_eq!(parameters, [("a", "1"), ("b", "%26"), ("c", ""), ("d", "x=y")]);
+        assert_eq!(query_parameters(None).count(), 0);
+    }
+}

@@ -1,0 +1,137 @@
+//! API keys, kept only as a hash, with permissions.
+//!
+//! | what leaks | what it opens |
+//! |---|---|
+//! | the database | nothing: it holds SHA-256 of 32 random bytes and a public key |
+//! | a log, a metric, a decision | nothing: none holds a key |
+//! | a request that carries the key as itself | what the key opens, until it is revoked: *bearer-class* |
+//! | a request that is signed with the key | nothing |
+
+mod record;
+mod registry;
+pub mod signer;
+pub mod wire;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use http::HeaderName;
+use http::header::AUTHORIZATION;
+
+use crate::crypto::{equal, sha256};
+use crate::denial::{Challenge, Code, Denial};
+use crate::principal::{Permissions, Principal, Scheme, Subject};
+use crate::request::{BodySource, Carrier, RequestView};
+use crate::schemes::authorization::Authorization;
+use crate::store::{Store, StoreError};
+use crate::time::Timestamp;
+use crate::verifier::{Proven, Verifier};
+
+pub use record::{DERIVATION, KEY_USE, KEYS, KeyRecord, KeyTerms, Lapsed};
+pub use registry::{KeyRegistry, LastUses, RegistryError};
+pub use wire::{ApiKey, KeyFormatError, KeyId};
+
+/// The header that carries a key where `Authorization` is taken.
+pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// The query parameter that carries a key on routes that say `key_in_query = true`.
+pub const KEY_PARAMETER: &str = "_key";
+
+/// Verifies API keys that are sent as themselves.
+pub struct ApiKeyVerifier<S> {
+    store: S,
+    uses: Arc<LastUses>,
+    in_query: bool,
+}
+
+impl<S: Store> ApiKeyVerifier<S> {
+    /// A verifier of the keys in `store` that notes their uses in `uses`.
+    pub const fn new(store: S, uses: Arc<LastUses>) -> Self {
+        Self { store, uses, in_query: false }
+    }
+
+    /// The same, also reading keys from the query.
+    #[must_use]
+    pub const fn also_in_query(mut self, in_query: bool) -> Self {
+        self.in_query = in_query;
+        self
+    }
+}
+
+impl<S: Store> Verifier for ApiKeyVerifier<S> {
+    type Credential = ApiKey;
+
+    fn scheme(&self) -> Scheme {
+        Scheme::ApiKey
+    }
+
+    fn carriers(&self) -> Vec<Carrier> {
+        let mut carriers = vec![Carrier::Header(AUTHORIZATION), Carrier::Header(X_API_KEY)];
+        if self.in_query {
+            carriers.push(Carrier::Parameter(KEY_PARAMETER));
+        }
+        carriers
+    }
+
+    fn extract(&self, request: &RequestView<'_>) -> Result<Option<ApiKey>, Denial> {
+        let in_authorization = match Authorization::of(request)? {
+            Authorization::ApiKey(key) => Some(key),
+            _ => None,
+        };
+        let in_header = request.single_header(&X_API_KEY)?;
+        let in_query = if self.in_query { request.single_parameter(KEY_PARAMETER)? } else { None };
+        let mut presented = [in_authorization, in_header, in_query].into_iter().flatten();
+        let Some(key) = presented.next() else { return Ok(None) };
+        if presented.next().is_some() {
+            return Err(Denial::new(Code::CredentialAmbiguous, "an API key is there in two places"));
+        }
+        ApiKey::parse(key).map(Some).map_err(|error| Denial::new(Code::KeyInvalid, error.to_string()))
+    }
+
+    async fn verify(
+        &self,
+        credential: ApiKey,
+        request: &RequestView<'_>,
+        _body: &mut dyn BodySource,
+    ) -> Result<Proven, Denial> {
+        let invalid = |cause: String| Denial::new(Code::KeyInvalid, cause);
+        let id = credential.id;
+        let record = self.store.get(KEYS, KeyRecord::place(id)).await?;
+        let record = record.map(|bytes| KeyRecord::decode(&bytes)).transpose()?;
+        // One hash and one comparison whether or not the key exists.
+        let digest = sha256(credential.secret.expose());
+        let known = record.as_ref().map_or([0; 32], |record| record.secret_digest);
+        let same = equal(&digest, &known);
+        let Some(record) = record else { return Err(invalid(format!("no key is called {id}"))) };
+        if !same {
+            return Err(invalid(format!("not the secret of {id}")));
+        }
+        if let Some(lapsed) = record.lapsed(request.received_at) {
+            return Err(invalid(format!("{id} is {}", lapsed.as_str())));
+        }
+        if record.terms.signed_only {
+            return Err(invalid(format!("{id} may sign, and is not to be sent as itself")));
+        }
+        self.uses.note(id, request.received_at);
+        let mut principal = Principal::new(Subject::key(id.as_str()), Scheme::ApiKey);
+        principal.permissions = granted(&record);
+        principal.expires = record.terms.expires;
+        Ok(Proven::outright(principal))
+    }
+
+    fn challenge(&self) -> Option<Challenge> {
+        Some(Challenge::new("Bearer realm=\"api-key\""))
+    }
+
+    async fn still_holds(&self, principal: &Principal, now: Timestamp) -> Result<bool, StoreError> {
+        let id = principal.subject.as_str().strip_prefix("key:").and_then(KeyId::parse);
+        let Some(id) = id else { return Ok(false) };
+        let Some(bytes) = self.store.get(KEYS, KeyRecord::place(id)).await? else { return Ok(false) };
+        Ok(KeyRecord::decode(&bytes)?.lapsed(now).is_none())
+    }
+}
+
+fn granted(record: &KeyRecord) -> Permissions {
+    let names: BTreeSet<Arc<str>> =
+        record.terms.permissions.iter().map(|name| name.as_str().into()).collect();
+    Permissions::Only(names)
+}

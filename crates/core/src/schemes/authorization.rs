@@ -1,0 +1,100 @@
+//! The `Authorization` header is shared by several schemes; whole grammars tell its values apart.
+
+use http::header::AUTHORIZATION;
+
+use crate::denial::Denial;
+use crate::request::RequestView;
+
+/// Whose credential the `Authorization` header holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authorization<'a> {
+    /// The header is not there.
+    Absent,
+    /// `Bearer cs_…`: an API key, well-formed or not.
+    ApiKey(&'a str),
+    /// `Bearer` and 43 base64url characters: the token half of a session.
+    SessionHalf(&'a str),
+    /// `Bearer` and three base64url parts: a JWT.
+    Token(&'a str),
+    /// `DPoP` and three base64url parts: a JWT that is bound to a key.
+    DpopToken(&'a str),
+    /// `Webhook` and whatever follows.
+    Webhook(&'a str),
+    /// `Bearer` or `DPoP` with a value that is none of ours.
+    LeftOver,
+    /// Another scheme: not ours to read.
+    Foreign,
+}
+
+impl<'a> Authorization<'a> {
+    /// Reads the header of a request.
+    ///
+    /// # Errors
+    /// `credential_ambiguous` if there are two, `credential_malformed` if it is not visible ASCII.
+    pub fn of(request: &'a RequestView<'_>) -> Result<Self, Denial> {
+        Ok(request.single_header(&AUTHORIZATION)?.map_or(Self::Absent, Self::parse))
+    }
+
+    /// Reads a header's value.
+    #[must_use]
+    pub fn parse(value: &'a str) -> Self {
+        let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
+        let rest = rest.trim_matches(' ');
+        if scheme.eq_ignore_ascii_case("bearer") {
+            if rest.starts_with("cs_") {
+                Self::ApiKey(rest)
+            } else if rest.len() == 43 && is_base64url(rest) {
+                Self::SessionHalf(rest)
+            } else if is_token(rest) {
+                Self::Token(rest)
+            } else {
+                Self::LeftOver
+            }
+        } else if scheme.eq_ignore_ascii_case("dpop") {
+            if is_token(rest) { Self::DpopToken(rest) } else { Self::LeftOver }
+        } else if scheme.eq_ignore_ascii_case("webhook") {
+            Self::Webhook(rest)
+        } else {
+            Self::Foreign
+        }
+    }
+
+    /// Whether the value is of one of our grammars, and so must not be forwarded.
+    #[must_use]
+    pub const fn is_ours(self) -> bool {
+        !matches!(self, Self::Absent | Self::Foreign)
+    }
+}
+
+fn is_token(text: &str) -> bool {
+    let mut parts = text.split('.');
+    let three = [parts.next(), parts.next(), parts.next()];
+    parts.next().is_none()
+        && three.into_iter().all(|part| part.is_some_and(|part| !part.is_empty() && is_base64url(part)))
+}
+
+fn is_base64url(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_grammars_tell_the_values_apart() {
+        let half = "a".repeat(43);
+        assert_eq!(Authorization::parse("Bearer cs_x"), Authorization::ApiKey("cs_x"));
+        assert_eq!(Authorization::parse("bearer  cs_x"), Authorization::ApiKey("cs_x"));
+        assert_eq!(Authorization::parse(&format!("Bearer {half}")), Authorization::SessionHalf(&half));
+        assert_eq!(Authorization::parse("BEARER a.b-_.c"), Authorization::Token("a.b-_.c"));
+        assert_eq!(Authorization::parse("DPoP a.b.c"), Authorization::DpopToken("a.b.c"));
+        assert_eq!(Authorization::parse("Webhook u h"), Authorization::Webhook("u h"));
+        for left_over in
+            ["Bearer", "Bearer a.b", "Bearer a.b.c.d", "Bearer a..c", "DPoP cs_x", "Bearer a=.b.c"]
+        {
+            assert_eq!(Authorization::parse(left_over), Authorization::LeftOver, "{left_over}");
+        }
+        assert_eq!(Authorization::parse("Basic YTpi"), Authorization::Foreign);
+    }
+}

@@ -1,0 +1,5 @@
+//! The schemes, a folder each: `wire` (bytes to and from a credential), `signer` (the claimant's
+//! half), and the verifier in `mod`.
+
+pub mod api_key;
+pub mod authorization;

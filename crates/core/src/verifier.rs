@@ -1,0 +1,184 @@
+//! Turns a credential into a principal and what must be spent, or into a denial.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+
+use crate::denial::{Challenge, Code, Denial};
+use crate::principal::{Principal, Scheme};
+use crate::request::{BodySource, Carrier, RequestView};
+use crate::store::{Id, Space, Spend, StoreError};
+use crate::time::Timestamp;
+
+/// A scheme's verifier, set up for one route.
+pub trait Verifier: Send + Sync + 'static {
+    /// What a request carries for this scheme: read, not yet believed.
+    type Credential: Send;
+
+    /// The scheme.
+    fn scheme(&self) -> Scheme;
+
+    /// Where its credentials travel: taken out before the request is forwarded.
+    fn carriers(&self) -> Vec<Carrier>;
+
+    /// Reads the credential. Pure: no keys, no I/O. `Ok(None)`: nothing of ours here.
+    ///
+    /// # Errors
+    /// It is ours, and malformed; such a request is refused, whatever else it carries.
+    fn extract(&self, request: &RequestView<'_>) -> Result<Option<Self::Credential>, Denial>;
+
+    /// Believes the credential or not. Spends nothing: what to spend comes back with the principal,
+    /// and the gate spends it after the policy agrees.
+    fn verify(
+        &self,
+        credential: Self::Credential,
+        request: &RequestView<'_>,
+        body: &mut dyn BodySource,
+    ) -> impl Future<Output = Result<Proven, Denial>> + Send;
+
+    /// How to ask for this scheme on a 401.
+    fn challenge(&self) -> Option<Challenge> {
+        None
+    }
+
+    /// Whether what was proven earlier still holds at `now`: asked while an upgraded connection lives.
+    fn still_holds(
+        &self,
+        principal: &Principal,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        let holds = principal.expires.is_none_or(|expires| now < expires);
+        async move { Ok(holds) }
+    }
+}
+
+/// What a verifier found: who, and what is still owed before the request may pass.
+pub struct Proven {
+    /// Who was proven.
+    pub principal: Principal,
+    /// The body that was proven with them, if one was.
+    pub body: Option<BodyCheck>,
+    /// What must be spent.
+    pub spends: Vec<Spending>,
+    /// Until when the proof itself is fresh; looked at again after the body came in.
+    pub fresh_until: Option<Timestamp>,
+}
+
+impl Proven {
+    /// Nothing more is owed.
+    #[must_use]
+    pub const fn outright(principal: Principal) -> Self {
+        Self { principal, body: None, spends: Vec::new(), fresh_until: None }
+    }
+}
+
+/// A body that must be read, and what it must be.
+pub struct BodyCheck {
+    /// How many bytes are read at most.
+    pub limit: usize,
+    /// Judges the whole body.
+    pub check: JudgeBody,
+}
+
+/// Judges a whole body.
+pub type JudgeBody = Box<dyn FnOnce(&Bytes) -> Result<(), Denial> + Send>;
+
+/// Something that may be used once.
+#[derive(Clone, Debug)]
+pub enum Spending {
+    /// A proof that names itself.
+    Proof {
+        /// The proof.
+        spend: Spend,
+        /// What its second use is called.
+        replayed: Code,
+    },
+    /// An entry that is taken out of the store.
+    Entry {
+        /// Its space.
+        space: Space,
+        /// Its identifier.
+        id: Id,
+        /// Its value.
+        expected: Bytes,
+        /// What it is called when it is not there.
+        absent: Code,
+    },
+}
+
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A [`Verifier`] whose credential type is hidden, so that a route can hold several.
+pub(crate) trait AnyVerifier: Send + Sync {
+    fn scheme(&self) -> Scheme;
+    fn carriers(&self) -> Vec<Carrier>;
+    fn challenge(&self) -> Option<Challenge>;
+    fn present<'a>(&'a self, request: &'a RequestView<'a>)
+    -> Result<Option<Box<dyn Presented + 'a>>, Denial>;
+    fn still_holds<'a>(
+        &'a self,
+        principal: &'a Principal,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+}
+
+/// A credential together with the verifier that will judge it.
+pub(crate) trait Presented: Send {
+    fn scheme(&self) -> Scheme;
+    fn verify<'b>(self: Box<Self>, body: &'b mut dyn BodySource) -> BoxFuture<'b, Result<Proven, Denial>>
+    where
+        Self: 'b;
+}
+
+struct Presentation<'a, V: Verifier> {
+    verifier: &'a V,
+    credential: V::Credential,
+    request: &'a RequestView<'a>,
+}
+
+impl<V: Verifier> AnyVerifier for V {
+    fn scheme(&self) -> Scheme {
+        Verifier::scheme(self)
+    }
+
+    fn carriers(&self) -> Vec<Carrier> {
+        Verifier::carriers(self)
+    }
+
+    fn challenge(&self) -> Option<Challenge> {
+        Verifier::challenge(self)
+    }
+
+    fn present<'a>(
+        &'a self,
+        request: &'a RequestView<'a>,
+    ) -> Result<Option<Box<dyn Presented + 'a>>, Denial> {
+        let credential = self.extract(request)?;
+        Ok(credential.map(|credential| {
+            Box::new(Presentation { verifier: self, credential, request }) as Box<dyn Presented + 'a>
+        }))
+    }
+
+    fn still_holds<'a>(
+        &'a self,
+        principal: &'a Principal,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(Verifier::still_holds(self, principal, now))
+    }
+}
+
+impl<V: Verifier> Presented for Presentation<'_, V> {
+    fn scheme(&self) -> Scheme {
+        Verifier::scheme(self.verifier)
+    }
+
+    fn verify<'b>(self: Box<Self>, body: &'b mut dyn BodySource) -> BoxFuture<'b, Result<Proven, Denial>>
+    where
+        Self: 'b,
+    {
+        let Presentation { verifier, credential, request } = *self;
+        Box::pin(verifier.verify(credential, request, body))
+    }
+}

@@ -1,0 +1,580 @@
+//! The gate, with API keys and with a test scheme that spends and demands a body.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use countersign::crypto::{Random, SystemRandom};
+use countersign::decision::Check;
+use countersign::request::Body;
+use countersign::schemes::api_key::{ApiKey, ApiKeyVerifier, KeyRegistry, KeyTerms, LastUses};
+use countersign::store::{Id, MemoryStore, Spend, Spent, StoreError};
+use countersign::store::{Space, Store};
+use countersign::time::{ManualClock, Timestamp};
+use countersign::verifier::{BodyCheck, Proven, Spending, Verifier};
+use countersign::{
+    BodySource, Carrier, Clock, Code, Denial, Gate, Permissions, Policy, Principal, Purpose, RequestView,
+    Requirement, Rule, Scheme, Subject, Verdict,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+/// `Test-Proof: <subject> <nonce> [<body>]`, spent once, standing in for `signature`.
+struct TestScheme {
+    scheme: Scheme,
+    header: HeaderName,
+    fresh_for: Duration,
+}
+
+impl TestScheme {
+    fn new() -> Self {
+        Self {
+            scheme: Scheme::Signature,
+            header: HeaderName::from_static("test-proof"),
+            fresh_for: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Verifier for TestScheme {
+    type Credential = String;
+
+    fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    fn carriers(&self) -> Vec<Carrier> {
+        vec![Carrier::Header(self.header.clone())]
+    }
+
+    fn extract(&self, request: &RequestView<'_>) -> Result<Option<String>, Denial> {
+        match request.single_header(&self.header)? {
+            Some("malformed") => Err(Denial::new(Code::CredentialMalformed, "test")),
+            value => Ok(value.map(str::to_owned)),
+        }
+    }
+
+    async fn verify(
+        &self,
+        credential: String,
+        request: &RequestView<'_>,
+        _body: &mut dyn BodySource,
+    ) -> Result<Proven, Denial> {
+        let mut words = credential.split(' ');
+        let (subject, nonce) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let expected = words.next().map(|body| Bytes::from(body.to_owned()));
+        let until = request.received_at.plus(self.fresh_for);
+        Ok(Proven {
+            principal: Principal::new(Subject::key(subject), self.scheme),
+            body: expected.map(|expected| BodyCheck {
+                limit: 8,
+                check: Box::new(move |body| match *body == expected {
+                    true => Ok(()),
+                    false => Err(Denial::new(Code::ContentDigest, "another body")),
+                }),
+            }),
+            spends: vec![Spending::Proof {
+                spend: Spend {
+                    id: Id::of(&[nonce.as_bytes()]),
+                    created: Some(request.received_at),
+                    received_at: request.received_at,
+                    until,
+                },
+                replayed: Code::SignatureReplayed,
+            }],
+            fresh_until: Some(until),
+        })
+    }
+}
+
+struct World {
+    clock: Arc<ManualClock>,
+    store: Arc<MemoryStore<Arc<ManualClock>>>,
+    gate: Gate<Arc<MemoryStore<Arc<ManualClock>>>>,
+}
+
+impl World {
+    fn new() -> Self {
+        let clock = Arc::new(ManualClock::new(NOW));
+        let store = Arc::new(MemoryStore::new(clock.clone()));
+        let gate = Gate::new(store.clone(), clock.clone(), Arc::new(SystemRandom));
+        Self { clock, store, gate }
+    }
+
+    fn api_keys(&self) -> ApiKeyVerifier<Arc<MemoryStore<Arc<ManualClock>>>> {
+        ApiKeyVerifier::new(self.store.clone(), Arc::new(LastUses::default()))
+    }
+
+    fn rule(&self, accept: &[&str]) -> Arc<Rule> {
+        self.rule_with(accept, Policy::default())
+    }
+
+    fn rule_with(&self, accept: &[&str], policy: Policy) -> Arc<Rule> {
+        let requirement = Requirement::parse(accept).unwrap();
+        let rule = Rule::requiring("test", requirement).policy(policy);
+        Arc::new(rule.verifier(TestScheme::new()).verifier(self.api_keys()).build().unwrap())
+    }
+
+    async fn key(&self, permissions: &[&str]) -> ApiKey {
+        let permissions = permissions.iter().map(ToString::to_string).collect();
+        let terms = KeyTerms { label: "test".into(), permissions, ..KeyTerms::default() };
+        KeyRegistry::new(self.store.clone()).create(terms, NOW, &SystemRandom).await.unwrap().0
+    }
+
+    async fn decide(&self, rule: &Arc<Rule>, request: &Request) -> Verdict {
+        let view = request.view(self.clock.now());
+        self.gate.decide(rule, &view, &mut request.body.clone()).await
+    }
+
+    async fn code(&self, rule: &Arc<Rule>, request: &Request) -> Option<Code> {
+        self.decide(rule, request).await.decision().denial().map(Denial::code)
+    }
+}
+
+#[derive(Clone)]
+struct Request {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+    source: Option<std::net::IpAddr>,
+    purpose: Purpose,
+}
+
+impl Request {
+    fn get(target: &str) -> Self {
+        Self {
+            method: Method::GET,
+            uri: format!("https://bob.example{target}").parse().unwrap(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            source: None,
+            purpose: Purpose::Decide,
+        }
+    }
+
+    fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+        self
+    }
+
+    fn bearing(self, key: &ApiKey) -> Self {
+        self.with("authorization", &format!("Bearer {}", key.reveal().expose()))
+    }
+
+    fn body(mut self, body: &'static str) -> Self {
+        self.body = Bytes::from_static(body.as_bytes());
+        self
+    }
+
+    fn view(&self, received_at: Timestamp) -> RequestView<'_> {
+        RequestView {
+            method: &self.method,
+            target: &self.uri,
+            headers: &self.headers,
+            body: if self.body.is_empty() { Body::Absent } else { Body::Announced },
+            source: self.source,
+            received_at,
+            purpose: self.purpose,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_passes_in_each_of_its_places_and_not_in_two() {
+    let world = World::new();
+    let key = world.key(&[]).await;
+    let text = key.reveal().expose().clone();
+    let rule = world.rule(&["api-key"]);
+    assert_eq!(world.code(&rule, &Request::get("/").bearing(&key)).await, None);
+    assert_eq!(world.code(&rule, &Request::get("/").with("x-api-key", &text)).await, None);
+    let both = Request::get("/").bearing(&key).with("x-api-key", &text);
+    assert_eq!(world.code(&rule, &both).await, Some(Code::CredentialAmbiguous));
+    let twice = Request::get("/").bearing(&key).bearing(&key);
+    assert_eq!(world.code(&rule, &twice).await, Some(Code::CredentialAmbiguous));
+
+    let in_query = Request::get(&format!("/?a=1&_key={text}"));
+    assert_eq!(world.code(&rule, &in_query).await, Some(Code::CredentialMissing), "not read unless named");
+    let verifier = world.api_keys().also_in_query(true);
+    let rule = Rule::requiring("query", Requirement::parse(["api-key"]).unwrap()).verifier(verifier);
+    let rule = Arc::new(rule.build().unwrap());
+    assert_eq!(world.code(&rule, &in_query).await, None);
+    let twice = Request::get(&format!("/?_key={text}&_key={text}"));
+    assert_eq!(world.code(&rule, &twice).await, Some(Code::CredentialAmbiguous));
+    assert!(rule.carriers().contains(&Carrier::Parameter("_key")));
+}
+
+#[tokio::test]
+async fn nothing_is_missing_and_what_is_not_named_is_not_read() {
+    let world = World::new();
+    let rule = world.rule(&["api-key"]);
+    for value in ["Bearer aaaa.bbbb.cccc", "Basic YTpi", "Webhook https://a.example h", "DPoP a.b.c"] {
+        let request = Request::get("/").with("authorization", value);
+        assert_eq!(world.code(&rule, &request).await, Some(Code::CredentialMissing), "{value}");
+    }
+    let verdict = world.decide(&rule, &Request::get("/")).await;
+    let denial = verdict.decision().denial().unwrap();
+    assert_eq!(denial.code(), Code::CredentialMissing);
+    assert_eq!(denial.challenges().len(), 1);
+    let malformed = Request::get("/").with("authorization", "Bearer cs_nonsense");
+    assert_eq!(world.code(&rule, &malformed).await, Some(Code::KeyInvalid));
+}
+
+/// Counts reads.
+struct Counting<S>(S, std::sync::atomic::AtomicUsize);
+
+impl<S: Store> Store for Counting<S> {
+    async fn get(&self, space: Space, id: Id) -> Result<Option<Bytes>, StoreError> {
+        self.1.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        self.0.get(space, id).await
+    }
+    async fn insert(&self, _: Space, _: Id, _: Bytes, _: Option<Timestamp>) -> Result<bool, StoreError> {
+        Err(StoreError::Unavailable("counting".into()))
+    }
+    async fn replace(
+        &self,
+        _: Space,
+        _: Id,
+        _: Bytes,
+        _: Bytes,
+        _: Option<Timestamp>,
+    ) -> Result<bool, StoreError> {
+        Err(StoreError::Unavailable("counting".into()))
+    }
+    async fn take_if(&self, _: Space, _: Id, _: Option<Bytes>) -> Result<Option<Bytes>, StoreError> {
+        Err(StoreError::Unavailable("counting".into()))
+    }
+    async fn spend(&self, _: Spend) -> Result<Spent, StoreError> {
+        Err(StoreError::Unavailable("counting".into()))
+    }
+}
+
+#[tokio::test]
+async fn a_mistyped_key_costs_no_read_and_an_unknown_one_looks_like_a_wrong_one() {
+    let world = World::new();
+    let key = world.key(&[]).await;
+    let counting = Arc::new(Counting(world.store.clone(), 0.into()));
+    let verifier = ApiKeyVerifier::new(counting.clone(), Arc::new(LastUses::default()));
+    let rule = Rule::requiring("test", Requirement::parse(["api-key"]).unwrap()).verifier(verifier);
+    let rule = Arc::new(rule.build().unwrap());
+    let reads = || counting.1.load(std::sync::atomic::Ordering::SeqCst);
+
+    let mut mistyped = key.reveal().expose().clone().into_bytes();
+    mistyped[30] = if mistyped[30] == b'a' { b'b' } else { b'a' };
+    let mistyped = format!("Bearer {}", String::from_utf8(mistyped).unwrap());
+    let mistyped = Request::get("/").with("authorization", &mistyped);
+    assert_eq!(world.code(&rule, &mistyped).await, Some(Code::KeyInvalid));
+    assert_eq!(reads(), 0);
+
+    let unknown = ApiKey::generate(&SystemRandom);
+    assert_eq!(world.code(&rule, &Request::get("/").bearing(&unknown)).await, Some(Code::KeyInvalid));
+    let wrong = ApiKey { id: key.id, secret: unknown.secret.clone() };
+    assert_eq!(world.code(&rule, &Request::get("/").bearing(&wrong)).await, Some(Code::KeyInvalid));
+    assert_eq!(reads(), 2);
+}
+
+#[tokio::test]
+async fn revoked_expired_and_signed_only_keys_are_refused_and_the_cause_says_why() {
+    let world = World::new();
+    let rule = world.rule(&["api-key"]);
+    let registry = KeyRegistry::new(world.store.clone());
+    let cause = async |key: &ApiKey| {
+        let verdict = world.decide(&rule, &Request::get("/").bearing(key)).await;
+        let denial = verdict.decision().denial().expect("a denial").clone();
+        assert_eq!(denial.code(), Code::KeyInvalid);
+        denial.cause().to_owned()
+    };
+
+    let revoked = world.key(&[]).await;
+    registry.revoke(revoked.id, NOW).await.unwrap();
+    assert_eq!(cause(&revoked).await, format!("{} is revoked", revoked.id));
+
+    let terms = KeyTerms { label: "s".into(), signed_only: true, ..KeyTerms::default() };
+    let (signed_only, _) = registry.create(terms, NOW, &SystemRandom).await.unwrap();
+    assert!(cause(&signed_only).await.contains("may sign"));
+
+    let expires = Some(NOW.plus(Duration::from_secs(10)));
+    let terms = KeyTerms { label: "e".into(), expires, ..KeyTerms::default() };
+    let (expiring, _) = registry.create(terms, NOW, &SystemRandom).await.unwrap();
+    world.clock.advance(Duration::from_millis(9_999));
+    assert_eq!(world.code(&rule, &Request::get("/").bearing(&expiring)).await, None);
+    world.clock.advance(Duration::from_millis(1));
+    assert_eq!(cause(&expiring).await, format!("{} is expired", expiring.id));
+}
+
+#[tokio::test]
+async fn a_rotated_key_lives_for_its_overlap_and_its_successor_inherits_the_rest() {
+    let world = World::new();
+    let rule = world.rule(&["api-key"]);
+    let registry = KeyRegistry::new(world.store.clone());
+    let old = world.key(&["orders:read"]).await;
+    let overlap = Duration::from_secs(60);
+    let (new, record) = registry.rotate(old.id, overlap, NOW, &SystemRandom).await.unwrap();
+    assert_eq!(record.terms.permissions, ["orders:read"]);
+    assert_eq!(registry.get(old.id).await.unwrap().successor, Some(new.id));
+    assert!(registry.rotate(old.id, overlap, NOW, &SystemRandom).await.is_err(), "once");
+    for key in [&old, &new] {
+        assert_eq!(world.code(&rule, &Request::get("/").bearing(key)).await, None);
+    }
+    world.clock.advance(overlap);
+    assert_eq!(world.code(&rule, &Request::get("/").bearing(&old)).await, Some(Code::KeyInvalid));
+    assert_eq!(world.code(&rule, &Request::get("/").bearing(&new)).await, None);
+    assert_eq!(registry.list().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_missing_permission_is_403_and_spends_nothing() {
+    let world = World::new();
+    let policy = Policy { permissions: ["orders:read".into()].into(), ..Policy::default() };
+    let rule = world.rule_with(&["signature", "api-key"], policy);
+    let key = world.key(&["orders:write"]).await;
+    let code = world.code(&rule, &Request::get("/").bearing(&key)).await;
+    assert_eq!(code, Some(Code::PermissionMissing));
+    let key = world.key(&["orders:read"]).await;
+    assert_eq!(world.code(&rule, &Request::get("/").bearing(&key)).await, None);
+
+    let proof = Request::get("/").with("test-proof", "alice n1");
+    assert_eq!(world.code(&rule, &proof).await, Some(Code::PermissionMissing));
+    let open = world.rule(&["signature"]);
+    assert_eq!(world.code(&open, &proof).await, None, "the refused request burned nothing");
+    assert_eq!(world.code(&open, &proof).await, Some(Code::SignatureReplayed));
+}
+
+#[tokio::test]
+async fn everything_presented_counts() {
+    let world = World::new();
+    let key = world.key(&[]).await;
+    let proof = |request: Request| request.with("test-proof", &format!("{} n", key.id));
+    let either = world.rule(&["api-key", "signature"]);
+    let both = world.rule(&["api-key+signature"]);
+    let request = proof(Request::get("/").bearing(&key));
+    assert_eq!(world.code(&either, &request).await, Some(Code::CredentialAmbiguous));
+    assert_eq!(world.code(&both, &proof(Request::get("/"))).await, Some(Code::CredentialMissing));
+    assert_eq!(world.code(&both, &Request::get("/").bearing(&key)).await, Some(Code::CredentialMissing));
+    assert_eq!(world.code(&both, &request).await, None);
+
+    let other = Request::get("/").bearing(&key).with("test-proof", "somebody n2");
+    assert_eq!(world.code(&both, &other).await, Some(Code::SubjectMismatch));
+    let malformed = Request::get("/").bearing(&key).with("test-proof", "malformed");
+    assert_eq!(world.code(&either, &malformed).await, Some(Code::CredentialMalformed), "never skipped");
+    let bad = ApiKey::generate(&SystemRandom);
+    let bad = proof(Request::get("/").bearing(&bad));
+    assert_eq!(world.code(&both, &bad).await, Some(Code::KeyInvalid));
+}
+
+#[tokio::test]
+async fn a_group_grants_the_intersection_and_neutral_proofs_do_not_limit() {
+    let world = World::new();
+    let key = world.key(&["a"]).await;
+    let request = Request::get("/").bearing(&key).with("test-proof", &format!("{} n", key.id));
+    match world.decide(&world.rule(&["api-key+signature"]), &request).await {
+        Verdict::Permit(permit) => {
+            let principal = permit.principal().unwrap();
+            assert_eq!(principal.permissions, Permissions::Only(["a".into()].into()));
+            assert_eq!(principal.scheme_names(), "api-key+signature");
+        }
+        Verdict::Deny(decision) => panic!("{:?}", decision.denial()),
+    }
+}
+
+#[tokio::test]
+async fn the_body_is_judged_before_anything_is_spent() {
+    let world = World::new();
+    let rule = world.rule(&["signature"]);
+    let signed = |body: &'static str| Request::get("/").with("test-proof", "alice n good").body(body);
+    assert_eq!(world.code(&rule, &signed("evil")).await, Some(Code::ContentDigest));
+    assert_eq!(world.code(&rule, &signed("far too long")).await, Some(Code::BodyTooLarge));
+    assert_eq!(world.code(&rule, &signed("good")).await, None);
+    assert_eq!(world.code(&rule, &signed("good")).await, Some(Code::SignatureReplayed));
+}
+
+/// A body that takes a minute to come in.
+struct SlowBody(Arc<ManualClock>);
+
+impl BodySource for SlowBody {
+    fn read(&mut self, _: usize) -> Pin<Box<dyn Future<Output = Result<Bytes, Denial>> + Send + '_>> {
+        self.0.advance(Duration::from_secs(60));
+        Box::pin(std::future::ready(Ok(Bytes::from_static(b"good"))))
+    }
+}
+
+#[tokio::test]
+async fn a_proof_that_ends_while_its_body_comes_in_is_too_old() {
+    let world = World::new();
+    let rule = world.rule(&["signature"]);
+    let request = Request::get("/").with("test-proof", "alice n good");
+    let view = request.view(world.clock.now());
+    let verdict = world.gate.decide(&rule, &view, &mut SlowBody(world.clock.clone())).await;
+    assert_eq!(verdict.decision().denial().unwrap().code(), Code::ProofExpired);
+    assert_eq!(world.code(&rule, &request.body("good")).await, None, "and nothing was spent");
+}
+
+#[tokio::test]
+async fn explaining_spends_nothing_and_takes_no_budget() {
+    let world = World::new();
+    let rule = Rule::requiring("test", Requirement::parse(["signature"]).unwrap())
+        .limit("1/min".parse().unwrap())
+        .verifier(TestScheme::new());
+    let rule = Arc::new(rule.build().unwrap());
+    let request = Request::get("/").with("test-proof", "alice n");
+    let explained = Request { purpose: Purpose::Explain, ..request.clone() };
+    for _ in 0..3 {
+        assert_eq!(world.code(&rule, &explained).await, None);
+    }
+    assert_eq!(world.code(&rule, &request).await, None);
+    let next = Request::get("/").with("test-proof", "alice n2");
+    let verdict = world.decide(&rule, &next).await;
+    let denial = verdict.decision().denial().unwrap();
+    assert_eq!((denial.code(), denial.retry()), (Code::RateLimited, Some(Duration::from_secs(60))));
+    world.clock.advance(Duration::from_secs(60));
+    assert_eq!(world.code(&rule, &next).await, None, "the refused request burned no nonce");
+}
+
+#[tokio::test]
+async fn a_source_that_keeps_failing_is_slowed_and_others_are_not() {
+    let clock = Arc::new(ManualClock::new(NOW));
+    let store = Arc::new(MemoryStore::new(clock.clone()));
+    let gate = Gate::new(store.clone(), clock.clone(), Arc::new(SystemRandom));
+    let world = World { clock, store, gate: gate.with_unproven_limit("2/min".parse().unwrap()) };
+    let rule = world.rule(&["api-key"]);
+    let key = world.key(&[]).await;
+    let from = |address: &str| Request { source: Some(address.parse().unwrap()), ..Request::get("/") };
+    for _ in 0..5 {
+        assert_eq!(world.code(&rule, &from("2001:db8::1").bearing(&key)).await, None, "success is free");
+    }
+    for _ in 0..2 {
+        assert_eq!(world.code(&rule, &from("2001:db8::1")).await, Some(Code::CredentialMissing));
+    }
+    assert_eq!(world.code(&rule, &from("2001:db8::2")).await, Some(Code::RateLimited), "the same /64");
+    assert_eq!(world.code(&rule, &from("2001:db8:0:1::1")).await, Some(Code::CredentialMissing));
+    assert_eq!(world.code(&rule, &from("192.0.2.1")).await, Some(Code::CredentialMissing));
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_back_closes_the_gate() {
+    let world = World::new();
+    let rule = world.rule(&["api-key"]);
+    let key = world.key(&[]).await;
+    let request = Request::get("/").bearing(&key);
+    assert_eq!(world.code(&rule, &request).await, None);
+    world.clock.set(NOW.minus(Duration::from_secs(1)));
+    assert_eq!(world.code(&rule, &request).await, None, "small corrections happen");
+    world.clock.set(NOW.minus(Duration::from_secs(10)));
+    assert_eq!(world.code(&rule, &request).await, Some(Code::ClockRegressed));
+    world.clock.set(NOW);
+    assert_eq!(world.code(&rule, &request).await, None);
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_is_503() {
+    struct Broken;
+    impl Store for Broken {
+        async fn get(&self, _: Space, _: Id) -> Result<Option<Bytes>, StoreError> {
+            Err(StoreError::Unavailable("gone".into()))
+        }
+        async fn insert(&self, _: Space, _: Id, _: Bytes, _: Option<Timestamp>) -> Result<bool, StoreError> {
+            Err(StoreError::Unavailable("gone".into()))
+        }
+        async fn replace(
+            &self,
+            _: Space,
+            _: Id,
+            _: Bytes,
+            _: Bytes,
+            _: Option<Timestamp>,
+        ) -> Result<bool, StoreError> {
+            Err(StoreError::Unavailable("gone".into()))
+        }
+        async fn take_if(&self, _: Space, _: Id, _: Option<Bytes>) -> Result<Option<Bytes>, StoreError> {
+            Err(StoreError::Unavailable("gone".into()))
+        }
+        async fn spend(&self, _: Spend) -> Result<Spent, StoreError> {
+            Err(StoreError::Unavailable("gone".into()))
+        }
+    }
+    let clock = Arc::new(ManualClock::new(NOW));
+    let gate = Gate::new(Broken, clock, Arc::new(SystemRandom));
+    let verifier = ApiKeyVerifier::new(Broken, Arc::new(LastUses::default()));
+    let requirement = Requirement::parse(["api-key", "signature"]).unwrap();
+    let rule = Rule::requiring("test", requirement).verifier(verifier).verifier(TestScheme::new());
+    let rule = Arc::new(rule.build().unwrap());
+    let key = ApiKey::generate(&SystemRandom);
+    for request in [Request::get("/").bearing(&key), Request::get("/").with("test-proof", "alice n")] {
+        let verdict = gate.decide(&rule, &request.view(NOW), &mut Bytes::new()).await;
+        let denial = verdict.decision().denial().unwrap();
+        assert_eq!(denial.code(), Code::StoreUnavailable);
+        assert!(denial.retry().is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_permit_stops_holding_when_its_key_is_revoked_or_ends() {
+    let world = World::new();
+    let rule = world.rule(&["api-key"]);
+    let registry = KeyRegistry::new(world.store.clone());
+    let expires = Some(NOW.plus(Duration::from_secs(100)));
+    let terms = KeyTerms { label: "e".into(), expires, ..KeyTerms::default() };
+    let (key, _) = registry.create(terms, NOW, &SystemRandom).await.unwrap();
+    let Verdict::Permit(permit) = world.decide(&rule, &Request::get("/").bearing(&key)).await else {
+        panic!("it has a key");
+    };
+    assert!(permit.still_holds(NOW).await.unwrap());
+    assert!(!permit.still_holds(NOW.plus(Duration::from_secs(100))).await.unwrap());
+    registry.revoke(key.id, NOW).await.unwrap();
+    assert!(!permit.still_holds(NOW).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_public_route_asks_nobody_and_a_rule_without_its_verifier_is_not_built() {
+    let world = World::new();
+    let rule = Arc::new(Rule::public("open"));
+    assert_eq!(world.code(&rule, &Request::get("/")).await, None);
+    assert!(Rule::requiring("x", Requirement::parse(["bearer"]).unwrap()).build().is_err());
+}
+
+#[tokio::test]
+async fn a_decision_tells_its_story_and_holds_no_key() {
+    let world = World::new();
+    let key = world.key(&[]).await;
+    let text = key.reveal().expose().clone();
+    let rule = world.rule(&["api-key"]);
+    let request = Request::get(&format!("/{text}?_key={text}")).bearing(&key);
+    let verdict = world.decide(&rule, &request).await;
+    let decision = verdict.decision();
+    let checks: Vec<_> = decision.steps.iter().map(|step| step.check).collect();
+    let expected = [
+        Check::Source,
+        Check::Time,
+        Check::Extract,
+        Check::Requirement,
+        Check::Verify,
+        Check::Policy,
+        Check::Time,
+    ];
+    assert_eq!(checks, expected);
+    assert!(decision.is_proven());
+    let json = decision.to_json().to_string();
+    assert!(!json.contains(&text[16..]), "{json}");
+    assert!(json.contains(r#""outcome":"permit""#) && json.contains(r#""scheme":"api-key""#), "{json}");
+
+    let denied = world.decide(&rule, &Request::get("/")).await;
+    assert!(!denied.decision().is_proven());
+    assert_eq!(denied.decision().to_json()["code"], "credential_missing");
+}
+
+#[test]
+fn randomness_can_be_handed_in() {
+    struct Zeros;
+    impl Random for Zeros {
+        fn fill(&self, out: &mut [u8]) {
+            out.fill(0);
+        }
+    }
+    let key = ApiKey::generate(&Zeros);
+    // CRC-32 and base 62 computed by another implementation (zlib).
+    let text = format!("cs_000000000000_{}12XkC9", "0".repeat(43));
+    assert_eq!(key.reveal().expose(), &text);
+}
