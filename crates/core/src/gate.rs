@@ -275,6 +275,12 @@ impl<S: Store> Gate<S> {
         }
     }
 
+    /// The present moment, by the clock that was handed in.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Records a request that was refused before it met a rule.
     #[must_use]
     pub fn refuse(&self, request: &RequestView<'_>, check: Check, denial: Denial) -> Arc<Decision> {

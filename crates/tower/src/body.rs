@@ -1,0 +1,103 @@
+//! A body that streams through, or that was read because a proof covers it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use countersign::{BodySource, Code, Denial};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+
+/// What the inner service reads: the caller's body as it comes, or as it was read by the gate.
+pub enum GateBody<B> {
+    /// As it comes.
+    Streaming(B),
+    /// It was read, and these are its bytes.
+    Buffered(Bytes),
+    /// It broke off while it was read.
+    Broken,
+}
+
+impl<B> GateBody<B> {
+    /// A body that is passed on as it comes.
+    pub const fn streaming(body: B) -> Self {
+        Self::Streaming(body)
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for GateBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match self.get_mut() {
+            Self::Streaming(body) => Pin::new(body).poll_frame(context),
+            Self::Buffered(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Buffered(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Broken => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Streaming(body) => body.is_end_stream(),
+            Self::Buffered(bytes) => bytes.is_empty(),
+            Self::Broken => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Streaming(body) => body.size_hint(),
+            Self::Buffered(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Broken => SizeHint::with_exact(0),
+        }
+    }
+}
+
+/// Reads a [`GateBody`] for the gate, and leaves it buffered for whoever forwards it.
+pub struct BodyReader<'a, B>(pub &'a mut GateBody<B>);
+
+impl<B> BodySource for BodyReader<'_, B>
+where
+    B: Body<Data = Bytes> + Unpin + Send,
+{
+    fn read(&mut self, limit: usize) -> Pin<Box<dyn Future<Output = Result<Bytes, Denial>> + Send + '_>> {
+        Box::pin(async move {
+            if let GateBody::Buffered(bytes) = &self.0 {
+                return bytes.clone().read(limit).await;
+            }
+            let GateBody::Streaming(mut body) = std::mem::replace(self.0, GateBody::Broken) else {
+                return Err(Denial::new(Code::Framing, "the body broke off"));
+            };
+            let bytes = collect(&mut body, limit).await?;
+            *self.0 = GateBody::Buffered(bytes.clone());
+            Ok(bytes)
+        })
+    }
+}
+
+async fn collect<B>(body: &mut B, limit: usize) -> Result<Bytes, Denial>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let too_large = || Denial::new(Code::BodyTooLarge, format!("more than {limit} bytes"));
+    // What announces its size is refused before it is read.
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Denial::new(Code::Framing, "the body broke off"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if whole.len() + data.len() > limit {
+            return Err(too_large());
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.freeze())
+}

@@ -1,0 +1,153 @@
+//! The gate as a tower layer.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use countersign::decision::Check;
+use countersign::path::check_path;
+use countersign::request::Body as BodyKind;
+use countersign::{Decision, Gate, PublicUrl, Purpose, RequestView, Rule, Store, Verdict};
+use http::{Extensions, Request, Response};
+use http_body::Body;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::body::{BodyReader, GateBody};
+use crate::problem::problem;
+use crate::strip::{strip_credentials, strip_identity};
+
+type SourceOf = Arc<dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync>;
+
+/// Guards a service with a gate and one rule.
+pub struct GateLayer<S> {
+    shared: Arc<Shared<S>>,
+}
+
+struct Shared<S> {
+    gate: Arc<Gate<S>>,
+    rule: Arc<Rule>,
+    public_url: PublicUrl,
+    source_of: Option<SourceOf>,
+}
+
+impl<S> GateLayer<S> {
+    /// Lets pass what `gate` permits under `rule`. `public_url` is what callers address; it is never
+    /// taken from a request.
+    #[must_use]
+    pub fn new(gate: Arc<Gate<S>>, rule: Arc<Rule>, public_url: PublicUrl) -> Self {
+        Self { shared: Arc::new(Shared { gate, rule, public_url, source_of: None }) }
+    }
+
+    /// The same, learning from a request's extensions who sent it (with axum: `ConnectInfo`), so that
+    /// the gate's limit on sources that keep failing can count.
+    #[must_use]
+    pub fn source(self, source_of: impl Fn(&Extensions) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
+        let Shared { gate, rule, public_url, .. } = &*self.shared;
+        let (gate, rule, public_url) = (gate.clone(), rule.clone(), public_url.clone());
+        Self { shared: Arc::new(Shared { gate, rule, public_url, source_of: Some(Arc::new(source_of)) }) }
+    }
+}
+
+impl<S> Clone for GateLayer<S> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone() }
+    }
+}
+
+impl<S, I> Layer<I> for GateLayer<S> {
+    type Service = GateService<S, I>;
+
+    fn layer(&self, inner: I) -> GateService<S, I> {
+        GateService { shared: self.shared.clone(), inner }
+    }
+}
+
+/// A guarded service.
+pub struct GateService<S, I> {
+    shared: Arc<Shared<S>>,
+    inner: I,
+}
+
+impl<S, I: Clone> Clone for GateService<S, I> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone(), inner: self.inner.clone() }
+    }
+}
+
+/// The answer of a guarded service.
+pub type GateFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
+
+impl<S, I, B, R> Service<Request<B>> for GateService<S, I>
+where
+    S: Store,
+    I: Service<Request<GateBody<B>>, Response = Response<R>> + Clone + Send + 'static,
+    I::Future: Send,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    R: From<Bytes>,
+{
+    type Response = Response<R>;
+    type Error = I::Error;
+    type Future = GateFuture<Response<R>, I::Error>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), I::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // The service that was polled to readiness is the one that is called.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let shared = self.shared.clone();
+        Box::pin(async move {
+            match shared.admit(request).await {
+                Ok(request) => inner.call(request).await,
+                Err(decision) => Ok(refusal(&decision).map(R::from)),
+            }
+        })
+    }
+}
+
+impl<S: Store> Shared<S> {
+    async fn admit<B>(&self, request: Request<B>) -> Result<Request<GateBody<B>>, Arc<Decision>>
+    where
+        B: Body<Data = Bytes> + Send + Unpin,
+    {
+        let (mut parts, body) = request.into_parts();
+        let mut body = GateBody::streaming(body);
+        let target = self.public_url.target(&parts.uri);
+        let view = RequestView {
+            method: &parts.method,
+            target: &target,
+            headers: &parts.headers,
+            body: if body.is_end_stream() { BodyKind::Absent } else { BodyKind::Announced },
+            source: self.source_of.as_ref().and_then(|source_of| source_of(&parts.extensions)),
+            received_at: self.gate.now(),
+            purpose: Purpose::Decide,
+        };
+        if let Err(denial) = check_path(parts.uri.path()) {
+            return Err(self.gate.refuse(&view, Check::Reading, denial));
+        }
+        let permit = match self.gate.decide(&self.rule, &view, &mut BodyReader(&mut body)).await {
+            Verdict::Permit(permit) => permit,
+            Verdict::Deny(decision) => return Err(decision),
+        };
+        strip_identity(&mut parts.headers);
+        strip_credentials(&mut parts.headers, &mut parts.uri, self.rule.carriers());
+        if let Some(principal) = permit.principal() {
+            parts.extensions.insert(principal.clone());
+        }
+        parts.extensions.insert(permit.decision().id);
+        Ok(Request::from_parts(parts, body))
+    }
+}
+
+fn refusal(decision: &Decision) -> Response<Bytes> {
+    match decision.denial() {
+        Some(denial) => problem(denial, decision.id, decision.at),
+        None => Response::new(Bytes::new()),
+    }
+}
