@@ -1,1 +1,4 @@
-//! Begun.
+//! The Countersign gateway: a proxy that forwards nothing without a permit, and its command line.
+
+pub mod config;
+pub mod routes;

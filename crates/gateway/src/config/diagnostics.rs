@@ -1,0 +1,136 @@
+//! What is wrong with a configuration, shown to whoever wrote it: the line, a caret, what to write.
+
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody set it.
+    Default,
+    /// The file, at these bytes.
+    File(Range<usize>),
+    /// An environment variable.
+    Environment(String),
+    /// A flag on the command line.
+    Flag(&'static str),
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// What.
+    pub message: String,
+    /// Where.
+    pub origin: Origin,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Problem {
+    /// Something wrong at `origin`.
+    pub fn new(message: impl Into<String>, origin: Origin) -> Self {
+        Self { message: message.into(), origin, help: None }
+    }
+
+    /// The same, with a way out.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// What serde and toml found: unknown names get a suggestion.
+    pub fn from_toml(error: &toml::de::Error) -> Self {
+        let message = error.message().lines().next().unwrap_or_default().to_owned();
+        let help = suggestion(&message);
+        let origin = error.span().map_or(Origin::Default, Origin::File);
+        Self { message, origin, help }
+    }
+}
+
+/// A configuration that is not taken.
+#[derive(Clone, Debug)]
+pub struct ConfigError {
+    /// The file's name, as it was given.
+    pub file: String,
+    /// The file's text.
+    pub text: String,
+    /// What is wrong; at least one.
+    pub problems: Vec<Problem>,
+}
+
+impl ConfigError {
+    /// Every problem with its line and a caret, in colour if `colour`.
+    #[must_use]
+    pub fn render(&self, colour: bool) -> String {
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        let mut shown = String::new();
+        for problem in &self.problems {
+            let mut title = problem.message.clone();
+            match &problem.origin {
+                Origin::Environment(name) => {
+                    title.push_str(&format!(" (from the environment variable {name})"))
+                }
+                Origin::Flag(name) => title.push_str(&format!(" (from the flag {name})")),
+                Origin::Default | Origin::File(_) => {}
+            }
+            let mut group = Level::ERROR.primary_title(&*title).elements(Vec::<Snippet<'_, _>>::new());
+            if let Origin::File(span) = &problem.origin {
+                // A span of nothing still gets its caret.
+                let end = span.end.max(span.start + 1).min(self.text.len().max(span.start + 1));
+                let snippet = Snippet::source(&*self.text)
+                    .path(&*self.file)
+                    .annotation(AnnotationKind::Primary.span(span.start..end));
+                group = group.element(snippet);
+            }
+            if let Some(help) = &problem.help {
+                group = group.element(Level::HELP.message(&**help));
+            }
+            shown.push_str(&renderer.render(&[group]));
+            shown.push('\n');
+        }
+        shown
+    }
+}
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.render(false).trim_end())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// `did you mean`, for messages such as ``unknown field `x`, expected one of `a`, `b` ``.
+fn suggestion(message: &str) -> Option<String> {
+    if !message.starts_with("unknown ") {
+        return None;
+    }
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    did_you_mean(quoted.next()?, quoted)
+}
+
+/// The likeliest of `known` for a mistyped name.
+pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let scored = known.into_iter().map(|candidate| (strsim::jaro_winkler(name, candidate), candidate));
+    let (score, best) = scored.max_by(|left, right| left.0.total_cmp(&right.0))?;
+    (score > 0.75).then(|| format!("did you mean `{best}`?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_name_gets_a_suggestion() {
+        let message = "unknown field `lissen`, expected one of `listen`, `public_url`";
+        assert_eq!(suggestion(message).as_deref(), Some("did you mean `listen`?"));
+        assert_eq!(
+            did_you_mean("api_key", ["api-key", "session"]).as_deref(),
+            Some("did you mean `api-key`?")
+        );
+        assert_eq!(did_you_mean("zzz", ["api-key"]), None);
+    }
+}

@@ -1,0 +1,203 @@
+//! `countersign.toml` as it is written: every field that may be written, and nothing judged yet.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use toml::Spanned;
+
+/// A string whose place in the file is known.
+pub type Text = Spanned<String>;
+
+/// The whole file.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(title = "countersign.toml")]
+pub struct File {
+    /// What listens, and as whom.
+    pub server: Server,
+    /// Where keys and proofs are remembered.
+    pub store: Store,
+    /// Bounds on what callers may ask for before anything is proven.
+    pub limits: Limits,
+    /// Time-outs towards upstreams.
+    pub upstream: Upstream,
+    /// The audit log.
+    pub audit: Audit,
+    /// What is served, and for whom.
+    pub route: Vec<Spanned<Route>>,
+}
+
+/// `[server]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// Where callers connect, `address:port`. Default: 127.0.0.1:8080.
+    #[schemars(with = "Option<String>")]
+    pub listen: Option<Text>,
+    /// What callers address, `https://host[:port]`: every proof is bound to it. Default: `listen`, while that is loopback.
+    #[schemars(with = "Option<String>")]
+    pub public_url: Option<Text>,
+    /// Where /livez, /readyz and /metrics are served, `address:port`. Default: nowhere.
+    #[schemars(with = "Option<String>")]
+    pub admin_listen: Option<Text>,
+    /// A file with a token that opens management on `admin_listen` too; mode 0600.
+    #[schemars(with = "Option<String>")]
+    pub admin_token_file: Option<Text>,
+    /// The Unix socket for management. Default: `management.sock` beside the redb file.
+    #[schemars(with = "Option<String>")]
+    pub management_socket: Option<Text>,
+    /// Certificate and key; without them HTTP is plain, which is for loopback.
+    pub tls: Option<Tls>,
+    /// Serve plain HTTP beyond loopback: for a TLS terminator in front.
+    pub plain_http: Option<bool>,
+    /// Addresses or ranges of proxies whose X-Forwarded-For names the source.
+    #[schemars(with = "Vec<String>")]
+    pub trusted_proxies: Vec<Text>,
+    /// How long requests in progress may go on after SIGTERM. Default: 30s.
+    #[schemars(with = "Option<String>")]
+    pub drain_timeout: Option<Text>,
+}
+
+/// `tls = { cert_file, key_file }`
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate chain, PEM.
+    #[schemars(with = "String")]
+    pub cert_file: Text,
+    /// The private key, PEM.
+    #[schemars(with = "String")]
+    pub key_file: Text,
+}
+
+/// `[store]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Store {
+    /// `redb:<path>`, `redis://host[:port][/db]`, or `memory:` for tests. Default: `redb:countersign.redb` beside the file.
+    #[schemars(with = "Option<String>")]
+    pub url: Option<Text>,
+    /// 32 bytes that seal private keys and shared secrets at rest; mode 0600. Default: `seal.key` beside the redb file.
+    #[schemars(with = "Option<String>")]
+    pub seal_key_file: Option<Text>,
+}
+
+/// `[limits]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// A request's head. Default: 32KiB.
+    #[schemars(with = "Option<String>")]
+    pub max_head: Option<Text>,
+    /// Header fields in a request. Default: 100.
+    #[schemars(with = "Option<usize>")]
+    pub max_headers: Option<Spanned<usize>>,
+    /// A body that a proof covers. Default: 1MiB.
+    #[schemars(with = "Option<String>")]
+    pub max_signed_body: Option<Text>,
+    /// Any body. Default: none.
+    #[schemars(with = "Option<String>")]
+    pub max_body: Option<Text>,
+    /// Open connections. Default: 20000.
+    #[schemars(with = "Option<usize>")]
+    pub max_connections: Option<Spanned<usize>>,
+    /// Requests at once on one HTTP/2 connection. Default: 100.
+    #[schemars(with = "Option<u32>")]
+    pub max_streams: Option<Spanned<u32>>,
+    /// How often one source may fail to prove itself, `600/min`. Default: 60000/min.
+    #[schemars(with = "Option<String>")]
+    pub unproven: Option<Text>,
+    /// From the first byte of a head to its last; also the TLS handshake. Default: 10s.
+    #[schemars(with = "Option<String>")]
+    pub header_timeout: Option<Text>,
+    /// Between two pieces of a body. Default: 30s.
+    #[schemars(with = "Option<String>")]
+    pub body_timeout: Option<Text>,
+    /// A caller that does not read its response. Default: 60s.
+    #[schemars(with = "Option<String>")]
+    pub write_timeout: Option<Text>,
+    /// A connection without a request. Default: 120s.
+    #[schemars(with = "Option<String>")]
+    pub idle_timeout: Option<Text>,
+}
+
+/// `[upstream]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Upstream {
+    /// To connect. Default: 5s.
+    #[schemars(with = "Option<String>")]
+    pub connect_timeout: Option<Text>,
+    /// From the end of the request to the head of the response. Default: 60s.
+    #[schemars(with = "Option<String>")]
+    pub response_timeout: Option<Text>,
+    /// Between two pieces of a response's body, and on an upgraded connection. Default: 5m.
+    #[schemars(with = "Option<String>")]
+    pub stream_timeout: Option<Text>,
+    /// How long an unused connection is kept. Default: 30s.
+    #[schemars(with = "Option<String>")]
+    pub idle_timeout: Option<Text>,
+    /// Unused connections kept for each upstream. Default: 256.
+    #[schemars(with = "Option<usize>")]
+    pub max_idle: Option<Spanned<usize>>,
+}
+
+/// `[audit]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Audit {
+    /// One JSON line a decision and a change of keys; `-` for standard output. Default: `audit.jsonl` beside the store.
+    #[schemars(with = "Option<String>")]
+    pub file: Option<Text>,
+    /// Also decisions, not only changes of keys. Default: true.
+    pub decisions: Option<bool>,
+}
+
+/// `[[route]]`
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// `/orders/*`, `/v1/results/{id}`: literal segments, `{name}` for one segment, `*` at the end for any rest.
+    #[schemars(with = "String")]
+    pub path: Text,
+    /// Which methods. Default: all. GET admits HEAD.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub methods: Option<Vec<Text>>,
+    /// Where permitted requests go, `http://host[:port]`.
+    #[schemars(with = "String")]
+    pub upstream: Text,
+    /// Which schemes: any one of these; `a+b` for both, about one subject.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub accept: Option<Spanned<Vec<Text>>>,
+    /// Everybody passes and nobody is asked; instead of `accept`.
+    #[serde(default)]
+    pub public: bool,
+    /// What is demanded of whoever was proven.
+    #[serde(default)]
+    pub require: Require,
+    /// Whoever can prove to be anybody may pass: needed for schemes in which anybody can enrol.
+    #[serde(default)]
+    pub anyone: bool,
+    /// How often one subject may pass, `100/min`.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub limit: Option<Text>,
+    /// Read an API key from `_key` in the query too.
+    #[serde(default)]
+    pub key_in_query: bool,
+}
+
+/// `require = { permission = [..], subject = [..], claim = { .. } }`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Require {
+    /// All of these permissions.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub permission: Option<Spanned<Vec<String>>>,
+    /// One of these subjects.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub subject: Option<Spanned<Vec<String>>>,
+    /// For each claim one of these values.
+    pub claim: std::collections::BTreeMap<String, Vec<String>>,
+}

@@ -1,0 +1,564 @@
+//! From text to types; every problem is collected, so that one run shows them all.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use countersign::{Policy, PublicUrl, Requirement};
+use countersign_io::StoreUrl;
+use http::Method;
+use toml::Spanned;
+
+use super::diagnostics::{ConfigError, Origin, Problem, did_you_mean};
+use super::file::{self, File, Text};
+use super::overrides::Overrides;
+use super::quantities::{parse_duration, parse_size};
+use super::{
+    Access, AuditConfig, Config, Limits, RouteConfig, ServerConfig, StoreConfig, TlsFiles, UpstreamLimits,
+    UpstreamUrl,
+};
+use crate::routes::{Router, Template};
+
+/// The schemes that this version verifies.
+const BUILT: [&str; 1] = ["api-key"];
+
+/// A configuration that was taken.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What it says.
+    pub config: Config,
+    /// Each setting, its value, and where that came from.
+    pub settings: Vec<Setting>,
+    /// What is allowed, and better not.
+    pub warnings: Vec<String>,
+}
+
+/// A setting as `config show --origin` prints it.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// `server.listen`
+    pub path: String,
+    /// Its value.
+    pub value: String,
+    /// Where it came from, in words.
+    pub origin: String,
+}
+
+/// Reads the file at `path`, under `overrides`.
+pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded, ConfigError> {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => load_text(path, text, overrides),
+        Err(error) => {
+            let problem = Problem::new(format!("{name} cannot be read: {error}"), Origin::Default)
+                .help("`countersign init` writes one; `--config FILE` names another");
+            Err(ConfigError { file: name, text: String::new(), problems: vec![problem] })
+        }
+    }
+}
+
+/// Reads `text` as if it stood at `path`.
+pub fn load_text(path: &Path, text: String, overrides: &Overrides) -> Result<Loaded, ConfigError> {
+    let name = path.display().to_string();
+    let fail = |text: String, problems| Err(ConfigError { file: name.clone(), text, problems });
+    let mut file: File = match toml::from_str(&text) {
+        Ok(file) => file,
+        Err(error) => return fail(text, vec![Problem::from_toml(&error)]),
+    };
+    let origins = match overrides.apply(&mut file) {
+        Ok(origins) => origins,
+        Err(problem) => return fail(text, vec![problem]),
+    };
+    let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+    let mut reader = Reader {
+        text: &text,
+        origins,
+        folder,
+        settings: Vec::new(),
+        problems: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let config = reader.config(&file);
+    let Reader { settings, problems, warnings, .. } = reader;
+    match config {
+        Some(config) if problems.is_empty() => Ok(Loaded { config, settings, warnings }),
+        _ => fail(text, problems),
+    }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    origins: BTreeMap<String, Origin>,
+    folder: PathBuf,
+    settings: Vec<Setting>,
+    problems: Vec<Problem>,
+    warnings: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn origin(&self, path: &str, span: Option<Range<usize>>) -> Origin {
+        self.origins.get(path).cloned().or_else(|| span.map(Origin::File)).unwrap_or(Origin::Default)
+    }
+
+    fn show(&mut self, path: &str, value: impl Display, span: Option<Range<usize>>) {
+        let origin = match self.origin(path, span) {
+            Origin::Default => "default".to_owned(),
+            Origin::Environment(name) => name,
+            Origin::Flag(name) => name.to_owned(),
+            Origin::File(span) => {
+                let line = self.text[..span.start.min(self.text.len())].matches('\n').count() + 1;
+                format!("line {line}")
+            }
+        };
+        self.settings.push(Setting { path: path.to_owned(), value: value.to_string(), origin });
+    }
+
+    fn wrong(&mut self, message: impl Display, path: &str, span: Option<Range<usize>>) {
+        let origin = self.origin(path, span);
+        self.problems.push(Problem::new(message.to_string(), origin));
+    }
+
+    /// A setting that is text in the file and `T` for us.
+    fn parsed<T, E: Display>(
+        &mut self,
+        path: &str,
+        written: Option<&Text>,
+        default: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let text = written.map_or(default, |text| text.get_ref());
+        self.show(path, text, written.map(Spanned::span));
+        match parse(text) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.wrong(error, path, written.map(Spanned::span));
+                None
+            }
+        }
+    }
+
+    fn maybe<T, E: Display>(
+        &mut self,
+        path: &str,
+        written: Option<&Text>,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        written.and_then(|text| self.parsed(path, Some(text), "", parse))
+    }
+
+    fn number<T: Copy + Display + PartialOrd>(
+        &mut self,
+        path: &str,
+        written: Option<&Spanned<T>>,
+        default: T,
+        least: T,
+    ) -> T {
+        let value = written.map_or(default, |number| *number.get_ref());
+        self.show(path, value, written.map(Spanned::span));
+        if value < least {
+            self.wrong(format!("{path} is at least {least}"), path, written.map(Spanned::span));
+        }
+        value
+    }
+
+    fn file_path(&self, text: &str) -> PathBuf {
+        self.folder.join(text)
+    }
+
+    fn config(&mut self, file: &File) -> Option<Config> {
+        let store = self.store(&file.store);
+        let server = self.server(&file.server, store.as_ref());
+        let limits = self.limits(&file.limits);
+        let upstream = self.upstream(&file.upstream);
+        let audit = self.audit(&file.audit, store.as_ref());
+        let (routes, router) = self.routes(&file.route, server.as_ref());
+        Some(Config {
+            server: server?,
+            store: store?,
+            limits: limits?,
+            upstream: upstream?,
+            audit,
+            routes,
+            router,
+        })
+    }
+
+    fn store(&mut self, store: &file::Store) -> Option<StoreConfig> {
+        let folder = self.folder.clone();
+        let parse = |text: &str| match StoreUrl::parse(text) {
+            Ok(StoreUrl::Redb(path)) => Ok(StoreUrl::Redb(folder.join(path))),
+            other => other,
+        };
+        let url = self.parsed("store.url", store.url.as_ref(), "redb:countersign.redb", parse);
+        let given = self.maybe("store.seal_key_file", store.seal_key_file.as_ref(), |text| {
+            Ok::<_, String>(folder.join(text))
+        });
+        let url = url?;
+        let beside = match &url {
+            StoreUrl::Redb(path) => Some(path.with_file_name("seal.key")),
+            _ => None,
+        };
+        if given.is_none() && matches!(url, StoreUrl::Redis(_)) {
+            let message = "a Redis store needs store.seal_key_file: the same 32 bytes on every gateway";
+            let problem =
+                Problem::new(message, self.origin("store.url", store.url.as_ref().map(Spanned::span)));
+            self.problems.push(
+                problem.help("make them with `head -c 32 /dev/urandom > seal.key && chmod 600 seal.key`"),
+            );
+        }
+        let make_seal_key = given.is_none();
+        Some(StoreConfig { url, seal_key_file: given.or(beside), make_seal_key })
+    }
+
+    fn server(&mut self, server: &file::Server, store: Option<&StoreConfig>) -> Option<ServerConfig> {
+        let listen = self.parsed("server.listen", server.listen.as_ref(), "127.0.0.1:8080", parse_address);
+        let admin_listen = self.maybe("server.admin_listen", server.admin_listen.as_ref(), parse_address);
+        let tls = server.tls.as_ref().map(|tls| TlsFiles {
+            cert_file: self.file_path(tls.cert_file.get_ref()),
+            key_file: self.file_path(tls.key_file.get_ref()),
+        });
+        if let (Some(files), Some(tls)) = (&tls, &server.tls) {
+            self.show("server.tls.cert_file", files.cert_file.display(), Some(tls.cert_file.span()));
+            self.show("server.tls.key_file", files.key_file.display(), Some(tls.key_file.span()));
+        }
+        let plain_http = server.plain_http.unwrap_or(false);
+        self.show("server.plain_http", plain_http, None);
+        let listen = listen?;
+        let listen_span = server.listen.as_ref().map(Spanned::span);
+        if tls.is_none() && !plain_http && !listen.ip().is_loopback() {
+            let origin = self.origin("server.listen", listen_span.clone());
+            let problem =
+                Problem::new(format!("{listen} is not loopback, and there is no server.tls"), origin);
+            self.problems.push(problem.help("give a certificate with `tls = { cert_file = \"…\", key_file = \"…\" }`, or say `plain_http = true` behind a TLS terminator"));
+        }
+        let own = format!("{}://{listen}", if tls.is_some() { "https" } else { "http" });
+        let public_url = self.parsed("server.public_url", server.public_url.as_ref(), &own, PublicUrl::parse);
+        if server.public_url.is_none() && !listen.ip().is_loopback() {
+            let message =
+                "server.public_url is needed: what callers address, since every proof is bound to it";
+            self.wrong(message, "server.public_url", listen_span);
+        }
+        if admin_listen == Some(listen) && listen.port() != 0 {
+            let span = server.admin_listen.as_ref().map(Spanned::span);
+            self.wrong("admin_listen is the same as listen", "server.admin_listen", span);
+        }
+        let folder = self.folder.clone();
+        let in_folder = |text: &str| Ok::<_, String>(folder.join(text));
+        let admin_token_file =
+            self.maybe("server.admin_token_file", server.admin_token_file.as_ref(), in_folder);
+        let default_socket = match store.map(|store| &store.url) {
+            Some(StoreUrl::Redb(path)) => path.with_file_name("management.sock"),
+            _ => folder.join("management.sock"),
+        };
+        let default_socket = default_socket.display().to_string();
+        let management_socket = self.parsed(
+            "server.management_socket",
+            server.management_socket.as_ref(),
+            &default_socket,
+            |text| match folder.join(text) {
+                // The kernel's sockaddr_un holds 108 bytes, one of them NUL.
+                path if path.as_os_str().len() > 107 => {
+                    Err(format!("the path of the management socket is longer than 107 bytes: {text}"))
+                }
+                path => Ok(path),
+            },
+        );
+        let mut trusted_proxies = Vec::new();
+        for text in &server.trusted_proxies {
+            trusted_proxies.extend(self.parsed("server.trusted_proxies", Some(text), "", str::parse));
+        }
+        let drain_timeout =
+            self.parsed("server.drain_timeout", server.drain_timeout.as_ref(), "30s", parse_duration);
+        Some(ServerConfig {
+            listen,
+            public_url: public_url?,
+            admin_listen,
+            admin_token_file,
+            management_socket: management_socket?,
+            tls,
+            trusted_proxies,
+            drain_timeout: drain_timeout?,
+        })
+    }
+
+    fn limits(&mut self, limits: &file::Limits) -> Option<Limits> {
+        let max_head = self.parsed("limits.max_head", limits.max_head.as_ref(), "32KiB", |text| {
+            parse_size(text).and_then(|size| match size {
+                1024..=1_048_576 => Ok(size),
+                _ => Err("limits.max_head is from 1KiB to 1MiB".to_owned()),
+            })
+        });
+        let max_headers = self.number("limits.max_headers", limits.max_headers.as_ref(), 100, 1);
+        let max_signed_body =
+            self.parsed("limits.max_signed_body", limits.max_signed_body.as_ref(), "1MiB", parse_size);
+        let max_body = self.maybe("limits.max_body", limits.max_body.as_ref(), parse_size);
+        let max_connections =
+            self.number("limits.max_connections", limits.max_connections.as_ref(), 20_000, 1);
+        let max_streams = self.number("limits.max_streams", limits.max_streams.as_ref(), 100, 1);
+        let unproven = self.parsed("limits.unproven", limits.unproven.as_ref(), "60000/min", str::parse);
+        let header_timeout = self.duration("limits.header_timeout", limits.header_timeout.as_ref(), "10s");
+        let body_timeout = self.duration("limits.body_timeout", limits.body_timeout.as_ref(), "30s");
+        let write_timeout = self.duration("limits.write_timeout", limits.write_timeout.as_ref(), "60s");
+        let idle_timeout = self.duration("limits.idle_timeout", limits.idle_timeout.as_ref(), "120s");
+        Some(Limits {
+            max_head: max_head?,
+            max_headers,
+            max_signed_body: max_signed_body?,
+            max_body,
+            max_connections,
+            max_streams,
+            unproven: unproven?,
+            header_timeout: header_timeout?,
+            body_timeout: body_timeout?,
+            write_timeout: write_timeout?,
+            idle_timeout: idle_timeout?,
+        })
+    }
+
+    /// A time-out of nothing would refuse everything.
+    fn duration(&mut self, path: &str, written: Option<&Text>, default: &str) -> Option<Duration> {
+        self.parsed(path, written, default, |text| match parse_duration(text)? {
+            Duration::ZERO => Err(format!("{path} cannot be zero")),
+            duration => Ok(duration),
+        })
+    }
+
+    fn upstream(&mut self, upstream: &file::Upstream) -> Option<UpstreamLimits> {
+        let connect = self.duration("upstream.connect_timeout", upstream.connect_timeout.as_ref(), "5s");
+        let response = self.duration("upstream.response_timeout", upstream.response_timeout.as_ref(), "60s");
+        let stream = self.duration("upstream.stream_timeout", upstream.stream_timeout.as_ref(), "5m");
+        let idle = self.duration("upstream.idle_timeout", upstream.idle_timeout.as_ref(), "30s");
+        let max_idle = self.number("upstream.max_idle", upstream.max_idle.as_ref(), 256, 0);
+        Some(UpstreamLimits {
+            connect_timeout: connect?,
+            response_timeout: response?,
+            stream_timeout: stream?,
+            idle_timeout: idle?,
+            max_idle,
+        })
+    }
+
+    fn audit(&mut self, audit: &file::Audit, store: Option<&StoreConfig>) -> AuditConfig {
+        let default = match store.map(|store| &store.url) {
+            Some(StoreUrl::Redb(path)) => path.with_file_name("audit.jsonl"),
+            _ => self.folder.join("audit.jsonl"),
+        };
+        let written = audit.file.as_ref();
+        let text = written.map_or_else(|| default.display().to_string(), |text| text.get_ref().clone());
+        self.show("audit.file", &text, written.map(Spanned::span));
+        let decisions = audit.decisions.unwrap_or(true);
+        self.show("audit.decisions", decisions, None);
+        let file = if text == "-" { None } else { Some(self.file_path(&text)) };
+        AuditConfig { file, decisions }
+    }
+
+    fn routes(
+        &mut self,
+        routes: &[Spanned<file::Route>],
+        server: Option<&ServerConfig>,
+    ) -> (Vec<RouteConfig>, Router) {
+        let mut parsed: Vec<RouteConfig> = Vec::new();
+        let mut router = Router::default();
+        for written in routes {
+            let before = self.problems.len();
+            let Some(route) = self.route(written, server) else { continue };
+            if self.problems.len() > before {
+                continue;
+            }
+            let number = parsed.len();
+            if let Err(other) = router.insert(&route.template, route.methods.clone(), number) {
+                let other = parsed.get(other).map_or("", |route| route.template.as_str());
+                let message = format!("this route and `{other}` serve the same path and method");
+                self.wrong(message, "route.path", Some(written.get_ref().path.span()));
+                continue;
+            }
+            parsed.push(route);
+        }
+        if routes.is_empty() {
+            self.warnings.push("there is no [[route]]: every request gets 404".to_owned());
+        }
+        (parsed, router)
+    }
+
+    fn route(
+        &mut self,
+        written: &Spanned<file::Route>,
+        server: Option<&ServerConfig>,
+    ) -> Option<RouteConfig> {
+        let route = written.get_ref();
+        let template = self.parsed("route.path", Some(&route.path), "", Template::parse);
+        let upstream = self.parsed("route.upstream", Some(&route.upstream), "", parse_upstream);
+        if let (Some(upstream), Some(server)) = (&upstream, server) {
+            let ours = [Some(server.listen), server.admin_listen];
+            if ours.into_iter().flatten().any(|ours| leads_to(upstream, ours)) {
+                let message = "the upstream is one of our own listeners";
+                self.wrong(message, "route.upstream", Some(route.upstream.span()));
+            }
+        }
+        let methods = self.methods(route);
+        let access = self.access(written, route);
+        let limit = self.maybe("route.limit", route.limit.as_ref(), str::parse);
+        if route.public && route.limit.is_some() {
+            let message = "a public route has no subjects whose limit could be counted";
+            self.wrong(message, "route.limit", route.limit.as_ref().map(Spanned::span));
+        }
+        Some(RouteConfig {
+            template: template?,
+            methods: methods?,
+            upstream: upstream?,
+            access: access?,
+            limit,
+        })
+    }
+
+    fn methods(&mut self, route: &file::Route) -> Option<Option<Vec<Method>>> {
+        let Some(written) = &route.methods else { return Some(None) };
+        if written.is_empty() {
+            let message = "`methods` is empty: name some, or leave it out for all";
+            self.wrong(message, "route.methods", Some(route.path.span()));
+            return None;
+        }
+        let mut methods = Vec::new();
+        for text in written {
+            methods.push(self.parsed("route.methods", Some(text), "", parse_method)?);
+        }
+        Some(Some(methods))
+    }
+
+    fn access(&mut self, written: &Spanned<file::Route>, route: &file::Route) -> Option<Access> {
+        let path_span = Some(route.path.span());
+        let require = &route.require;
+        let demands = require.permission.is_some() || require.subject.is_some() || !require.claim.is_empty();
+        let Some(accept) = &route.accept else {
+            if !route.public {
+                let origin = Origin::File(header_line(self.text, written.span()));
+                let problem =
+                    Problem::new("the route says neither what it accepts nor that it is public", origin);
+                self.problems
+                    .push(problem.help("write `accept = [\"api-key\"]`, or `public = true` for everybody"));
+                return None;
+            }
+            if demands || route.anyone || route.key_in_query {
+                self.wrong("a public route asks nobody, so it can demand nothing", "route.public", path_span);
+            }
+            return Some(Access::Public);
+        };
+        if route.public {
+            self.wrong("a route is either public or accepts schemes", "route.accept", Some(accept.span()));
+        }
+        for group in accept.get_ref() {
+            self.schemes(group);
+        }
+        let requirement =
+            match Requirement::parse(accept.get_ref().iter().map(|text| text.get_ref().as_str())) {
+                Ok(requirement) => requirement,
+                Err(countersign::requirement::RequirementError::UnknownScheme(_)) => return None,
+                Err(error) => {
+                    self.wrong(error, "route.accept", Some(accept.span()));
+                    return None;
+                }
+            };
+        let policy = Policy {
+            permissions: self.names("permission", require.permission.as_ref()),
+            subjects: self.names("subject", require.subject.as_ref()),
+            claims: require.claim.clone(),
+        };
+        if let Some((name, _)) = policy.claims.iter().find(|(_, values)| values.is_empty()) {
+            self.wrong(format!("the claim `{name}` accepts no value"), "route.require", path_span);
+        }
+        Some(Access::Guarded { requirement, policy, key_in_query: route.key_in_query })
+    }
+
+    fn schemes(&mut self, group: &Text) {
+        for name in group.get_ref().split('+').map(str::trim) {
+            if BUILT.contains(&name) {
+                continue;
+            }
+            let origin = self.origin("route.accept", Some(group.span()));
+            self.problems.push(match countersign::Scheme::from_name(name) {
+                Some(scheme) => {
+                    Problem::new(format!("the scheme `{scheme}` is not in this version yet"), origin)
+                        .help(format!("this version has {}", BUILT.join(", ")))
+                }
+                None => {
+                    let known = countersign::Scheme::ALL.map(countersign::Scheme::as_str);
+                    let problem = Problem::new(format!("no scheme is called `{name}`"), origin);
+                    match did_you_mean(name, known) {
+                        Some(help) => problem.help(help),
+                        None => problem.help(format!("there are {}", known.join(", "))),
+                    }
+                }
+            });
+        }
+    }
+
+    fn names(&mut self, what: &str, written: Option<&Spanned<Vec<String>>>) -> BTreeSet<String> {
+        let Some(written) = written else { return BTreeSet::new() };
+        if written.get_ref().is_empty() {
+            let message = format!("`{what}` is empty: nobody knows whether that means everybody or nobody");
+            self.wrong(message, "route.require", Some(written.span()));
+        }
+        written.get_ref().iter().cloned().collect()
+    }
+}
+
+/// The first line of a table.
+fn header_line(text: &str, span: Range<usize>) -> Range<usize> {
+    let end = text[span.start..].find('\n').map_or(span.end, |length| span.start + length);
+    span.start..end.max(span.start)
+}
+
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("`{text}` is no address and port: write 127.0.0.1:8080 or [::1]:8080"))
+}
+
+fn parse_method(text: &str) -> Result<Method, String> {
+    match text {
+        "TRACE" | "CONNECT" => Err(format!("{text} is never served")),
+        "HEAD" | "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => {
+            text.parse().map_err(|_| format!("`{text}` is no method"))
+        }
+        _ if text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') && !text.is_empty() => {
+            text.parse().map_err(|_| format!("`{text}` is no method"))
+        }
+        _ => Err(format!("`{text}` is no method: methods are written in capitals")),
+    }
+}
+
+fn parse_upstream(text: &str) -> Result<UpstreamUrl, String> {
+    let wrong = |why: &str| Err(format!("`{text}` is no upstream: {why}"));
+    let Ok(uri) = text.parse::<http::Uri>() else { return wrong("write http://host:port") };
+    match uri.scheme_str() {
+        Some("http") => {}
+        Some("https") => {
+            return wrong("https to upstreams is not in this version yet; write http://host:port");
+        }
+        _ => return wrong("write http://host:port"),
+    }
+    let Some(authority) = uri.authority() else { return wrong("write http://host:port") };
+    if authority.as_str().contains('@') {
+        return wrong("user information is not sent to upstreams");
+    }
+    if uri.path() != "/" || uri.query().is_some() || text.contains('#') {
+        return wrong("it ends with its host or port, since paths are forwarded byte for byte");
+    }
+    Ok(UpstreamUrl { authority: authority.clone() })
+}
+
+/// Whether an upstream is a listener of ours, as far as names without look-up can tell.
+fn leads_to(upstream: &UpstreamUrl, ours: SocketAddr) -> bool {
+    let host = upstream.authority.host().trim_matches(['[', ']']);
+    let address = match host {
+        "localhost" => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        host => host.parse::<IpAddr>().ok(),
+    };
+    let everywhere = ours.ip().is_unspecified();
+    upstream.authority.port_u16().unwrap_or(80) == ours.port()
+        && ours.port() != 0
+        && address.is_some_and(|address| {
+            address == ours.ip() || (everywhere && (address.is_loopback() || address.is_unspecified()))
+        })
+}

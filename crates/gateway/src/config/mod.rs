@@ -1,0 +1,178 @@
+//! The configuration: read from flags, environment and file, and parsed into types before a port is bound.
+
+pub mod diagnostics;
+pub mod file;
+mod load;
+pub mod overrides;
+pub mod quantities;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use countersign::limit::Rate;
+use countersign::{Policy, PublicUrl, Requirement};
+use http::Method;
+
+use crate::routes::{Router, Template};
+
+pub use diagnostics::{ConfigError, Origin, Problem};
+pub use load::{Loaded, Setting, load, load_text};
+pub use overrides::Overrides;
+
+/// Everything that the gateway is told, parsed.
+#[derive(Debug)]
+pub struct Config {
+    /// What listens, and as whom.
+    pub server: ServerConfig,
+    /// Where things are remembered.
+    pub store: StoreConfig,
+    /// Bounds on callers.
+    pub limits: Limits,
+    /// Time-outs towards upstreams.
+    pub upstream: UpstreamLimits,
+    /// The audit log.
+    pub audit: AuditConfig,
+    /// What is served.
+    pub routes: Vec<RouteConfig>,
+    /// Finds a route.
+    pub router: Router,
+}
+
+/// `[server]`, parsed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// Where callers connect.
+    pub listen: SocketAddr,
+    /// What they address.
+    pub public_url: PublicUrl,
+    /// Where health and metrics are served.
+    pub admin_listen: Option<SocketAddr>,
+    /// What opens management there.
+    pub admin_token_file: Option<PathBuf>,
+    /// Where management is served.
+    pub management_socket: PathBuf,
+    /// Certificate and key files.
+    pub tls: Option<TlsFiles>,
+    /// Whose X-Forwarded-For is believed.
+    pub trusted_proxies: Vec<quantities::Network>,
+    /// How long requests in progress may go on after SIGTERM.
+    pub drain_timeout: Duration,
+}
+
+impl ServerConfig {
+    /// Whether `address` is a proxy whose X-Forwarded-For names the source.
+    #[must_use]
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(address))
+    }
+}
+
+/// Certificate and key files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain.
+    pub cert_file: PathBuf,
+    /// The key.
+    pub key_file: PathBuf,
+}
+
+/// `[store]`, parsed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// Which store.
+    pub url: countersign_io::StoreUrl,
+    /// The sealing key's file; `None` with a store of which nothing outlives the process.
+    pub seal_key_file: Option<PathBuf>,
+    /// Whether the sealing key may be made when it is not there.
+    pub make_seal_key: bool,
+}
+
+/// `[limits]`, parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// A request's head, in bytes.
+    pub max_head: usize,
+    /// Header fields in a request.
+    pub max_headers: usize,
+    /// A body that a proof covers, in bytes.
+    pub max_signed_body: usize,
+    /// Any body, in bytes.
+    pub max_body: Option<usize>,
+    /// Open connections.
+    pub max_connections: usize,
+    /// Requests at once on one HTTP/2 connection.
+    pub max_streams: u32,
+    /// How often one source may fail to prove itself.
+    pub unproven: Rate,
+    /// From the first byte of a head to its last.
+    pub header_timeout: Duration,
+    /// Between two pieces of a body.
+    pub body_timeout: Duration,
+    /// A caller that does not read.
+    pub write_timeout: Duration,
+    /// A connection without a request.
+    pub idle_timeout: Duration,
+}
+
+/// `[upstream]`, parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamLimits {
+    /// To connect.
+    pub connect_timeout: Duration,
+    /// From the end of the request to the head of the response.
+    pub response_timeout: Duration,
+    /// Between two pieces of a response's body.
+    pub stream_timeout: Duration,
+    /// How long an unused connection is kept.
+    pub idle_timeout: Duration,
+    /// How many unused connections are kept.
+    pub max_idle: usize,
+}
+
+/// `[audit]`, parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditConfig {
+    /// Where lines go; `None` for standard output.
+    pub file: Option<PathBuf>,
+    /// Also decisions.
+    pub decisions: bool,
+}
+
+/// `[[route]]`, parsed.
+#[derive(Debug)]
+pub struct RouteConfig {
+    /// Its path.
+    pub template: Template,
+    /// Its methods; `None` for all.
+    pub methods: Option<Vec<Method>>,
+    /// Where permitted requests go.
+    pub upstream: UpstreamUrl,
+    /// Who may pass.
+    pub access: Access,
+    /// How often one subject may pass.
+    pub limit: Option<Rate>,
+}
+
+/// Who may pass.
+#[derive(Debug)]
+pub enum Access {
+    /// Everybody.
+    Public,
+    /// Whoever proves to be somebody who may.
+    Guarded {
+        /// By which schemes.
+        requirement: Requirement,
+        /// What they must be allowed.
+        policy: Policy,
+        /// Also read an API key from the query.
+        key_in_query: bool,
+    },
+}
+
+/// `http://host[:port]`, where permitted requests go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamUrl {
+    /// Host and port.
+    pub authority: http::uri::Authority,
+}

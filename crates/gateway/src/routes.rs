@@ -1,0 +1,291 @@
+//! Which route serves a path: raw segments are matched, the most specific route wins.
+
+use std::collections::HashMap;
+
+use http::Method;
+
+/// A route's path: literal segments, `{name}` for one segment, `*` at the end for any rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    text: String,
+    segments: Vec<Segment>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Segment {
+    Literal(String),
+    Parameter(String),
+    Rest,
+}
+
+impl Template {
+    /// Reads a template.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let Some(path) = text.strip_prefix('/') else {
+            return Err(format!("the path `{text}` does not begin with a slash"));
+        };
+        let mut segments = Vec::new();
+        let mut names = Vec::new();
+        let count = path.split('/').count();
+        for (position, segment) in path.split('/').enumerate() {
+            let last = position + 1 == count;
+            segments.push(if segment == "*" && last {
+                Segment::Rest
+            } else if let Some(name) = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+                let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+                if !is_name || names.contains(&name) {
+                    return Err(format!("`{{{name}}}` is no name, or is there twice: write letters, digits and _"));
+                }
+                names.push(name);
+                Segment::Parameter(name.to_owned())
+            } else if segment.contains(['*', '{', '}', '?', '#']) {
+                return Err(format!("`{segment}` cannot be matched: `*` stands alone at the end, `{{name}}` is a whole segment"));
+            } else {
+                Segment::Literal(segment.to_owned())
+            });
+        }
+        // What no request may be called cannot be a route either.
+        let sample: Vec<&str> = segments
+            .iter()
+            .map(|segment| match segment {
+                Segment::Literal(text) => text.as_str(),
+                Segment::Parameter(_) | Segment::Rest => "x",
+            })
+            .collect();
+        countersign::path::check_path(&format!("/{}", sample.join("/")))
+            .map_err(|denial| format!("no request can have the path `{text}`: {}", denial.cause()))?;
+        Ok(Self { text: text.to_owned(), segments })
+    }
+
+    /// The template as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+/// What serves a path and method.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// This route.
+    Route(usize),
+    /// Nothing serves the path.
+    Nothing,
+    /// The path is served, with these methods.
+    OtherMethods(&'a [(Option<Vec<Method>>, usize)]),
+}
+
+/// Routes by path.
+#[derive(Debug, Default)]
+pub struct Router {
+    root: Node,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    literals: HashMap<String, Node>,
+    parameter: Option<Box<Node>>,
+    here: Vec<(Option<Vec<Method>>, usize)>,
+    rest: Vec<(Option<Vec<Method>>, usize)>,
+}
+
+impl Router {
+    /// Adds a route for `methods` (`None`: all).
+    ///
+    /// # Errors
+    /// The number of a route that is as specific and shares a method: a tie.
+    pub fn insert(
+        &mut self,
+        template: &Template,
+        methods: Option<Vec<Method>>,
+        route: usize,
+    ) -> Result<(), usize> {
+        let mut node = &mut self.root;
+        for segment in &template.segments {
+            node = match segment {
+                Segment::Literal(text) => node.literals.entry(text.clone()).or_default(),
+                Segment::Parameter(_) => node.parameter.get_or_insert_default(),
+                Segment::Rest => return add(&mut node.rest, methods, route),
+            };
+        }
+        add(&mut node.here, methods, route)
+    }
+
+    /// The route for a raw path and a method. GET admits HEAD.
+    #[must_use]
+    pub fn find(&self, path: &str, method: &Method) -> Found<'_> {
+        let mut segments = path.strip_prefix('/').unwrap_or(path).split('/');
+        let Some(candidates) = find(&self.root, &mut segments) else { return Found::Nothing };
+        let admits = |methods: &Option<Vec<Method>>, method: &Method| {
+            methods.as_ref().is_none_or(|methods| methods.contains(method))
+        };
+        let exact = candidates.iter().find(|(methods, _)| admits(methods, method));
+        let found = exact.or_else(|| {
+            let head = *method == Method::HEAD;
+            candidates.iter().find(|(methods, _)| head && admits(methods, &Method::GET))
+        });
+        found.map_or(Found::OtherMethods(candidates), |(_, route)| Found::Route(*route))
+    }
+
+    /// Like [`Router::find`], `None` where an upstream that decodes escapes and cuts path parameters
+    /// (`;`) would read a path that another route serves: a way around the more specific route.
+    #[must_use]
+    pub fn find_unambiguous(&self, path: &str, method: &Method) -> Option<Found<'_>> {
+        let found = self.find(path, method);
+        if path.contains(['%', ';']) && self.find(&second_reading(path), method) != found {
+            return if found == Found::Nothing { Some(found) } else { None };
+        }
+        Some(found)
+    }
+}
+
+fn add(
+    place: &mut Vec<(Option<Vec<Method>>, usize)>,
+    methods: Option<Vec<Method>>,
+    route: usize,
+) -> Result<(), usize> {
+    let shares = |theirs: &Option<Vec<Method>>| match (&methods, theirs) {
+        (Some(ours), Some(theirs)) => ours.iter().any(|method| theirs.contains(method)),
+        _ => true,
+    };
+    if let Some((_, other)) = place.iter().find(|(theirs, _)| shares(theirs)) {
+        return Err(*other);
+    }
+    place.push((methods, route));
+    Ok(())
+}
+
+/// A literal segment is more specific than a parameter, a parameter more than a rest; what comes
+/// first in the path counts first.
+fn find<'a>(
+    node: &'a Node,
+    segments: &mut std::str::Split<'_, char>,
+) -> Option<&'a [(Option<Vec<Method>>, usize)]> {
+    let mut remaining = segments.clone();
+    let deeper = match remaining.next() {
+        None => (!node.here.is_empty()).then_some(&*node.here),
+        Some(segment) => {
+            let literal = node.literals.get(segment).and_then(|node| find(node, &mut remaining.clone()));
+            let parameter = || {
+                let node = node.parameter.as_ref().filter(|_| !segment.is_empty())?;
+                find(node, &mut remaining.clone())
+            };
+            literal.or_else(parameter)
+        }
+    };
+    deeper.or_else(|| (!node.rest.is_empty()).then_some(&*node.rest))
+}
+
+/// The path as an upstream might read it: escapes decoded, path parameters cut.
+fn second_reading(path: &str) -> String {
+    let mut read = Vec::with_capacity(path.len());
+    let mut bytes = path.bytes();
+    let mut in_parameter = false;
+    while let Some(byte) = bytes.next() {
+        let byte = match byte {
+            b'%' => {
+                let mut digit = || bytes.next().and_then(|byte| char::from(byte).to_digit(16)).unwrap_or(0);
+                (digit() * 16 + digit()) as u8
+            }
+            byte => byte,
+        };
+        match byte {
+            b';' => in_parameter = true,
+            b'/' => {
+                in_parameter = false;
+                read.push(byte);
+            }
+            _ if in_parameter => {}
+            _ => read.push(byte),
+        }
+    }
+    String::from_utf8_lossy(&read).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn router(paths: &[&str]) -> Router {
+        let mut router = Router::default();
+        for (number, path) in paths.iter().enumerate() {
+            router.insert(&Template::parse(path).unwrap(), None, number).unwrap();
+        }
+        router
+    }
+
+    fn get(router: &Router, path: &str) -> Option<usize> {
+        match router.find(path, &Method::GET) {
+            Found::Route(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn the_most_specific_route_wins() {
+        let router = router(&["/*", "/a/*", "/a/{x}", "/a/b", "/a/{x}/c", "/a/b/d", "/{y}/b"]);
+        for (path, number) in [
+            ("/", 0),
+            ("/z", 0),
+            ("/a", 1),
+            ("/a/", 1),
+            ("/a/q", 2),
+            ("/a/b", 3),
+            ("/a/b/c", 4),
+            ("/a/b/d", 5),
+            ("/a/b/e", 1),
+            ("/q/b", 6),
+            ("/q/c", 0),
+            ("/a/x/y/z", 1),
+        ] {
+            assert_eq!(get(&router, path), Some(number), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_rest_also_serves_the_path_before_it_and_nothing_else() {
+        let router = router(&["/orders/*"]);
+        assert_eq!(get(&router, "/orders"), Some(0));
+        assert_eq!(get(&router, "/orders/1/2"), Some(0));
+        assert_eq!(get(&router, "/ordersx"), None);
+        assert_eq!(get(&router, "/"), None);
+    }
+
+    #[test]
+    fn methods_choose_and_get_admits_head() {
+        let mut router = Router::default();
+        let path = Template::parse("/a").unwrap();
+        router.insert(&path, Some(vec![Method::GET]), 0).unwrap();
+        router.insert(&path, Some(vec![Method::POST]), 1).unwrap();
+        assert_eq!(router.find("/a", &Method::HEAD), Found::Route(0));
+        assert_eq!(router.find("/a", &Method::POST), Found::Route(1));
+        assert!(
+            matches!(router.find("/a", &Method::PUT), Found::OtherMethods(methods) if methods.len() == 2)
+        );
+        assert_eq!(router.insert(&path, Some(vec![Method::POST]), 2), Err(1), "a tie");
+        assert_eq!(router.insert(&path, None, 2), Err(0), "a tie");
+        let same = Template::parse("/{x}/y").unwrap();
+        router.insert(&same, None, 3).unwrap();
+        assert_eq!(router.insert(&Template::parse("/{z}/y").unwrap(), None, 4), Err(3), "a tie");
+    }
+
+    #[test]
+    fn templates_that_cannot_be_are_refused() {
+        for text in
+            ["", "a", "/a/*/b", "/a*", "/{", "/{}", "/{a b}", "/{a}/{a}", "//a", "/a/../b", "/a?b", "/a%2fb"]
+        {
+            assert!(Template::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_escape_that_leads_around_a_more_specific_route_has_no_reading() {
+        let router = router(&["/*", "/admin/*"]);
+        let find = |path| router.find_unambiguous(path, &Method::GET);
+        assert_eq!(find("/%61dmin/x"), None);
+        assert_eq!(find("/admin;a=b/x"), None);
+        assert_eq!(find("/admin%3bx/y"), None);
+        assert_eq!(find("/a%20b"), Some(Found::Route(0)));
+        assert_eq!(find("/admin/%61;b"), Some(Found::Route(1)));
+    }
+}
