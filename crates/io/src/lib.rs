@@ -1,1 +1,13 @@
-//! Begun.
+//! What Countersign opens sockets and files with: the embedded store, the Redis store, the clock.
+
+mod any_store;
+mod clock;
+mod redb_store;
+mod redis_store;
+mod store_url;
+
+pub use any_store::{AnyStore, OpenError};
+pub use clock::SystemClock;
+pub use redb_store::RedbStore;
+pub use redis_store::RedisStore;
+pub use store_url::{RedisUrl, StoreUrl, StoreUrlError};

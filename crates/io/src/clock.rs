@@ -1,0 +1,18 @@
+//! The one place that reads the system's clock.
+
+use std::time::SystemTime;
+
+use countersign::time::{Clock, Timestamp};
+
+/// The system's wall clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else is handed")]
+    fn now(&self) -> Timestamp {
+        // A clock before 1970 reads as 1970: stores then answer that the clock went back.
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}

@@ -1,0 +1,291 @@
+//! The one thread that writes: it gathers what is queued into one transaction, commits, and only
+//! then answers every caller.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use countersign::store::{Envelope, StoreError};
+use countersign::time::Timestamp;
+use redb::Database;
+use tokio::sync::oneshot;
+
+use super::cache::Key;
+use super::change::{Answer, Operation, Outcome};
+use super::sweep::Sweeper;
+use super::{Shared, closed, file};
+
+/// At most this many operations share a commit.
+const GATHERED: usize = 256;
+/// At most this many wait; more are refused at once.
+const QUEUED: usize = 8_192;
+/// How long the thread sleeps when nothing comes, before it looks at the mark and sweeps.
+const TICK: Duration = Duration::from_millis(250);
+
+type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+enum Request {
+    Write(Operation, Reply<Answer>),
+    /// Somebody waits for the mark.
+    RaiseMark,
+    /// Show that a transaction can be begun.
+    Probe(Reply<()>),
+    Close(Reply<()>),
+}
+
+/// The handle on the thread. Dropping it ends the thread, without the word of a clean stop.
+pub(super) struct Writer {
+    requests: Option<SyncSender<Request>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub(super) fn start(shared: Arc<Shared>) -> std::io::Result<Self> {
+        let (requests, queue) = sync_channel(QUEUED);
+        let scribe = Scribe { shared, queue, sweeper: Sweeper::default(), failed: None };
+        let thread = std::thread::Builder::new().name(String::from("store-writer")).spawn(|| scribe.run())?;
+        Ok(Self { requests: Some(requests), thread: Mutex::new(Some(thread)) })
+    }
+
+    pub(super) async fn write(&self, operation: Operation, time_out: Duration) -> Result<Answer, StoreError> {
+        self.ask(time_out, |reply| Request::Write(operation, reply)).await
+    }
+
+    pub(super) async fn ready(&self, time_out: Duration) -> Result<(), StoreError> {
+        self.ask(time_out, Request::Probe).await
+    }
+
+    /// Waits as long as it takes: giving up would turn a clean stop into an unclean one.
+    pub(super) async fn close(&self) -> Result<(), StoreError> {
+        self.ask(Duration::MAX, Request::Close).await
+    }
+
+    pub(super) fn raise_mark(&self) -> Result<(), StoreError> {
+        self.send(Request::RaiseMark)
+    }
+
+    async fn ask<T>(
+        &self,
+        time_out: Duration,
+        request: impl FnOnce(Reply<T>) -> Request,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(request(reply))?;
+        match tokio::time::timeout(time_out, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(gone()),
+            Err(_) => Err(StoreError::Unavailable(String::from("the write took too long"))),
+        }
+    }
+
+    fn send(&self, request: Request) -> Result<(), StoreError> {
+        self.requests.as_ref().ok_or_else(closed)?.try_send(request).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Unavailable(String::from("too many writes are waiting")),
+            TrySendError::Disconnected(_) => gone(),
+        })
+    }
+}
+
+fn gone() -> StoreError {
+    StoreError::Unavailable(String::from("the writer has stopped"))
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.requests.take());
+        // Waits for the commit under way, so that the file's lock is free when this returns.
+        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the store's writer had panicked");
+        }
+    }
+}
+
+/// What runs in the thread.
+struct Scribe {
+    shared: Arc<Shared>,
+    queue: Receiver<Request>,
+    sweeper: Sweeper,
+    /// Why the last commit failed, if it did.
+    failed: Option<StoreError>,
+}
+
+/// What one round has to do.
+#[derive(Default)]
+struct Round {
+    operations: Vec<Operation>,
+    replies: Vec<Reply<Answer>>,
+    probes: Vec<Reply<()>>,
+    close: Option<Reply<()>>,
+}
+
+impl Round {
+    fn take(&mut self, request: Request) {
+        match request {
+            Request::Write(operation, reply) => {
+                self.operations.push(operation);
+                self.replies.push(reply);
+            }
+            Request::RaiseMark => {}
+            Request::Probe(reply) => self.probes.push(reply),
+            Request::Close(reply) => self.close = Some(reply),
+        }
+    }
+
+    /// Nothing after a close belongs to this round.
+    fn is_full(&self) -> bool {
+        self.close.is_some() || self.operations.len() >= GATHERED
+    }
+}
+
+impl Scribe {
+    fn run(mut self) {
+        loop {
+            let mut round = Round::default();
+            match self.queue.recv_timeout(TICK) {
+                Ok(first) => round.take(first),
+                Err(RecvTimeoutError::Timeout) => self.sweep(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            while !round.is_full()
+                && let Ok(next) = self.queue.try_recv()
+            {
+                round.take(next);
+            }
+            if let Some(reply) = self.finish(round) {
+                self.close(reply);
+                return;
+            }
+        }
+    }
+
+    /// Commits a round and answers its callers. What is left is the reply to a close, if one came.
+    fn finish(&mut self, round: Round) -> Option<Reply<()>> {
+        let Round { operations, replies, probes, close } = round;
+        let mark = self.shared.proofs.mark_due(&*self.shared.clock);
+        if !operations.is_empty() || mark.is_some() {
+            let keys: Vec<Key> = operations.iter().map(|operation| operation.key).collect();
+            let committed = self.commit(operations, mark);
+            self.failed = committed.as_ref().err().cloned();
+            match committed {
+                Ok(outcomes) => answer(&self.shared, &keys, outcomes, replies),
+                Err(error) => {
+                    tracing::error!(%error, "a commit failed");
+                    keys.into_iter().for_each(|key| self.shared.cache.forget(key));
+                    for reply in replies {
+                        let _ = reply.send(Err(StoreError::Unavailable(format!("a commit failed: {error}"))));
+                    }
+                }
+            }
+        }
+        for reply in probes {
+            let _ = reply.send(self.probe());
+        }
+        close
+    }
+
+    /// Evaluates every operation in order inside one transaction, and commits it durably.
+    /// An operation that finds an unreadable entry fails alone; all else fails together.
+    fn commit(
+        &self,
+        operations: Vec<Operation>,
+        mark: Option<Timestamp>,
+    ) -> Result<Vec<Result<Outcome, StoreError>>, StoreError> {
+        self.shared.with_database(|database| {
+            let outcomes = write(database, operations, mark, self.shared.clock.now())?;
+            if let Some(mark) = mark {
+                self.shared.proofs.mark_is_durable(mark);
+            }
+            Ok(outcomes)
+        })
+    }
+
+    fn probe(&self) -> Result<(), StoreError> {
+        self.failed.clone().map_or(Ok(()), Err)?;
+        self.shared.with_database(|database| {
+            file::begin_write(database)?.abort().map_err(file::unavailable)
+        })
+    }
+
+    fn sweep(&mut self) {
+        let now = self.shared.clock.now();
+        if let Err(error) = self.shared.with_database(|database| self.sweeper.sweep(database, now)) {
+            tracing::warn!(%error, "expired entries could not be swept");
+        }
+    }
+
+    /// Saves the ledger and gives the file back.
+    fn close(self, reply: Reply<()>) {
+        let now = self.shared.clock.now();
+        let saved = self.shared.with_database(|database| file::save(database, self.shared.proofs.ledger(), now));
+        *self.shared.database.write().unwrap_or_else(PoisonError::into_inner) = None;
+        let _ = reply.send(saved);
+    }
+}
+
+fn write(
+    database: &Database,
+    operations: Vec<Operation>,
+    mark: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Vec<Result<Outcome, StoreError>>, StoreError> {
+    let transaction = file::begin_write(database)?;
+    let mut outcomes = Vec::with_capacity(operations.len());
+    let mut is_dirty = false;
+    if let Some(mark) = mark {
+        file::write_mark(&transaction, mark)?;
+        is_dirty = true;
+    }
+    {
+        let mut tables = HashMap::new();
+        for Operation { key, change } in operations {
+            let table = match tables.entry(key.space) {
+                Entry::Occupied(table) => table.into_mut(),
+                Entry::Vacant(place) => {
+                    place.insert(transaction.open_table(file::table(key.space)).map_err(file::unavailable)?)
+                }
+            };
+            let outcome = match change.carry_out(key.id.as_bytes(), table, now) {
+                Err(StoreError::Unavailable(reason)) => return Err(StoreError::Unavailable(reason)),
+                outcome => outcome,
+            };
+            is_dirty |= outcome.as_ref().is_ok_and(|outcome| outcome.written.is_some());
+            outcomes.push(outcome);
+        }
+    }
+    if is_dirty {
+        transaction.commit().map_err(file::unavailable)?;
+    } else {
+        transaction.abort().map_err(file::unavailable)?;
+    }
+    Ok(outcomes)
+}
+
+/// The cache first, then the callers: whoever was told about a write reads it.
+fn answer(
+    shared: &Shared,
+    keys: &[Key],
+    outcomes: Vec<Result<Outcome, StoreError>>,
+    replies: Vec<Reply<Answer>>,
+) {
+    let mut answers = Vec::with_capacity(outcomes.len());
+    for (key, outcome) in keys.iter().zip(outcomes) {
+        answers.push(outcome.map(|Outcome { answer, written }| {
+            if let Some(written) = written.filter(|_| key.space != file::SPENT) {
+                remember(shared, *key, written);
+            }
+            answer
+        }));
+    }
+    for (reply, answer) in replies.into_iter().zip(answers) {
+        // A caller that has gone away does not undo its write.
+        let _ = reply.send(answer);
+    }
+}
+
+fn remember(shared: &Shared, key: Key, written: Option<Envelope>) {
+    shared.cache.apply(key, written);
+}
