@@ -134,7 +134,8 @@ impl Decision {
     #[must_use]
     pub fn is_proven(&self) -> bool {
         match &self.outcome {
-            Outcome::Permit(_) => true,
+            // On a public route anybody is permitted, and nobody proven.
+            Outcome::Permit(subject) => subject.is_some(),
             Outcome::Deny(_) => {
                 let mut verified = self.steps.iter().filter(|step| step.check == Check::Verify).peekable();
                 verified.peek().is_some() && verified.all(|step| step.passed)

@@ -179,7 +179,29 @@ impl Permit {
         &self.rule
     }
 
-    /// Whether what was proven still holds at `now`: asked while an upgraded connection lives.
+    /// Gives the permit up for forwarding. What is left can be asked whether it still holds, and lets
+    /// nothing pass.
+    #[must_use]
+    pub fn spend(self) -> Standing {
+        Standing { principal: self.principal, decision: self.decision, rule: self.rule }
+    }
+}
+
+/// What was proven by a request that has been forwarded: asked while its upgraded connection lives.
+pub struct Standing {
+    principal: Option<Principal>,
+    decision: Arc<Decision>,
+    rule: Arc<Rule>,
+}
+
+impl Standing {
+    /// How it came to be.
+    #[must_use]
+    pub const fn decision(&self) -> &Arc<Decision> {
+        &self.decision
+    }
+
+    /// Whether what was proven still holds at `now`.
     ///
     /// # Errors
     /// [`StoreError`]: nobody can know at this moment.

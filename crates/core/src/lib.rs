@@ -21,7 +21,7 @@ pub mod verifier;
 
 pub use decision::{Decision, DecisionId, Outcome};
 pub use denial::{Challenge, Code, Denial};
-pub use gate::{Gate, Permit, Rule, Verdict};
+pub use gate::{Gate, Permit, Rule, Standing, Verdict};
 pub use policy::Policy;
 pub use principal::{Permissions, Principal, Scheme, Subject};
 pub use public_url::PublicUrl;

@@ -521,6 +521,7 @@ async fn a_permit_stops_holding_when_its_key_is_revoked_or_ends() {
     let Verdict::Permit(permit) = world.decide(&rule, &Request::get("/").bearing(&key)).await else {
         panic!("it has a key");
     };
+    let permit = permit.spend();
     assert!(permit.still_holds(NOW).await.unwrap());
     assert!(!permit.still_holds(NOW.plus(Duration::from_secs(100))).await.unwrap());
     registry.revoke(key.id, NOW).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Element, Level, Renderer, Snippet};
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl ConfigError {
                 Origin::Flag(name) => title.push_str(&format!(" (from the flag {name})")),
                 Origin::Default | Origin::File(_) => {}
             }
-            let mut group = Level::ERROR.primary_title(&*title).elements(Vec::<Snippet<'_, _>>::new());
+            let mut group = Level::ERROR.primary_title(&*title).elements(Vec::<Element<'_>>::new());
             if let Origin::File(span) = &problem.origin {
                 // A span of nothing still gets its caret.
                 let end = span.end.max(span.start + 1).min(self.text.len().max(span.start + 1));

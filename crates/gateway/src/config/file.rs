@@ -23,6 +23,7 @@ pub struct File {
     /// The audit log.
     pub audit: Audit,
     /// What is served, and for whom.
+    #[schemars(with = "Vec<Route>")]
     pub route: Vec<Spanned<Route>>,
 }
 

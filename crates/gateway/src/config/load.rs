@@ -15,7 +15,7 @@ use toml::Spanned;
 use super::diagnostics::{ConfigError, Origin, Problem, did_you_mean};
 use super::file::{self, File, Text};
 use super::overrides::Overrides;
-use super::quantities::{parse_duration, parse_size};
+use super::quantities::{Network, parse_duration, parse_size};
 use super::{
     Access, AuditConfig, Config, Limits, RouteConfig, ServerConfig, StoreConfig, TlsFiles, UpstreamLimits,
     UpstreamUrl,
@@ -188,11 +188,20 @@ impl Reader<'_> {
 
     fn store(&mut self, store: &file::Store) -> Option<StoreConfig> {
         let folder = self.folder.clone();
-        let parse = |text: &str| match StoreUrl::parse(text) {
-            Ok(StoreUrl::Redb(path)) => Ok(StoreUrl::Redb(folder.join(path))),
-            other => other,
+        let span = store.url.as_ref().map(Spanned::span);
+        let text = store.url.as_ref().map_or("redb:countersign.redb", |text| text.get_ref());
+        let url = match text.parse::<StoreUrl>() {
+            Ok(StoreUrl::Redb(path)) => Some(StoreUrl::Redb(folder.join(path))),
+            Ok(url) => Some(url),
+            Err(error) => {
+                self.wrong(error, "store.url", span.clone());
+                None
+            }
         };
-        let url = self.parsed("store.url", store.url.as_ref(), "redb:countersign.redb", parse);
+        if let Some(url) = &url {
+            // As the store shows itself: without a password.
+            self.show("store.url", url, span);
+        }
         let given = self.maybe("store.seal_key_file", store.seal_key_file.as_ref(), |text| {
             Ok::<_, String>(folder.join(text))
         });
@@ -268,7 +277,12 @@ impl Reader<'_> {
         );
         let mut trusted_proxies = Vec::new();
         for text in &server.trusted_proxies {
-            trusted_proxies.extend(self.parsed("server.trusted_proxies", Some(text), "", str::parse));
+            trusted_proxies.extend(self.parsed(
+                "server.trusted_proxies",
+                Some(text),
+                "",
+                str::parse::<Network>,
+            ));
         }
         let drain_timeout =
             self.parsed("server.drain_timeout", server.drain_timeout.as_ref(), "30s", parse_duration);

@@ -78,7 +78,7 @@ pub struct TlsFiles {
 }
 
 /// `[store]`, parsed.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct StoreConfig {
     /// Which store.
     pub url: countersign_io::StoreUrl,

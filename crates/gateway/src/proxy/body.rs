@@ -1,0 +1,217 @@
+//! Bodies on their way through: as they come, but not too large, too slow, or broken unnoticed.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use countersign::{Code, Denial};
+use countersign_tower::GateBody;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::time::{Sleep, sleep};
+
+use crate::http1::InFlight;
+
+/// Why a body ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// Nothing came for too long.
+    #[error("the body stopped coming")]
+    Slow,
+    /// It is larger than is accepted.
+    #[error("the body is too large")]
+    TooLarge,
+    /// The connection failed, or the framing did.
+    #[error("the body broke off")]
+    Broken(#[source] hyper::Error),
+}
+
+/// A body whose sender may pause only so long.
+struct Timed<B> {
+    body: B,
+    patience: Duration,
+    /// Made when there is something to wait for, which is seldom.
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl<B> Timed<B> {
+    const fn new(body: B, patience: Duration) -> Self {
+        Self { body, patience, pause: None }
+    }
+}
+
+impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> Timed<B> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match Pin::new(&mut self.body).poll_frame(context) {
+            Poll::Ready(frame) => {
+                self.pause = None;
+                Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Broken)))
+            }
+            Poll::Pending => {
+                let pause = self.pause.get_or_insert_with(|| Box::pin(sleep(self.patience)));
+                ready!(pause.as_mut().poll(context));
+                Poll::Ready(Some(Err(BodyError::Slow)))
+            }
+        }
+    }
+}
+
+/// What became of a request's body, for whoever has to say why the exchange failed.
+#[derive(Default)]
+pub struct Progress {
+    /// Grows with each piece.
+    pieces: AtomicU64,
+    state: AtomicU8,
+}
+
+const UNDER_WAY: u8 = 0;
+const WHOLE: u8 = 1;
+const SLOW: u8 = 2;
+const TOO_LARGE: u8 = 3;
+const BROKEN: u8 = 4;
+
+impl Progress {
+    /// Whether the upstream has all of it.
+    pub fn is_whole(&self) -> bool {
+        self.state.load(Ordering::Acquire) == WHOLE
+    }
+
+    /// How many pieces have passed.
+    pub fn pieces(&self) -> u64 {
+        self.pieces.load(Ordering::Acquire)
+    }
+
+    /// Why the caller's body failed, if it did.
+    pub fn failure(&self) -> Option<Denial> {
+        match self.state.load(Ordering::Acquire) {
+            SLOW => Some(Denial::new(Code::Framing, "the body stopped coming")),
+            TOO_LARGE => Some(Denial::new(Code::BodyTooLarge, "the body is larger than limits.max_body")),
+            BROKEN => Some(Denial::new(Code::Framing, "the body broke off")),
+            _ => None,
+        }
+    }
+}
+
+/// A request's body on its way to the upstream.
+pub struct RequestBody {
+    body: Timed<GateBody<Incoming>>,
+    left: Option<u64>,
+    progress: Arc<Progress>,
+}
+
+impl RequestBody {
+    /// Passes on `body`, at most `limit` bytes of it, as long as it keeps coming.
+    pub fn new(body: GateBody<Incoming>, patience: Duration, limit: Option<usize>) -> Self {
+        let progress = Arc::new(Progress::default());
+        if body.is_end_stream() {
+            progress.state.store(WHOLE, Ordering::Release);
+        }
+        Self { body: Timed::new(body, patience), left: limit.map(|limit| limit as u64), progress }
+    }
+
+    /// What becomes of it.
+    pub fn progress(&self) -> Arc<Progress> {
+        self.progress.clone()
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let mut frame = ready!(this.body.poll(context));
+        if let (Some(Ok(piece)), Some(left)) = (&frame, &mut this.left) {
+            let length = piece.data_ref().map_or(0, |data| data.len() as u64);
+            match left.checked_sub(length) {
+                Some(rest) => *left = rest,
+                None => frame = Some(Err(BodyError::TooLarge)),
+            }
+        }
+        let state = match &frame {
+            None => WHOLE,
+            Some(Ok(_)) if this.body.body.is_end_stream() => WHOLE,
+            Some(Ok(_)) => UNDER_WAY,
+            Some(Err(BodyError::Slow)) => SLOW,
+            Some(Err(BodyError::TooLarge)) => TOO_LARGE,
+            Some(Err(BodyError::Broken(_))) => BROKEN,
+        };
+        this.progress.pieces.fetch_add(1, Ordering::AcqRel);
+        this.progress.state.store(state, Ordering::Release);
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.body.size_hint()
+    }
+}
+
+/// A response's body on its way to the caller.
+pub struct ResponseBody {
+    source: Source,
+    /// While it lives, the guard does not take the connection for idle.
+    _in_flight: Option<InFlight>,
+}
+
+enum Source {
+    Ours(Full<Bytes>),
+    Upstream(Timed<Incoming>),
+}
+
+impl ResponseBody {
+    /// Our own words.
+    pub fn ours(bytes: Bytes, in_flight: Option<InFlight>) -> Self {
+        Self { source: Source::Ours(Full::new(bytes)), _in_flight: in_flight }
+    }
+
+    /// The upstream's, as long as they keep coming.
+    pub fn upstream(body: Incoming, patience: Duration, in_flight: Option<InFlight>) -> Self {
+        Self { source: Source::Upstream(Timed::new(body, patience)), _in_flight: in_flight }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.get_mut().source {
+            Source::Ours(body) => match ready!(Pin::new(body).poll_frame(context)) {
+                Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
+                Some(Err(never)) => match never {},
+                None => Poll::Ready(None),
+            },
+            Source::Upstream(body) => body.poll(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Ours(body) => body.is_end_stream(),
+            Source::Upstream(body) => body.body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Ours(body) => body.size_hint(),
+            Source::Upstream(body) => body.body.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Sends a permitted request to its upstream.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use countersign::{Code, Denial, Permit, PublicUrl, Standing};
+use countersign_tower::strip_credentials;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderValue, Request, Response, Uri, Version, request};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::timeout;
+
+use crate::config::{UpstreamLimits, UpstreamUrl};
+use crate::proxy::body::{Progress, RequestBody};
+use crate::proxy::headers::{Hops, to_upstream};
+
+/// Where a route's permitted requests go.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    authority: Authority,
+    host: HeaderValue,
+}
+
+impl Upstream {
+    /// An upstream.
+    ///
+    /// # Errors
+    /// Its name cannot be a Host header.
+    pub fn new(url: &UpstreamUrl) -> Result<Self, http::header::InvalidHeaderValue> {
+        Ok(Self { authority: url.authority.clone(), host: HeaderValue::from_str(url.authority.as_str())? })
+    }
+
+    fn uri(&self, requested: &Uri) -> Uri {
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(Scheme::HTTP);
+        parts.authority = Some(self.authority.clone());
+        let slash = || PathAndQuery::from_static("/");
+        parts.path_and_query = Some(requested.path_and_query().cloned().unwrap_or_else(slash));
+        Uri::from_parts(parts).unwrap_or_default()
+    }
+}
+
+/// Keeps connections to upstreams and sends permitted requests over them, HTTP/1.1, framed by us.
+pub struct Forwarder {
+    client: Client<HttpConnector, RequestBody>,
+    response_timeout: Duration,
+}
+
+impl Forwarder {
+    /// A forwarder without connections.
+    #[must_use]
+    pub fn new(limits: &UpstreamLimits) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(limits.connect_timeout));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(limits.idle_timeout)
+            .pool_max_idle_per_host(limits.max_idle)
+            // Only what was never written is sent again, which is safe for every method; an upstream
+            // closes idle connections whenever it likes.
+            .retry_canceled_requests(true)
+            .build(connector);
+        Self { client, response_timeout: limits.response_timeout }
+    }
+
+    /// Sends a request to `upstream`. It takes the permit: there is no other way to call it, and no
+    /// second call.
+    ///
+    /// ```
+    /// # use countersign::{Permit, PublicUrl};
+    /// # use countersign_gateway::proxy::{Forwarder, Upstream, body::RequestBody, headers::Hops};
+    /// # async fn forward(
+    /// #     forwarder: Forwarder, upstream: Upstream, request: http::request::Parts,
+    /// #     body: RequestBody, url: PublicUrl, hops: Hops<'_>, permit: Permit,
+    /// # ) {
+    /// let _ = forwarder.forward(permit, &upstream, request, body, &url, &hops).await;
+    /// # }
+    /// ```
+    ///
+    /// ```compile_fail
+    /// # use countersign::{Permit, PublicUrl};
+    /// # use countersign_gateway::proxy::{Forwarder, Upstream, body::RequestBody, headers::Hops};
+    /// # async fn forward(
+    /// #     forwarder: Forwarder, upstream: Upstream, request: http::request::Parts,
+    /// #     body: RequestBody, url: PublicUrl, hops: Hops<'_>, permit: &Permit,
+    /// # ) {
+    /// let _ = forwarder.forward(permit, &upstream, request, body, &url, &hops).await;
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `upstream_unreachable`, `upstream_timeout`, or what was wrong with the caller's body.
+    pub async fn forward(
+        &self,
+        permit: Permit,
+        upstream: &Upstream,
+        mut request: request::Parts,
+        body: RequestBody,
+        public_url: &PublicUrl,
+        hops: &Hops<'_>,
+    ) -> Result<(Response<Incoming>, Standing), Denial> {
+        strip_credentials(&mut request.headers, &mut request.uri, permit.rule().carriers());
+        let upgrade = request.headers.get(http::header::UPGRADE).cloned();
+        to_upstream(&mut request.headers, &permit, public_url, &upstream.host, hops)?;
+        if let Some(upgrade) = upgrade.filter(|_| request.extensions.get::<MayUpgrade>().is_some()) {
+            request.headers.insert(http::header::UPGRADE, upgrade);
+            request.headers.insert(http::header::CONNECTION, HeaderValue::from_static("upgrade"));
+        }
+        let uri = upstream.uri(&request.uri);
+        let mut outgoing = Request::new(body);
+        *outgoing.method_mut() = request.method;
+        *outgoing.uri_mut() = uri;
+        *outgoing.version_mut() = Version::HTTP_11;
+        *outgoing.headers_mut() = request.headers;
+        let progress = outgoing.body().progress();
+        let response = self.response(outgoing, &progress).await?;
+        Ok((response, permit.spend()))
+    }
+
+    async fn response(
+        &self,
+        request: Request<RequestBody>,
+        progress: &Progress,
+    ) -> Result<Response<Incoming>, Denial> {
+        let mut response = pin!(self.client.request(request));
+        loop {
+            let (pieces, whole) = (progress.pieces(), progress.is_whole());
+            match timeout(self.response_timeout, response.as_mut()).await {
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(error)) => {
+                    return Err(progress.failure().unwrap_or_else(|| {
+                        Denial::new(Code::UpstreamUnreachable, reasons(&error))
+                    }));
+                }
+                // The clock runs from the end of the request, and a long upload takes its time.
+                Err(_) if !whole && (progress.is_whole() || progress.pieces() > pieces) => {}
+                Err(_) => {
+                    let cause = format!("no head of a response within {:?}", self.response_timeout);
+                    return Err(Denial::new(Code::UpstreamTimeout, cause));
+                }
+            }
+        }
+    }
+}
+
+/// In a request's extensions: it may ask the upstream for an upgrade.
+#[derive(Clone, Copy)]
+pub struct MayUpgrade;
+
+/// An error with all that it wraps: "client error (Connect): tcp connect error: refused".
+fn reasons(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,183 @@
+//! What the upstream reads in a request's head, and the caller in a response's.
+
+use std::net::IpAddr;
+
+use countersign::{Code, Denial, Permit, PublicUrl};
+use countersign_tower::{DECISION, SCHEME, SUBJECT, remove_look_alikes, strip_identity};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// Who forwarded for whom.
+pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Meant for the next hop alone (RFC 9110 §7.6.1), or framing, which is ours.
+const HOP_BY_HOP: [HeaderName; 10] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRANSFER_ENCODING,
+    CONTENT_LENGTH,
+    UPGRADE,
+    HeaderName::from_static("http2-settings"),
+];
+
+/// Said by whoever forwards, so by us; and what would make an upstream read another method, path or
+/// host than the one that was judged.
+const REPLACED: [HeaderName; 14] = [
+    FORWARDED,
+    X_FORWARDED_FOR,
+    X_FORWARDED_PROTO,
+    X_FORWARDED_HOST,
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-forwarded-prefix"),
+    HeaderName::from_static("x-forwarded-server"),
+    HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-method-override"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-original-uri"),
+    HeaderName::from_static("x-rewrite-url"),
+];
+
+/// Who stands between the caller and us.
+pub struct Hops<'a> {
+    /// Who opened the connection.
+    pub peer: IpAddr,
+    /// The X-Forwarded-For of a peer that is trusted.
+    pub believed: Option<&'a HeaderValue>,
+}
+
+/// Makes a caller's headers into what the upstream reads. Credentials have been taken out before.
+///
+/// # Errors
+/// The subject cannot be written into a header.
+pub fn to_upstream(
+    headers: &mut HeaderMap,
+    permit: &Permit,
+    public_url: &PublicUrl,
+    upstream_host: &HeaderValue,
+    hops: &Hops<'_>,
+) -> Result<(), Denial> {
+    let trailers = headers.get(TE).is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+    strip_hop_by_hop(headers);
+    // hyper says 100 Continue for us when the body is first read, which is after the permit.
+    headers.remove(EXPECT);
+    remove_look_alikes(headers, &REPLACED);
+    strip_identity(headers);
+
+    headers.insert(HOST, upstream_host.clone());
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    headers.insert(X_FORWARDED_FOR, forwarded_for(hops));
+    headers.insert(X_FORWARDED_PROTO, match public_url.scheme().as_str() {
+        "https" => HeaderValue::from_static("https"),
+        _ => HeaderValue::from_static("http"),
+    });
+    headers.insert(X_FORWARDED_HOST, public_url.host_header().clone());
+    if let Ok(id) = HeaderValue::from_str(permit.decision().id.encode(&mut [0; 36])) {
+        headers.insert(DECISION, id);
+    }
+    if let Some(principal) = permit.principal() {
+        let unwritable = |_| Denial::new(Code::CredentialMalformed, "the subject cannot be a header's value");
+        headers.insert(SUBJECT, HeaderValue::from_str(principal.subject.as_str()).map_err(unwritable)?);
+        let schemes = match &principal.schemes[..] {
+            [scheme] => HeaderValue::from_static(scheme.as_str()),
+            _ => HeaderValue::from_str(&principal.scheme_names()).map_err(unwritable)?,
+        };
+        headers.insert(SCHEME, schemes);
+    }
+    Ok(())
+}
+
+/// Makes an upstream's headers into what the caller reads.
+pub fn to_caller(headers: &mut HeaderMap, permit_id: &str) {
+    strip_hop_by_hop(headers);
+    strip_identity(headers);
+    if let Ok(id) = HeaderValue::from_str(permit_id) {
+        headers.insert(DECISION, id);
+    }
+}
+
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| name.trim().parse().ok())
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+fn forwarded_for(hops: &Hops<'_>) -> HeaderValue {
+    let peer = hops.peer.to_string();
+    let chain = match hops.believed.and_then(|believed| believed.to_str().ok()) {
+        Some(believed) => format!("{believed}, {peer}"),
+        None => peer,
+    };
+    // An address is visible ASCII, and so is what was read as such.
+    HeaderValue::from_str(&chain).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}
+
+/// HTTP/2 splits Cookie lines; they are joined before anything reads them (RFC 9113 §8.2.3).
+pub fn join_cookies(headers: &mut HeaderMap) {
+    let mut values = headers.get_all(http::header::COOKIE).iter();
+    let (Some(first), Some(second)) = (values.next(), values.next()) else { return };
+    let mut joined = first.as_bytes().to_vec();
+    for value in std::iter::once(second).chain(values) {
+        joined.extend_from_slice(b"; ");
+        joined.extend_from_slice(value.as_bytes());
+    }
+    if let Ok(joined) = HeaderValue::from_bytes(&joined) {
+        headers.insert(http::header::COOKIE, joined);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let lines = lines.iter();
+        lines.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn what_connection_names_is_removed_with_it() {
+        let mut headers = headers(&[
+            ("connection", "close, X-Secret"),
+            ("x-secret", "1"),
+            ("transfer-encoding", "chunked"),
+            ("keep-alive", "1"),
+            ("accept", "*/*"),
+        ]);
+        strip_hop_by_hop(&mut headers);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["accept"]);
+    }
+
+    #[test]
+    fn cookie_lines_are_joined() {
+        let mut headers = HeaderMap::new();
+        headers.append("cookie", HeaderValue::from_static("a=1"));
+        headers.append("cookie", HeaderValue::from_static("b=2"));
+        join_cookies(&mut headers);
+        assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
+    }
+}
