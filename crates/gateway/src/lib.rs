@@ -1,1 +1,3 @@
 //! Begun.
+
+pub mod http1;
