@@ -88,7 +88,9 @@ impl ConnectionState {
                 Err(Violation::framing("the parser behind the guard read another request"))
             }
             Some(head) => head,
-            None => Err(Violation::framing("the parser behind the guard read a request that the guard did not")),
+            None => {
+                Err(Violation::framing("the parser behind the guard read a request that the guard did not"))
+            }
         };
         drop(shared);
         let upgrade = matches!(&head, Ok(facts) if facts.upgrade);

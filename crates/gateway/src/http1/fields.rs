@@ -53,11 +53,15 @@ pub(super) fn parse_line(line: &[u8]) -> Result<FieldLine<'_>, Violation> {
         return Err(Violation::framing("a field is folded over two lines"));
     }
     match line.get(name_end) {
-        Some(b':') if name_end > MAX_NAME_BYTES => return Err(Violation::too_large("a field's name is too long")),
+        Some(b':') if name_end > MAX_NAME_BYTES => {
+            return Err(Violation::too_large("a field's name is too long"));
+        }
         Some(b':') if name_end > 0 => {}
         Some(b':') => return Err(Violation::framing("a field has no name")),
         // RFC 9112, 5.1: the white space that hid `Transfer-Encoding : chunked` from many a front proxy.
-        Some(b' ' | b'\t') => return Err(Violation::framing("white space between a field's name and the colon")),
+        Some(b' ' | b'\t') => {
+            return Err(Violation::framing("white space between a field's name and the colon"));
+        }
         Some(_) => return Err(Violation::framing("a field's name is not a token")),
         None => return Err(Violation::framing("a field line without a colon")),
     }
@@ -135,7 +139,10 @@ impl FramingFields {
         for option in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
             self.connection_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
             // RFC 9110, 7.6.1: a proxy removes what Connection names. Removing these would reframe the message.
-            if [&b"content-length"[..], b"transfer-encoding", b"host"].iter().any(|name| looks_like(option, name)) {
+            if [&b"content-length"[..], b"transfer-encoding", b"host"]
+                .iter()
+                .any(|name| looks_like(option, name))
+            {
                 return Err(Violation::framing("Connection names a field that frames or routes the message"));
             }
         }
@@ -155,7 +162,8 @@ impl FramingFields {
             return Err(Violation::framing("Content-Length beside Transfer-Encoding"));
         }
         let length = parse_content_length(field.value);
-        self.content_length = Some(length.ok_or(Violation::framing("Content-Length is not one decimal number"))?);
+        self.content_length =
+            Some(length.ok_or(Violation::framing("Content-Length is not one decimal number"))?);
         Ok(())
     }
 

@@ -199,7 +199,9 @@ impl Head {
     fn check_start(&self, window: &[u8]) -> Result<Option<Step>, Violation> {
         match window {
             // RFC 9112, 2.2: old clients send an empty line behind a body; one is ignored. Two are noise.
-            [b'\r', ..] if self.after_empty_line => Err(Violation::framing("two empty lines before a request")),
+            [b'\r', ..] if self.after_empty_line => {
+                Err(Violation::framing("two empty lines before a request"))
+            }
             [b'\r', b'\n', ..] => Ok(Some(Step::EmptyLine { length: 2 })),
             [b'\r'] => Ok(Some(Step::Incomplete)),
             [b'\n', ..] => Err(Violation::framing("a line ends with LF alone")),
@@ -238,7 +240,8 @@ impl Head {
 
 /// `METHOD SP target SP HTTP/1.x`, with exactly those two spaces (RFC 9112, 3).
 fn parse_request_line(line: &[u8]) -> Result<RequestLine, Violation> {
-    let malformed = Violation::framing("the request line is not method, target and version with a space between");
+    let malformed =
+        Violation::framing("the request line is not method, target and version with a space between");
     let method_end = memchr(b' ', line).ok_or(malformed)?;
     if !is_token(&line[..method_end]) {
         return Err(Violation::framing("the method is not a token"));

@@ -105,7 +105,8 @@ fn a_small_get_is_read() {
 
 #[test]
 fn a_length_frames_a_body() {
-    let facts = accepted("PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: \t 5 \r\nExpect: 100-Continue\r\n\r\nhello");
+    let facts =
+        accepted("PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: \t 5 \r\nExpect: 100-Continue\r\n\r\nhello");
     assert_eq!(facts.body, BodyFraming::Length(5));
     assert!(facts.expects_continue);
     assert_eq!(accepted(get("Content-Length: 0")).body, BodyFraming::Length(0));
@@ -121,7 +122,8 @@ fn chunks_frame_a_body_with_and_without_trailers() {
 
 #[test]
 fn http_1_0_is_read_without_a_host_and_without_its_upgrade() {
-    let facts = accepted("GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: x\r\nExpect: 100-continue\r\n\r\n");
+    let facts =
+        accepted("GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: x\r\nExpect: 100-continue\r\n\r\n");
     assert_eq!(facts.version, Version::HTTP_10);
     assert!(!facts.upgrade && !facts.expects_continue);
     accepted("POST / HTTP/1.0\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
@@ -180,7 +182,15 @@ fn a_cr_inside_a_line_is_refused() {
 #[test]
 fn a_request_line_has_two_spaces_and_no_more() {
     let reason = "the request line is not method, target and version with a space between";
-    for line in ["GET  / HTTP/1.1", "GET /  HTTP/1.1", "GET / HTTP/1.1 ", "GET /", "GET", "GET / x", "GET\t/ HTTP/1.1"] {
+    for line in [
+        "GET  / HTTP/1.1",
+        "GET /  HTTP/1.1",
+        "GET / HTTP/1.1 ",
+        "GET /",
+        "GET",
+        "GET / x",
+        "GET\t/ HTTP/1.1",
+    ] {
         let violation = read(format!("{line}\r\nHost: a\r\n\r\n")).violation.expect(line);
         assert_eq!(violation.kind, ViolationKind::Framing, "{line}");
     }
@@ -210,7 +220,8 @@ fn a_target_holds_only_what_may_stand_there() {
         stream.extend_from_slice(b" HTTP/1.1\r\nHost: a\r\n\r\n");
         refused(stream, "a character in the request target that must be encoded");
     }
-    let forms = ["a", "*", "?a", "a.example:80", "ftp://a/", "http://", "http://b@a/", "http:///b", "http://a:b/"];
+    let forms =
+        ["a", "*", "?a", "a.example:80", "ftp://a/", "http://", "http://b@a/", "http:///b", "http://a:b/"];
     for target in forms {
         let stream = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
         refused(stream, "the request target has none of the four forms");
@@ -237,7 +248,10 @@ fn host_is_one_and_sound_and_the_targets() {
     refused("GET / HTTP/1.1\r\na: b\r\n\r\n", "no Host");
     refused(get("host: a.example"), "Host occurs twice");
     refused("GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", "Host occurs twice");
-    let hosts = ["", "a b", "a/b", "a@b", "a,b", "a:b", "a:123456", "[::1", "[]", "[::g]", "[::1]x", ":80", "a:1:2", "é"];
+    let hosts = [
+        "", "a b", "a/b", "a@b", "a,b", "a:b", "a:123456", "[::1", "[]", "[::g]", "[::1]x", ":80", "a:1:2",
+        "é",
+    ];
     for host in hosts {
         refused(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"), "Host is not a host and a port");
     }
@@ -279,8 +293,20 @@ fn a_fields_value_holds_no_control_characters() {
 #[test]
 fn a_length_is_one_decimal_number() {
     let values = [
-        "", "+5", "-5", "5,5", "5, 5", "5 5", "0x5", "5.0", "5;a", "five", "\"5\"", "9223372036854775808",
-        "18446744073709551616", "00000000000000000005",
+        "",
+        "+5",
+        "-5",
+        "5,5",
+        "5, 5",
+        "5 5",
+        "0x5",
+        "5.0",
+        "5;a",
+        "five",
+        "\"5\"",
+        "9223372036854775808",
+        "18446744073709551616",
+        "00000000000000000005",
     ];
     for value in values {
         refused(get(&format!("Content-Length: {value}")), "Content-Length is not one decimal number");
@@ -305,8 +331,17 @@ fn a_length_beside_a_transfer_encoding_is_refused_in_both_orders() {
 #[test]
 fn a_transfer_encoding_is_chunked_once_and_nothing_else() {
     let values = [
-        "identity", "gzip, chunked", "chunked, gzip", "chunked, chunked", "xchunked", "chunked;a=b", "\"chunked\"", "",
-        ",chunked", "chunked,", "gzip",
+        "identity",
+        "gzip, chunked",
+        "chunked, gzip",
+        "chunked, chunked",
+        "xchunked",
+        "chunked;a=b",
+        "\"chunked\"",
+        "",
+        ",chunked",
+        "chunked,",
+        "gzip",
     ];
     for value in values {
         let line = get(&format!("Transfer-Encoding: {value}"));
@@ -360,7 +395,13 @@ fn a_chunks_data_ends_where_its_size_says() {
 #[test]
 fn trailers_neither_frame_nor_route_nor_authenticate() {
     let names = [
-        "Content-Length", "Transfer_Encoding", "Host", "authorization", "Cookie", "Connection", "X-Forwarded-For",
+        "Content-Length",
+        "Transfer_Encoding",
+        "Host",
+        "authorization",
+        "Cookie",
+        "Connection",
+        "X-Forwarded-For",
         "Countersign_Subject",
     ];
     for name in names {
@@ -374,7 +415,10 @@ fn trailers_neither_frame_nor_route_nor_authenticate() {
 
 fn too_large(stream: impl AsRef<[u8]>, reason: &str) {
     let violation = read(stream).violation;
-    assert_eq!(violation, Some(Violation { kind: ViolationKind::HeadersTooLarge, reason: violation_reason(reason) }));
+    assert_eq!(
+        violation,
+        Some(Violation { kind: ViolationKind::HeadersTooLarge, reason: violation_reason(reason) })
+    );
 }
 
 /// The tests' reasons are static; this only satisfies the type.
@@ -391,12 +435,18 @@ fn heads_and_trailers_end_at_their_limits() {
     too_large(fits.replace("xx", "xxx"), "the head is larger than the limit");
     too_large("x".repeat(300), "the head is larger than the limit");
     accepted(get("a: 1\r\nb: 2\r\nc: 3\r\nd: 4\r\ne: 5\r\nf: 6\r\ng: 7"));
-    too_large(get("a: 1\r\nb: 2\r\nc: 3\r\nd: 4\r\ne: 5\r\nf: 6\r\ng: 7\r\nh: 8"), "more fields than the limit");
+    too_large(
+        get("a: 1\r\nb: 2\r\nc: 3\r\nd: 4\r\ne: 5\r\nf: 6\r\ng: 7\r\nh: 8"),
+        "more fields than the limit",
+    );
     let trailers = format!("0\r\na: {}\r\n\r\n", "x".repeat(64));
     too_large(post_chunks(&trailers), "the trailers are larger than the limit");
     too_large(post_chunks(&format!("0\r\n{}\r\n", "a:\r\n".repeat(9))), "more trailers than the limit");
     let wide = Limits { max_head_bytes: 1 << 20, ..LIMITS };
-    for stream in [format!("GET / HTTP/1.1\r\n{}: b\r\n\r\n", "x".repeat(257)), format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(65_534))] {
+    for stream in [
+        format!("GET / HTTP/1.1\r\n{}: b\r\n\r\n", "x".repeat(257)),
+        format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(65_534)),
+    ] {
         let violation = Scanner::new(wide).step(stream.as_bytes()).expect_err("too long");
         assert_eq!(violation.kind, ViolationKind::HeadersTooLarge);
     }
@@ -404,10 +454,12 @@ fn heads_and_trailers_end_at_their_limits() {
 
 fn any_request() -> impl Strategy<Value = Vec<u8>> {
     let chunk = "[a-z\r\n]{1,20}".prop_map(|data| format!("{:x}\r\n{data}\r\n", data.len()));
-    let chunks = proptest::collection::vec(chunk, 0..4).prop_map(|chunks| post_chunks(&(chunks.concat() + "0\r\n\r\n")));
+    let chunks = proptest::collection::vec(chunk, 0..4)
+        .prop_map(|chunks| post_chunks(&(chunks.concat() + "0\r\n\r\n")));
     let length = "[ -~\r\n]{0,40}"
         .prop_map(|body| format!("{}{body}", get(&format!("Content-Length: {}", body.len()))));
-    let trailers = "[a-z]{1,8}: [a-z]{0,20}".prop_map(|field| post_chunks(&format!("2\r\n\r\n\r\n0\r\n{field}\r\n\r\n")));
+    let trailers = "[a-z]{1,8}: [a-z]{0,20}"
+        .prop_map(|field| post_chunks(&format!("2\r\n\r\n\r\n0\r\n{field}\r\n\r\n")));
     let bare = "[!-~]{0,30}".prop_map(|value| get(&format!("a: {value}")));
     prop_oneof![chunks, length, trailers, bare.clone(), bare.prop_map(|request| format!("\r\n{request}"))]
         .prop_map(String::into_bytes)
@@ -416,8 +468,21 @@ fn any_request() -> impl Strategy<Value = Vec<u8>> {
 /// Bytes that look enough like HTTP to get past the first line.
 fn any_noise() -> impl Strategy<Value = Vec<u8>> {
     let pieces = [
-        "GET / HTTP/1.1\r\n", "Host: a\r\n", "Transfer-Encoding: chunked\r\n", "Content-Length: 3\r\n", "\r\n", "\n", "0\r\n",
-        "3\r\nabc\r\n", ";", ":", " ", "\t", "\r", "ffffffffffffffff", "\0",
+        "GET / HTTP/1.1\r\n",
+        "Host: a\r\n",
+        "Transfer-Encoding: chunked\r\n",
+        "Content-Length: 3\r\n",
+        "\r\n",
+        "\n",
+        "0\r\n",
+        "3\r\nabc\r\n",
+        ";",
+        ":",
+        " ",
+        "\t",
+        "\r",
+        "ffffffffffffffff",
+        "\0",
     ];
     let piece = prop_oneof![
         4 => proptest::sample::select(pieces.to_vec()).prop_map(|piece| piece.as_bytes().to_vec()),

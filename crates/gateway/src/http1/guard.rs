@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::alarm::Alarm;
 use super::connection::{ConnectionState, Upgrade};
 use super::framing::{BodyFraming, Limits, Scanner, Step};
+use super::held::Held;
 use super::violation::Violation;
 
 /// What the guard allows. One value serves all connections.
@@ -97,52 +98,6 @@ struct Lingering {
     bytes: usize,
 }
 
-/// Bytes read and not yet given to hyper. Empty, and without an allocation, whenever a head came in one piece.
-#[derive(Debug, Default)]
-struct Held {
-    bytes: Vec<u8>,
-    given: usize,
-    sound: usize,
-}
-
-impl Held {
-    fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    fn push(&mut self, bytes: &[u8]) {
-        if self.given > 0 {
-            self.bytes.drain(..self.given);
-            self.sound -= self.given;
-            self.given = 0;
-        }
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    fn unscanned(&self) -> &[u8] {
-        &self.bytes[self.sound..]
-    }
-
-    /// Gives what is sound; says whether there was any.
-    fn give(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
-        let length = buffer.remaining().min(self.sound - self.given);
-        buffer.put_slice(&self.bytes[self.given..self.given + length]);
-        self.given += length;
-        if self.given == self.bytes.len() {
-            *self = Self::default();
-        }
-        length > 0
-    }
-
-    /// Forgets what was not found sound.
-    fn truncate(&mut self) {
-        self.bytes.truncate(self.sound);
-        if self.given == self.bytes.len() {
-            *self = Self::default();
-        }
-    }
-}
-
 /// What a scan ended with.
 enum Found {
     /// Everything was scanned; more is needed.
@@ -161,7 +116,7 @@ impl<T> GuardedIo<T> {
             scanner: Scanner::new(options.limits),
             options,
             connection: ConnectionState::new(),
-            held: Held { bytes: read_ahead, given: 0, sound: 0 },
+            held: Held::new(read_ahead),
             upgrade_follows: false,
             closed: false,
             read_alarm: Alarm::default(),
@@ -178,7 +133,7 @@ impl<T> GuardedIo<T> {
     pub fn pass_through(io: T, read_ahead: Vec<u8>, options: Arc<GuardOptions>) -> Self {
         let mut guarded = Self::new(io, read_ahead, options);
         guarded.mode = Mode::PassingThrough;
-        guarded.held.sound = guarded.held.bytes.len();
+        guarded.held.trust();
         guarded
     }
 
@@ -241,7 +196,7 @@ impl<T> GuardedIo<T> {
     fn scan_held(&mut self) -> bool {
         let mut held = std::mem::take(&mut self.held);
         let (sound, found) = self.scan(held.unscanned());
-        held.sound += sound;
+        held.settle(sound);
         if matches!(found, Found::Refused) {
             held.truncate();
         }
@@ -283,7 +238,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> GuardedIo<T> {
                     Upgrade::Refused => self.mode = Mode::Scanning,
                     Upgrade::Accepted => {
                         self.mode = Mode::PassingThrough;
-                        self.held.sound = self.held.bytes.len();
+                        self.held.trust();
                     }
                 },
                 Mode::Scanning => {
@@ -319,9 +274,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> GuardedIo<T> {
     }
 
     /// Reads on behind a request that asks for an upgrade, so that a peer that goes away is noticed.
-    fn poll_behind_upgrade(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_behind_upgrade(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let start = buffer.filled().len();
-        while !self.closed && self.held.bytes.len() < MAX_HELD_BEHIND_UPGRADE {
+        while !self.closed && self.held.len() < MAX_HELD_BEHIND_UPGRADE {
             ready!(Pin::new(&mut self.io).poll_read(context, buffer))?;
             self.closed = buffer.filled().len() == start;
             self.held.push(&buffer.filled()[start..]);
@@ -369,7 +328,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> GuardedIo<T> {
     }
 
     /// Fails a write that waits for too long.
-    fn check_stall<R>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+    fn check_stall<R>(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<R>>,
+    ) -> Poll<io::Result<R>> {
         if written.is_ready() {
             self.write_stalled_since = None;
             return written;

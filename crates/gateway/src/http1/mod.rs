@@ -6,7 +6,7 @@
 //! read in none (RFC 9112, 11.2).
 //!
 //! [`Scanner`] is the reading, without I/O. [`GuardedIo`] puts it before hyper's server, and [`ConnectionState`] tells
-//! the service what it found.
+//! the service what it found. [`ResponseScanner`] and [`UpstreamIo`] are the same for the connections to upstreams.
 
 mod alarm;
 mod chunked;
@@ -17,13 +17,20 @@ mod framing;
 #[cfg(test)]
 mod framing_tests;
 mod guard;
+mod held;
 mod hyper_io;
+mod response;
+#[cfg(test)]
+mod response_tests;
 mod section;
 mod target;
+mod upstream;
 mod violation;
 
 pub use connection::{Admitted, ConnectionState, InFlight, UpgradeDecision};
 pub use detect::{Protocol, detect};
 pub use framing::{BodyFraming, Facts, Limits, Scanner, Step};
 pub use guard::{GuardOptions, GuardedIo};
+pub use response::{Asked, Follows, ResponseScanner, ResponseStep};
+pub use upstream::UpstreamIo;
 pub use violation::{Violation, ViolationKind};

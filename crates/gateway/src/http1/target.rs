@@ -64,7 +64,9 @@ fn check_absolute(target: &[u8]) -> Result<Range<usize>, Violation> {
     let malformed = Violation::framing("the request target has none of the four forms");
     let begin = ["http://", "https://"]
         .iter()
-        .find(|scheme| target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes())))
+        .find(|scheme| {
+            target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
+        })
         .map(|scheme| scheme.len())
         .ok_or(malformed)?;
     let rest = &target[begin..];
@@ -82,7 +84,9 @@ pub(super) fn is_host(value: &[u8]) -> bool {
         Some(b'[') => {
             let Some(end) = value.iter().position(|&byte| byte == b']') else { return false };
             let literal = &value[1..end];
-            if literal.is_empty() || !literal.iter().all(|&byte| byte.is_ascii_hexdigit() || b":.".contains(&byte)) {
+            if literal.is_empty()
+                || !literal.iter().all(|&byte| byte.is_ascii_hexdigit() || b":.".contains(&byte))
+            {
                 return false;
             }
             (literal, &value[end + 1..])
