@@ -1,0 +1,36 @@
+//! A strict reading of HTTP/1 between the socket and hyper.
+//!
+//! hyper repairs what it can: it drops a Content-Length beside a Transfer-Encoding, folds equal lengths into one, and
+//! takes LF for CRLF. Whoever stands before or behind us may repair otherwise, and where two parsers disagree about
+//! where a request ends, one of them sees a request that nobody proved. So a message that can be read in two ways is
+//! read in none (RFC 9112, 11.2).
+//!
+//! [`Scanner`] is the reading, without I/O. [`GuardedIo`] puts it before hyper's server, and [`ConnectionState`] tells
+//! the service what it found. [`ResponseScanner`] and [`UpstreamIo`] are the same for the connections to upstreams.
+
+mod alarm;
+mod chunked;
+mod connection;
+mod detect;
+mod fields;
+mod framing;
+#[cfg(test)]
+mod framing_tests;
+mod guard;
+mod held;
+mod hyper_io;
+mod response;
+#[cfg(test)]
+mod response_tests;
+mod section;
+mod target;
+mod upstream;
+mod violation;
+
+pub use connection::{Admitted, ConnectionState, InFlight, UpgradeDecision};
+pub use detect::{Protocol, detect};
+pub use framing::{BodyFraming, Facts, Limits, Scanner, Step};
+pub use guard::{GuardOptions, GuardedIo};
+pub use response::{Asked, Follows, ResponseScanner, ResponseStep};
+pub use upstream::UpstreamIo;
+pub use violation::{Violation, ViolationKind};
