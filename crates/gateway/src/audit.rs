@@ -164,7 +164,8 @@ impl Writer {
                 }
                 Ok(Entry::Change(line, answer)) => {
                     let written = self.sink.write(&line).and_then(|()| self.sink.flush(true));
-                    let written = written.map_err(|error| format!("the audit log cannot be written: {error}"));
+                    let written =
+                        written.map_err(|error| format!("the audit log cannot be written: {error}"));
                     let _ = answer.send(written);
                 }
                 Ok(Entry::Flush(answer)) => {

@@ -1,12 +1,17 @@
 //! The Countersign gateway: a proxy that forwards nothing without a permit, and its command line.
 
 pub mod audit;
+pub mod cli;
 pub mod config;
 pub mod decisions;
 pub mod http1;
+pub mod management;
 pub mod metrics;
+pub mod open;
 pub mod proxy;
+pub mod reload;
 pub mod routes;
+pub mod run;
 pub mod seal;
 pub mod server;
 pub mod state;

@@ -1,1 +1,7 @@
-fn main() {}
+//! `countersign`: API authentication in which nothing that leaks is enough.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    countersign_gateway::cli::main()
+}

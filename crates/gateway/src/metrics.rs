@@ -52,9 +52,11 @@ pub struct RouteMetrics {
     route: Arc<str>,
     decision_seconds: Histogram,
     upstream_seconds: Histogram,
-    permits: Arc<[(Arc<str>, Counter<u64, AtomicU64>)]>,
+    permits: Arc<[SchemeCounter]>,
     answered: [Counter; 5],
 }
+
+type SchemeCounter = (Arc<str>, Counter<u64, AtomicU64>);
 
 const ANSWERS: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
@@ -105,12 +107,8 @@ impl Metrics {
         let label = RouteLabel { route: name.clone() };
         let permits = schemes.iter().map(|scheme| {
             let scheme: Arc<str> = scheme.as_str().into();
-            let labels = DecisionLabels {
-                route: name.clone(),
-                scheme: scheme.clone(),
-                outcome: "permit",
-                code: "",
-            };
+            let labels =
+                DecisionLabels { route: name.clone(), scheme: scheme.clone(), outcome: "permit", code: "" };
             (scheme, self.decisions.get_or_create(&labels).clone())
         });
         RouteMetrics {

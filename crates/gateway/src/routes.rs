@@ -64,6 +64,9 @@ impl Template {
     }
 }
 
+/// A route among those of one path: its methods (`None`: all) and its number.
+pub type Candidate = (Option<Vec<Method>>, usize);
+
 /// What serves a path and method.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found<'a> {
@@ -72,7 +75,7 @@ pub enum Found<'a> {
     /// Nothing serves the path.
     Nothing,
     /// The path is served, with these methods.
-    OtherMethods(&'a [(Option<Vec<Method>>, usize)]),
+    OtherMethods(&'a [Candidate]),
 }
 
 /// Routes by path.
@@ -85,8 +88,8 @@ pub struct Router {
 struct Node {
     literals: HashMap<String, Node>,
     parameter: Option<Box<Node>>,
-    here: Vec<(Option<Vec<Method>>, usize)>,
-    rest: Vec<(Option<Vec<Method>>, usize)>,
+    here: Vec<Candidate>,
+    rest: Vec<Candidate>,
 }
 
 impl Router {
@@ -139,11 +142,7 @@ impl Router {
     }
 }
 
-fn add(
-    place: &mut Vec<(Option<Vec<Method>>, usize)>,
-    methods: Option<Vec<Method>>,
-    route: usize,
-) -> Result<(), usize> {
+fn add(place: &mut Vec<Candidate>, methods: Option<Vec<Method>>, route: usize) -> Result<(), usize> {
     let shares = |theirs: &Option<Vec<Method>>| match (&methods, theirs) {
         (Some(ours), Some(theirs)) => ours.iter().any(|method| theirs.contains(method)),
         _ => true,
@@ -157,10 +156,7 @@ fn add(
 
 /// A literal segment is more specific than a parameter, a parameter more than a rest; what comes
 /// first in the path counts first.
-fn find<'a>(
-    node: &'a Node,
-    segments: &mut std::str::Split<'_, char>,
-) -> Option<&'a [(Option<Vec<Method>>, usize)]> {
+fn find<'a>(node: &'a Node, segments: &mut std::str::Split<'_, char>) -> Option<&'a [Candidate]> {
     let mut remaining = segments.clone();
     let deeper = match remaining.next() {
         None => (!node.here.is_empty()).then_some(&*node.here),

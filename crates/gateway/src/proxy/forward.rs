@@ -132,9 +132,9 @@ impl Forwarder {
             match timeout(self.response_timeout, response.as_mut()).await {
                 Ok(Ok(response)) => return Ok(response),
                 Ok(Err(error)) => {
-                    return Err(progress.failure().unwrap_or_else(|| {
-                        Denial::new(Code::UpstreamUnreachable, reasons(&error))
-                    }));
+                    return Err(progress
+                        .failure()
+                        .unwrap_or_else(|| Denial::new(Code::UpstreamUnreachable, reasons(&error))));
                 }
                 // The clock runs from the end of the request, and a long upload takes its time.
                 Err(_) if !whole && (progress.is_whole() || progress.pieces() > pieces) => {}

@@ -79,10 +79,13 @@ pub fn to_upstream(
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
     headers.insert(X_FORWARDED_FOR, forwarded_for(hops));
-    headers.insert(X_FORWARDED_PROTO, match public_url.scheme().as_str() {
-        "https" => HeaderValue::from_static("https"),
-        _ => HeaderValue::from_static("http"),
-    });
+    headers.insert(
+        X_FORWARDED_PROTO,
+        match public_url.scheme().as_str() {
+            "https" => HeaderValue::from_static("https"),
+            _ => HeaderValue::from_static("http"),
+        },
+    );
     headers.insert(X_FORWARDED_HOST, public_url.host_header().clone());
     if let Ok(id) = HeaderValue::from_str(permit.decision().id.encode(&mut [0; 36])) {
         headers.insert(DECISION, id);

@@ -70,11 +70,7 @@ async fn carry(caller: Upgraded, upstream: Upgraded, active: &AtomicBool) {
     );
 }
 
-async fn pump(
-    from: &mut (impl AsyncRead + Unpin),
-    to: &mut (impl AsyncWrite + Unpin),
-    active: &AtomicBool,
-) {
+async fn pump(from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite + Unpin), active: &AtomicBool) {
     let mut buffer = vec![0; 8 * 1024];
     loop {
         let read = match from.read(&mut buffer).await {

@@ -1,0 +1,131 @@
+//! `key new | list | show | rotate | revoke`.
+
+use std::process::ExitCode;
+
+use bytes::Bytes;
+use countersign_io::{OpenError, StoreUrl};
+use http::Method;
+use serde_json::Value;
+
+use super::arguments::{KeyCommand, Shared};
+use super::{Failure, Outcome, configuration, environment, escape, say};
+use crate::management::client::Management;
+use crate::management::keys::{NewKey, Rotation};
+use crate::open::{SetUpError, open};
+
+/// Management, wherever it is: the gateway that runs with this configuration, or the store itself.
+pub(super) async fn management(shared: &Shared) -> Result<Management, Failure> {
+    let loaded = configuration(shared, &environment()?)?;
+    let socket = loaded.config.server.management_socket.clone();
+    if let Some(running) = Management::running(&socket).await {
+        return Ok(running);
+    }
+    if matches!(loaded.config.store.url, StoreUrl::Memory) {
+        return Err(Failure::said(format!(
+            "the store is `memory:`, which lives inside a running gateway, and none answers on {}",
+            socket.display()
+        )));
+    }
+    match open(loaded.config).await {
+        Ok(gateway) => Ok(Management::here(gateway)),
+        Err(SetUpError::Store(error @ OpenError::AlreadyOpen(_))) => Err(Failure::said(format!(
+            "a gateway holds the store ({error}), and does not answer on {}",
+            socket.display()
+        ))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) async fn key(shared: &Shared, command: KeyCommand) -> Outcome {
+    let management = management(shared).await?;
+    let result = ask(&management, command).await;
+    management.close().await;
+    let (answer, kind) = result?;
+    if shared.json {
+        say(&answer.to_string());
+    } else {
+        show(&answer, &kind);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+enum Shown {
+    Revealed,
+    List,
+    One,
+    Revoked,
+}
+
+async fn ask(management: &Management, command: KeyCommand) -> Result<(Value, Shown), Failure> {
+    let nothing = Bytes::new;
+    let (method, path, body, shown) = match command {
+        KeyCommand::New { label, permissions, owner, expires, signed_only } => {
+            let wanted = NewKey { label, owner, permissions, expires, signed_only };
+            (Method::POST, "/v1/keys".to_owned(), serde_json::to_vec(&wanted)?.into(), Shown::Revealed)
+        }
+        KeyCommand::List => (Method::GET, "/v1/keys".to_owned(), nothing(), Shown::List),
+        KeyCommand::Show { id } => (Method::GET, path(&id, "")?, nothing(), Shown::One),
+        KeyCommand::Rotate { id, overlap } => {
+            let wanted = serde_json::to_vec(&Rotation { overlap })?;
+            (Method::POST, path(&id, "/rotate")?, wanted.into(), Shown::Revealed)
+        }
+        KeyCommand::Revoke { id } => (Method::POST, path(&id, "/revoke")?, nothing(), Shown::Revoked),
+    };
+    Ok((management.call(method, &path, body).await?, shown))
+}
+
+/// What is no id is refused before it becomes part of a path.
+fn path(id: &str, action: &str) -> Result<String, Failure> {
+    match id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        true => Ok(format!("/v1/keys/{id}{action}")),
+        false => Err(Failure::said(format!(
+            "`{}` is no key id: 12 letters and digits, the part between `cs_` and the second `_`",
+            escape(id)
+        ))),
+    }
+}
+
+fn show(answer: &Value, shown: &Shown) {
+    match shown {
+        Shown::Revealed => {
+            say(answer["key"].as_str().unwrap_or_default());
+            say("");
+            say("This is the only time that the key is shown. Its id, for everything else, is");
+            say(&format!("  {}", text(&answer["id"])));
+        }
+        Shown::Revoked => say(&format!("{} is revoked", text(&answer["id"]))),
+        Shown::One => {
+            for (name, value) in answer.as_object().into_iter().flatten() {
+                say(&format!("{name:12}  {}", text(value)));
+            }
+        }
+        Shown::List => {
+            let keys = answer.as_array().map_or(&[][..], Vec::as_slice);
+            if keys.is_empty() {
+                say("There are no keys yet: countersign key new --label NAME");
+            }
+            for key in keys {
+                let bearer = if key["bearer_class"] == true { "bearer-class" } else { "signed only" };
+                let used = if key["last_used"].is_null() { "never".into() } else { text(&key["last_used"]) };
+                say(&format!(
+                    "{}  {:8}  {:12}  used {used:24}  {}  [{}]",
+                    text(&key["id"]),
+                    text(&key["state"]),
+                    bearer,
+                    text(&key["label"]),
+                    text(&key["permissions"]),
+                ));
+            }
+        }
+    }
+}
+
+/// A value in plain words; what somebody typed long ago must not command a terminal today.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => escape(text),
+        Value::Array(values) => values.iter().map(text).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    }
+}

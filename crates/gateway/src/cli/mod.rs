@@ -1,0 +1,144 @@
+//! The command line: what is asked, and what is printed.
+
+mod arguments;
+mod configuration;
+mod dev;
+mod explain;
+mod init;
+mod key;
+mod serve;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use crate::config::{ConfigError, Loaded, Overrides, load};
+
+pub use arguments::Arguments;
+use arguments::{Command, Shared};
+pub(crate) use explain::story;
+
+/// A mistake in use, or something that stands in the way: shown, and exit code 2.
+#[derive(Debug)]
+pub enum Failure {
+    /// What is wrong with the configuration.
+    Config(ConfigError),
+    /// Anything else, in a sentence.
+    Said(String),
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Said(error.to_string())
+    }
+}
+
+impl Failure {
+    fn said(what: impl Into<String>) -> Self {
+        Self::Said(what.into())
+    }
+}
+
+type Outcome = Result<ExitCode, Failure>;
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(code) => code,
+        Err(failure) => {
+            let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            match failure {
+                Failure::Config(error) => complain(error.render(colour).trim_end()),
+                Failure::Said(what) => complain(&format!("countersign: {what}")),
+            }
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Outcome {
+    let shared = arguments.shared;
+    match arguments.command {
+        Command::Serve(flags) => serve::serve(&shared, flags),
+        Command::Dev(flags) => dev::dev(&flags),
+        Command::Init(flags) => init::init(&shared, &flags),
+        Command::Key(command) => current_thread(key::key(&shared, command)),
+        Command::Explain(flags) => current_thread(explain::explain(&shared, flags)),
+        Command::Config(command) => configuration::config(&shared, &command),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "countersign", &mut script);
+            print_bytes(&script)
+        }
+        Command::Man { folder } => man(folder.as_deref()),
+    }
+}
+
+fn man(folder: Option<&std::path::Path>) -> Outcome {
+    match folder {
+        Some(folder) => {
+            std::fs::create_dir_all(folder)?;
+            clap_mangen::generate_to(Arguments::command(), folder)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        None => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Arguments::command()).render(&mut page)?;
+            print_bytes(&page)
+        }
+    }
+}
+
+/// The configuration that the command line names.
+fn configuration(shared: &Shared, overrides: &Overrides) -> Result<Loaded, Failure> {
+    load(&shared.config, overrides).map_err(Failure::Config)
+}
+
+/// What the environment says.
+fn environment() -> Result<Overrides, Failure> {
+    let variables = std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.into_string().ok().filter(|name| name.starts_with("COUNTERSIGN_"))?;
+        Some((name, value.into_string().ok()?))
+    });
+    Overrides::from_environment(variables).map_err(|problem| {
+        let help = problem.help.map(|help| format!("\n  {help}")).unwrap_or_default();
+        Failure::Said(format!("{}{help}", problem.message))
+    })
+}
+
+fn current_thread<F: Future<Output = Outcome>>(work: F) -> Outcome {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+/// Prints a line; a reader who has gone away is no error.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+fn print_bytes(bytes: &[u8]) -> Outcome {
+    let _ = std::io::stdout().write_all(bytes);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What comes from requests must not command a terminal: control characters are shown, not sent.
+pub(crate) fn escape(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| -> Box<dyn Iterator<Item = char>> {
+            if c.is_control()
+                || ('\u{202a}'..='\u{202e}').contains(&c)
+                || ('\u{2066}'..='\u{2069}').contains(&c)
+            {
+                Box::new(c.escape_default())
+            } else {
+                Box::new(std::iter::once(c))
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,95 @@
+//! How the command line reaches management: the running gateway's socket, or the store itself.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::UnixStream;
+use tower_service::Service as _;
+
+use crate::management::router;
+use crate::state::Gateway;
+
+/// Why management did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// It refused; the text says why.
+    #[error("{1}")]
+    Refused(StatusCode, String),
+    /// It could not be asked.
+    #[error("management did not answer: {0}")]
+    Unreachable(String),
+}
+
+/// Management, wherever it is.
+pub enum Management {
+    /// The gateway that runs, over its socket.
+    Running(Box<std::path::PathBuf>),
+    /// Nobody runs: we hold the store ourselves.
+    Here(Arc<Gateway>, Box<Router>),
+}
+
+impl Management {
+    /// The gateway behind `socket`, if one answers.
+    pub async fn running(socket: &Path) -> Option<Self> {
+        UnixStream::connect(socket).await.ok().map(|_| Self::Running(Box::new(socket.to_owned())))
+    }
+
+    /// Management without a running gateway.
+    #[must_use]
+    pub fn here(gateway: Arc<Gateway>) -> Self {
+        Self::Here(gateway.clone(), Box::new(router(gateway)))
+    }
+
+    /// Asks, and reads the answer as JSON.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn call(&self, method: http::Method, path: &str, body: Bytes) -> Result<Value, CallError> {
+        let unreachable = |error: &dyn std::fmt::Display| CallError::Unreachable(error.to_string());
+        let request = Request::builder().method(method).uri(path).header("host", "countersign");
+        let (status, bytes) = match self {
+            Self::Running(socket) => {
+                let request = request.body(Full::new(body)).map_err(|error| unreachable(&error))?;
+                let stream = UnixStream::connect(&**socket).await.map_err(|error| unreachable(&error))?;
+                let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+                let (mut sender, connection) = handshake.map_err(|error| unreachable(&error))?;
+                tokio::spawn(connection);
+                let response = sender.send_request(request).await.map_err(|error| unreachable(&error))?;
+                let status = response.status();
+                let body = response.into_body().collect().await.map_err(|error| unreachable(&error))?;
+                (status, body.to_bytes())
+            }
+            Self::Here(_, router) => {
+                let request = request.body(Body::from(body)).map_err(|error| unreachable(&error))?;
+                let response = match (**router).clone().call(request).await {
+                    Ok(response) => response,
+                    Err(never) => match never {},
+                };
+                let status = response.status();
+                let body = response.into_body().collect().await.map_err(|error| unreachable(&error))?;
+                (status, body.to_bytes())
+            }
+        };
+        let value: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        if status.is_success() {
+            return Ok(value);
+        }
+        let said = value["error"].as_str().map_or_else(|| format!("status {status}"), str::to_owned);
+        Err(CallError::Refused(status, said))
+    }
+
+    /// Lets go of the store, if it was ours to hold.
+    pub async fn close(self) {
+        if let Self::Here(gateway, _) = self {
+            let _ = gateway.audit.flush().await;
+            let _ = gateway.store.close().await;
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! From a configuration to a gateway that could decide: seal, store, audit log, routes. No port yet.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use countersign::Clock;
+use countersign::crypto::{Random, SystemRandom};
+use countersign::schemes::api_key::LastUses;
+use countersign_io::{AnyStore, OpenError, StoreUrl, SystemClock};
+use tokio::sync::watch;
+
+use crate::audit::Audit;
+use crate::config::Config;
+use crate::decisions::Decisions;
+use crate::metrics::Metrics;
+use crate::seal::{SecretFileError, seal_key};
+use crate::state::{Gateway, Parts, RouteError, Runtime};
+
+/// Why a gateway did not come up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetUpError {
+    /// A file with a secret.
+    #[error(transparent)]
+    Secret(#[from] SecretFileError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// A folder or the audit log.
+    #[error("{what}: {error}")]
+    File {
+        /// Which.
+        what: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A route.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// A listener.
+    #[error("{what} cannot listen on {address}: {error}")]
+    Listen {
+        /// Which.
+        what: &'static str,
+        /// Where.
+        address: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// TLS.
+    #[error(transparent)]
+    Tls(#[from] crate::server::tls::TlsError),
+    /// The management socket.
+    #[error(transparent)]
+    Socket(#[from] crate::management::SocketError),
+    /// The admin token.
+    #[error("admin_token_file: {0}")]
+    AdminToken(&'static str),
+}
+
+/// Opens everything that `config` names.
+///
+/// # Errors
+/// [`SetUpError`].
+pub async fn open(config: Config) -> Result<Arc<Gateway>, SetUpError> {
+    let random: Arc<dyn Random> = Arc::new(SystemRandom);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    if let StoreUrl::Redb(path) = &config.store.url
+        && let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty())
+    {
+        let failed = |error| SetUpError::File { what: folder.display().to_string(), error };
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let store = Arc::new(AnyStore::open(&config.store.url, clock.clone()).await?);
+    let seal_key = match &config.store.seal_key_file {
+        Some(path) => Some(seal_key(path, config.store.make_seal_key, &random)?),
+        None => None,
+    };
+    let audit = Audit::open(&config.audit).map_err(|error| SetUpError::File {
+        what: config
+            .audit
+            .file
+            .as_ref()
+            .map_or_else(|| "audit".to_owned(), |path| path.display().to_string()),
+        error,
+    })?;
+    let uses = Arc::new(LastUses::default());
+    let metrics = Metrics::default();
+    let parts =
+        Parts { store: &store, uses: &uses, clock: &clock, random: &random, metrics: &metrics, before: None };
+    let runtime = Runtime::new(config, &parts)?;
+    Ok(Arc::new(Gateway {
+        store,
+        uses,
+        clock,
+        random,
+        seal_key,
+        decisions: Decisions::default(),
+        audit,
+        metrics,
+        runtime: ArcSwap::from_pointee(runtime),
+        draining: watch::Sender::new(false),
+        ending: watch::Sender::new(false),
+    }))
+}

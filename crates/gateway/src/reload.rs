@@ -1,0 +1,108 @@
+//! Takes a new configuration while requests go on: all of it, or none.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::config::{self, Config, Overrides};
+use crate::server::tls;
+use crate::state::{Gateway, Runtime};
+
+/// How often it is looked whether the file was replaced.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Watches a configuration file.
+pub struct Reloader {
+    path: PathBuf,
+    overrides: Overrides,
+    gateway: Arc<Gateway>,
+    tls: Arc<ArcSwapOption<rustls::ServerConfig>>,
+}
+
+impl Reloader {
+    /// Watches `path` for `gateway`.
+    #[must_use]
+    pub const fn new(
+        path: PathBuf,
+        overrides: Overrides,
+        gateway: Arc<Gateway>,
+        tls: Arc<ArcSwapOption<rustls::ServerConfig>>,
+    ) -> Self {
+        Self { path, overrides, gateway, tls }
+    }
+
+    /// Reloads on SIGHUP, and when the file is replaced by a rename: another file then stands in its
+    /// place. One that is being written in place is never taken half.
+    pub async fn watch(self) {
+        let Ok(mut hang_up) = signal(SignalKind::hangup()) else { return };
+        let mut ticks = interval(LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut seen = self.identity();
+        loop {
+            tokio::select! {
+                _ = hang_up.recv() => {
+                    self.gateway.audit.reopen().await;
+                }
+                _ = ticks.tick() => {
+                    let now = self.identity();
+                    if now.is_none() || now == seen {
+                        continue;
+                    }
+                }
+            }
+            seen = self.identity();
+            match self.reload() {
+                Ok(routes) => tracing::info!(routes, "the configuration was reloaded"),
+                Err(why) => tracing::error!("the configuration was not reloaded, the old one stays:\n{why}"),
+            }
+        }
+    }
+
+    fn identity(&self) -> Option<(u64, u64)> {
+        let metadata = std::fs::metadata(&self.path).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    }
+
+    fn reload(&self) -> Result<usize, String> {
+        let loaded = config::load(&self.path, &self.overrides).map_err(|error| error.to_string())?;
+        let before = self.gateway.runtime.load_full();
+        if let Some(what) = needs_restart(&before.config, &loaded.config) {
+            return Err(format!("{what} cannot change while the gateway runs: restart it"));
+        }
+        let tls = loaded.config.server.tls.as_ref().map(tls::server_config).transpose();
+        let tls = tls.map_err(|error| error.to_string())?;
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        let parts = self.gateway.parts(Some(&before));
+        let runtime = Runtime::new(loaded.config, &parts).map_err(|error| error.to_string())?;
+        let routes = runtime.routes.len();
+        // Nothing below this line can fail.
+        self.tls.store(tls);
+        self.gateway.runtime.store(Arc::new(runtime));
+        Ok(routes)
+    }
+}
+
+/// What is bound or opened once.
+fn needs_restart(before: &Config, after: &Config) -> Option<&'static str> {
+    let (old, new) = (&before.server, &after.server);
+    [
+        (old.listen != new.listen, "server.listen"),
+        (old.admin_listen != new.admin_listen, "server.admin_listen"),
+        (old.admin_token_file != new.admin_token_file, "server.admin_token_file"),
+        (old.management_socket != new.management_socket, "server.management_socket"),
+        (old.tls.is_some() != new.tls.is_some(), "whether there is server.tls"),
+        (before.store.url.to_string() != after.store.url.to_string(), "store.url"),
+        (before.store.seal_key_file != after.store.seal_key_file, "store.seal_key_file"),
+        (before.audit != after.audit, "[audit]"),
+        (before.limits.max_connections != after.limits.max_connections, "limits.max_connections"),
+    ]
+    .into_iter()
+    .find_map(|(changed, what)| changed.then_some(what))
+}

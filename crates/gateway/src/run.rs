@@ -1,0 +1,163 @@
+//! A gateway's life: open, bind, serve, reload, drain, close.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use axum::serve::ListenerExt as _;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+use crate::config::{Loaded, Overrides};
+use crate::management::{self, AdminToken};
+use crate::open::{SetUpError, open};
+use crate::reload::Reloader;
+use crate::seal::read_secret;
+use crate::server::{self, Listener, tls};
+use crate::state::Gateway;
+
+/// How often it is written down when keys were used.
+const USES: Duration = Duration::from_secs(30);
+
+/// What was bound, before anything is served.
+pub struct Bound {
+    gateway: Arc<Gateway>,
+    listener: Listener,
+    admin: Option<(TcpListener, Option<AdminToken>)>,
+    management: tokio::net::UnixListener,
+    socket: PathBuf,
+    reloader: Reloader,
+}
+
+impl Bound {
+    /// Opens what `loaded` names and binds its ports.
+    ///
+    /// # Errors
+    /// [`SetUpError`]; whatever was opened is closed again.
+    pub async fn new(path: &Path, loaded: Loaded, overrides: Overrides) -> Result<Self, SetUpError> {
+        let server = &loaded.config.server;
+        let (listen, admin_listen) = (server.listen, server.admin_listen);
+        let socket = server.management_socket.clone();
+        let token_file = server.admin_token_file.clone();
+        let tls = server.tls.as_ref().map(tls::server_config).transpose()?;
+        let tls = Arc::new(ArcSwapOption::from(tls));
+        let gateway = open(loaded.config).await?;
+        // The socket first: whoever finds another gateway there must not take its place on a port.
+        let management = management::bind(&socket).await?;
+        let bind = async |what, address: std::net::SocketAddr| {
+            let failed = |error| SetUpError::Listen { what, address: address.to_string(), error };
+            TcpListener::bind(address).await.map_err(failed)
+        };
+        let listener = Listener { socket: bind("server.listen", listen).await?, tls: tls.clone() };
+        let admin = match admin_listen {
+            None => None,
+            Some(address) => {
+                let listener = bind("server.admin_listen", address).await?;
+                let token = match token_file {
+                    None => None,
+                    Some(file) => {
+                        let address = listener.local_addr().unwrap_or(address);
+                        Some(AdminToken::new(&read_secret(&file)?, address).map_err(SetUpError::AdminToken)?)
+                    }
+                };
+                Some((listener, token))
+            }
+        };
+        let reloader = Reloader::new(path.to_owned(), overrides, gateway.clone(), tls);
+        Ok(Self { gateway, listener, admin, management, socket, reloader })
+    }
+
+    /// The gateway.
+    #[must_use]
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    /// Where callers connect.
+    #[must_use]
+    pub fn address(&self) -> Option<std::net::SocketAddr> {
+        self.listener.socket.local_addr().ok()
+    }
+
+    /// Serves until SIGTERM or SIGINT, then drains and closes.
+    pub async fn run(self) {
+        let Self { gateway, listener, admin, management, socket, reloader } = self;
+        if let Ok(address) = listener.socket.local_addr() {
+            let public_url = gateway.runtime.load().config.server.public_url.to_string();
+            tracing::info!(%address, tls = listener.tls.load().is_some(), public_url, "listening");
+        }
+        for warning in gateway.store.warnings() {
+            tracing::warn!("{warning}");
+        }
+        if let Some((listener, token)) = admin {
+            if let Ok(address) = listener.local_addr() {
+                tracing::info!(%address, management = token.is_some(), "admin");
+            }
+            let router = management::admin(gateway.clone(), token);
+            let listener = listener.tap_io(|stream| {
+                let _ = stream.set_nodelay(true);
+            });
+            tokio::spawn(async move { axum::serve(listener, router).await });
+        }
+        let router = management::router(gateway.clone());
+        tokio::spawn(management::serve(gateway.clone(), management, router));
+        tokio::spawn(note_uses(gateway.clone()));
+        tokio::spawn(reloader.watch());
+
+        let serving = tokio::spawn(server::serve(gateway.clone(), listener));
+        stopped().await;
+        drain(&gateway, serving).await;
+        let _ = std::fs::remove_file(socket);
+    }
+}
+
+/// Refuses new connections, lets requests in progress end, cuts off what takes too long, and saves
+/// what must outlive the process.
+async fn drain(gateway: &Arc<Gateway>, serving: tokio::task::JoinHandle<()>) {
+    let patience = gateway.runtime.load().config.server.drain_timeout;
+    tracing::info!(?patience, "draining");
+    gateway.draining.send_replace(true);
+    let mut serving = serving;
+    if timeout(patience, &mut serving).await.is_err() {
+        tracing::warn!("requests in progress were cut off");
+    }
+    gateway.ending.send_replace(true);
+    let _ = timeout(Duration::from_secs(1), &mut serving).await;
+    if let Err(error) = management::keys::write_uses(gateway).await {
+        tracing::warn!(%error, "when keys were last used was not written down");
+    }
+    if let Err(error) = gateway.audit.flush().await {
+        tracing::error!(error, "the audit log was not flushed");
+    }
+    match gateway.store.close().await {
+        Ok(()) => tracing::info!("stopped"),
+        Err(error) => tracing::error!(%error, "the store was not closed cleanly"),
+    }
+}
+
+async fn stopped() {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        // Without signals there is nothing to wait for but the end of the process.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+async fn note_uses(gateway: Arc<Gateway>) {
+    let mut ticks = interval(USES);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = management::keys::write_uses(&gateway).await {
+            tracing::warn!(%error, "when keys were last used was not written down");
+            sleep(USES).await;
+        }
+    }
+}

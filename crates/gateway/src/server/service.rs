@@ -1,0 +1,228 @@
+//! One request, from its head to its response.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use countersign::decision::Check;
+use countersign::request::Body as BodyKind;
+use countersign::{Code, Decision, Denial, Permit, Purpose, RequestView, Verdict};
+use countersign_tower::{BodyReader, GateBody, problem};
+use http::header::{CONNECTION, UPGRADE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, request};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+
+use crate::http1::{Admitted, InFlight, UpgradeDecision, Violation, ViolationKind};
+use crate::proxy::body::{RequestBody, ResponseBody};
+use crate::proxy::headers::{Hops, X_FORWARDED_FOR, join_cookies, to_caller};
+use crate::proxy::{MayUpgrade, Tunnel};
+use crate::server::connection::Peer;
+use crate::state::{Gateway, Route, Runtime};
+
+/// Answers a request.
+pub(super) async fn handle(peer: &Peer, request: Request<Incoming>) -> Response<ResponseBody> {
+    let admitted = peer.framing.as_ref().map(|framing| framing.admit(&request));
+    let (violation, in_flight, upgrade) = match admitted {
+        Some(Admitted { head, in_flight, upgrade }) => (head.err(), Some(in_flight), upgrade),
+        None => (None, None, None),
+    };
+    let is_http1 = request.version() < Version::HTTP_2;
+    let exchange = Exchange { peer, runtime: peer.gateway.runtime.load_full(), in_flight, upgrade };
+    let (mut response, drop_connection) = exchange.run(request, violation).await;
+    if drop_connection && is_http1 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+struct Exchange<'a> {
+    peer: &'a Peer,
+    runtime: Arc<Runtime>,
+    in_flight: Option<InFlight>,
+    upgrade: Option<UpgradeDecision>,
+}
+
+impl Exchange<'_> {
+    fn gateway(&self) -> &Arc<Gateway> {
+        &self.peer.gateway
+    }
+
+    /// The response, and whether the connection must end with it.
+    async fn run(
+        self,
+        request: Request<Incoming>,
+        violation: Option<Violation>,
+    ) -> (Response<ResponseBody>, bool) {
+        let started = Instant::now();
+        let (mut parts, body) = request.into_parts();
+        join_cookies(&mut parts.headers);
+        let mut body = GateBody::streaming(body);
+        let source = self.source(&parts.headers);
+        let runtime = self.runtime.clone();
+        let config = &runtime.config;
+        let target = config.server.public_url.target(&parts.uri);
+        let view = RequestView {
+            method: &parts.method,
+            target: &target,
+            headers: &parts.headers,
+            body: if body.is_end_stream() { BodyKind::Absent } else { BodyKind::Announced },
+            source: Some(source),
+            received_at: runtime.gate.now(),
+            purpose: Purpose::Decide,
+        };
+        if let Some(violation) = violation {
+            let code = match violation.kind {
+                ViolationKind::HeadersTooLarge => Code::HeadersTooLarge,
+                _ => Code::Framing,
+            };
+            let denial = Denial::new(code, violation.reason);
+            let decision = runtime.gate.refuse(&view, Check::Reading, denial);
+            self.record(None, &decision, started).await;
+            return (self.refusal(&decision), true);
+        }
+        let too_large = config.limits.max_body.filter(|limit| body.size_hint().lower() > *limit as u64);
+        let verdict = match (too_large, runtime.route(&view)) {
+            (None, Ok(route)) => {
+                let verdict = runtime.gate.decide(&route.rule, &view, &mut BodyReader(&mut body)).await;
+                self.record(Some(route), verdict.decision(), started).await;
+                match verdict {
+                    Verdict::Permit(permit) => return (self.pass(route, permit, parts, body).await, false),
+                    Verdict::Deny(decision) => decision,
+                }
+            }
+            (Some(limit), Ok(_)) => {
+                let denial =
+                    Denial::new(Code::BodyTooLarge, format!("more than limits.max_body, {limit} bytes"));
+                let decision = runtime.gate.refuse(&view, Check::Reading, denial);
+                self.record(None, &decision, started).await;
+                decision
+            }
+            (_, Err((check, denial))) => {
+                let decision = runtime.gate.refuse(&view, check, denial);
+                self.record(None, &decision, started).await;
+                decision
+            }
+        };
+        // A body that nobody will read: the guard drains a little of it and lingers.
+        (self.refusal(&verdict), !body.is_end_stream())
+    }
+
+    async fn record(&self, route: Option<&Route>, decision: &Arc<Decision>, started: Instant) {
+        let gateway = self.gateway();
+        gateway.metrics.decision(route.map(|route| &route.metrics), decision, started.elapsed());
+        gateway.decisions.push(decision.clone());
+        gateway.audit.decision(decision).await;
+    }
+
+    async fn pass(
+        mut self,
+        route: &Route,
+        permit: Permit,
+        mut parts: request::Parts,
+        body: GateBody<Incoming>,
+    ) -> Response<ResponseBody> {
+        let limits = &self.runtime.config.limits;
+        let body = RequestBody::new(body, limits.body_timeout, limits.max_body);
+        let decision = permit.decision().clone();
+        let upgrade = self.upgrade.take().filter(|_| is_websocket(&parts.method, &parts.headers));
+        let caller = upgrade.as_ref().and_then(|_| {
+            parts.extensions.insert(MayUpgrade);
+            parts.extensions.remove::<OnUpgrade>()
+        });
+        let believed = parts.headers.get(X_FORWARDED_FOR).cloned();
+        let trusted = self.runtime.config.server.trusts(self.peer.address);
+        let hops = Hops { peer: self.peer.address, believed: believed.as_ref().filter(|_| trusted) };
+        let started = Instant::now();
+        let public_url = &self.runtime.config.server.public_url;
+        let forwarded =
+            self.runtime.forwarder.forward(permit, &route.upstream, parts, body, public_url, &hops).await;
+        let (mut response, standing) = match forwarded {
+            Ok(forwarded) => forwarded,
+            Err(denial) => return self.failed(route, &decision, &denial),
+        };
+        route.metrics.answered(response.status(), started.elapsed());
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let (Some(upgrade), Some(caller)) = (upgrade, caller) else {
+                let cause = "the upstream switched protocols without being asked";
+                return self.failed(route, &decision, &Denial::new(Code::UpstreamUnreachable, cause));
+            };
+            let protocol = response.headers().get(UPGRADE).cloned();
+            let tunnel = Tunnel {
+                caller,
+                upstream: hyper::upgrade::on(&mut response),
+                standing,
+                clock: self.gateway().clock.clone(),
+                patience: self.runtime.config.upstream.stream_timeout,
+                ending: self.gateway().ending.subscribe(),
+            };
+            self.carry(tunnel);
+            upgrade.accept();
+            to_caller(response.headers_mut(), decision.id.encode(&mut [0; 36]));
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            if let Some(protocol) = protocol {
+                response.headers_mut().insert(UPGRADE, protocol);
+            }
+            return response.map(|_| ResponseBody::ours(bytes::Bytes::new(), self.in_flight.take()));
+        }
+        to_caller(response.headers_mut(), decision.id.encode(&mut [0; 36]));
+        let patience = self.runtime.config.upstream.stream_timeout;
+        let in_flight = self.in_flight.take();
+        response.map(|body| ResponseBody::upstream(body, patience, in_flight))
+    }
+
+    fn carry(&self, tunnel: Tunnel) {
+        let gateway = self.gateway().clone();
+        tokio::spawn(async move {
+            gateway.metrics.tunnels.inc();
+            tunnel.run().await;
+            gateway.metrics.tunnels.dec();
+        });
+    }
+
+    /// It was permitted, and did not arrive.
+    fn failed(mut self, route: &Route, decision: &Decision, denial: &Denial) -> Response<ResponseBody> {
+        let broken_by_guard = self.in_flight.as_ref().and_then(InFlight::body_violation);
+        let guarded = broken_by_guard.map(|violation| Denial::new(Code::Framing, violation.reason));
+        let denial = guarded.as_ref().unwrap_or(denial);
+        tracing::warn!(decision = %decision.id, code = %denial.code(), cause = denial.cause(), "not forwarded");
+        self.gateway().metrics.upstream_failure(&route.metrics, denial.code().as_str());
+        let mut response = problem(denial, decision.id, decision.at);
+        // What is left of the caller's body has no reader.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        let in_flight = self.in_flight.take();
+        response.map(|bytes| ResponseBody::ours(bytes, in_flight))
+    }
+
+    fn refusal(mut self, decision: &Decision) -> Response<ResponseBody> {
+        let denied = decision.denial();
+        let response = denied.map(|denial| problem(denial, decision.id, decision.at)).unwrap_or_default();
+        let in_flight = self.in_flight.take();
+        response.map(|bytes| ResponseBody::ours(bytes, in_flight))
+    }
+
+    /// Who sent the request: the peer, or whom a trusted peer names last.
+    fn source(&self, headers: &HeaderMap) -> IpAddr {
+        let server = &self.runtime.config.server;
+        let mut source = self.peer.address;
+        if server.trusted_proxies.is_empty() || !server.trusts(source) {
+            return source;
+        }
+        let lines = headers.get_all(X_FORWARDED_FOR).iter().rev().map(|line| line.to_str().unwrap_or(""));
+        for hop in lines.flat_map(|line| line.rsplit(',')) {
+            // What is no address was written by nobody whom we trust.
+            let Ok(hop) = hop.trim().parse::<IpAddr>() else { return source };
+            source = hop.to_canonical();
+            if !server.trusts(source) {
+                return source;
+            }
+        }
+        source
+    }
+}
+
+fn is_websocket(method: &Method, headers: &HeaderMap) -> bool {
+    *method == Method::GET
+        && headers.get(UPGRADE).is_some_and(|upgrade| upgrade.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
