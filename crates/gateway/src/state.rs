@@ -120,7 +120,10 @@ impl Runtime {
         let path = request.target.path();
         if matches!(*request.method, http::Method::TRACE | http::Method::CONNECT) {
             let denial = Denial::new(Code::MethodNotAllowed, format!("{} is never served", request.method));
-            return Err((Check::Reading, denial));
+            return Err((
+                Check::Reading,
+                denial.allowing("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".to_owned()),
+            ));
         }
         countersign::path::check_path(path).map_err(|denial| (Check::Reading, denial))?;
         match self.config.router.find_unambiguous(path, request.method) {

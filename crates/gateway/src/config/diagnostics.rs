@@ -71,7 +71,7 @@ impl ConfigError {
             let mut title = problem.message.clone();
             match &problem.origin {
                 Origin::Environment(name) => {
-                    title.push_str(&format!(" (from the environment variable {name})"))
+                    title.push_str(&format!(" (from the variable {name})"));
                 }
                 Origin::Flag(name) => title.push_str(&format!(" (from the flag {name})")),
                 Origin::Default | Origin::File(_) => {}

@@ -72,7 +72,9 @@ pub fn load_text(path: &Path, text: String, overrides: &Overrides) -> Result<Loa
         Ok(origins) => origins,
         Err(problem) => return fail(text, vec![problem]),
     };
-    let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+    // Paths in the file are beside the file, wherever the process stands.
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let folder = absolute.parent().map(Path::to_path_buf).unwrap_or_default();
     let mut reader = Reader {
         text: &text,
         origins,
