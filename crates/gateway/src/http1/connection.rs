@@ -49,7 +49,7 @@ pub struct Admitted {
     /// The facts of its head, or why it must be refused: the request in hand is then a stand-in, and the connection
     /// closes behind the answer.
     pub head: Result<Facts, Violation>,
-    /// To be kept until the response's body is dropped.
+    /// To be kept until the response's body is dropped: [`InFlight::with_body`].
     pub in_flight: InFlight,
     /// Present when the request asks for an upgrade.
     pub upgrade: Option<UpgradeDecision>,

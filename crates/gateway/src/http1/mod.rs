@@ -9,6 +9,7 @@
 //! the service what it found. [`ResponseScanner`] and [`UpstreamIo`] are the same for the connections to upstreams.
 
 mod alarm;
+mod body;
 mod chunked;
 mod connection;
 mod detect;
@@ -27,6 +28,7 @@ mod target;
 mod upstream;
 mod violation;
 
+pub use body::InFlightBody;
 pub use connection::{Admitted, ConnectionState, InFlight, UpgradeDecision};
 pub use detect::{Protocol, detect};
 pub use framing::{BodyFraming, Facts, Limits, Scanner, Step};
