@@ -1,5 +1,5 @@
-//! A real hyper server behind the guard, driven with raw bytes: what two parsers could read differently is answered
-//! 400 in its turn, and nothing behind it is ever read as a request.
+//! A real hyper server behind the guard, driven with raw bytes: what two parsers could read differently is
+//! answered 400 in its turn, and nothing behind it is ever read as a request.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -385,8 +385,10 @@ async fn an_early_answer_reaches_a_client_that_is_still_sending() {
     let head = "POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n";
     socket.write_all(head.as_bytes()).await.expect("sent");
     server.sees("POST /early").await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    socket.write_all(&[b'x'; 60_000]).await.expect("drained, not reset");
+    for _ in 0..6 {
+        socket.write_all(&[b'x'; 10_000]).await.expect("drained, not reset");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     assert_eq!(statuses(&read_to_end(&mut socket).await), [401]);
 }
 

@@ -1,5 +1,5 @@
-//! What hyper's server does by itself with what two parsers could read differently. The reference page says it
-//! (docs/reference/http-framing.md), and a newer hyper may do otherwise.
+//! What hyper's server does by itself with what two parsers could read differently. The reference page says
+//! it (docs/reference/http-framing.md), and a newer hyper may do otherwise.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};

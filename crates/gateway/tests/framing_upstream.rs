@@ -1,4 +1,5 @@
-//! hyper's client, alone and behind the guard, against upstreams that answer so that two parsers could disagree.
+//! hyper's client, alone and behind the guard, against upstreams that answer so that two parsers could
+//! disagree.
 //!
 //! What hyper does alone is asserted too: the reference page says it, and a newer hyper may do otherwise.
 
@@ -40,7 +41,8 @@ impl Service<Uri> for Guarded {
     }
 }
 
-/// An upstream that answers the first request with `first`, and the second on the same connection with `second`.
+/// An upstream that answers the first request with `first`, and the second on the same connection with
+/// `second`.
 async fn upstream(first: String, second: String) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
@@ -294,6 +296,36 @@ async fn requests_are_counted_however_the_socket_takes_them() {
             tokio::task::yield_now().await;
         }
     }
+}
+
+#[tokio::test]
+async fn bytes_that_answer_no_request_end_the_connection_for_reading_and_writing() {
+    let (near, mut far) = tokio::io::duplex(1024);
+    let mut guarded = UpstreamIo::new(near, Limits::default());
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    guarded.write_all(request).await.expect("written");
+    let answer = ok("Content-Length: 2\r\n", "hi");
+    far.write_all(format!("{answer}{POISON}").as_bytes()).await.expect("written");
+    let mut received = Vec::new();
+    let error = guarded.read_to_end(&mut received).await.expect_err("refused");
+    assert_eq!(String::from_utf8_lossy(&received), answer);
+    assert_eq!(reason(&error), "bytes that answer no request");
+    let error = guarded.write_all(request).await.expect_err("refused");
+    assert_eq!(reason(&error), "bytes that answer no request");
+}
+
+#[tokio::test]
+async fn what_the_socket_takes_in_parts_is_counted_once() {
+    let (near, mut far) = tokio::io::duplex(7);
+    let mut guarded = UpstreamIo::new(near, Limits::default());
+    let request = "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0123456789".repeat(3);
+    let taking = async {
+        let mut taken = vec![0; request.len()];
+        far.read_exact(&mut taken).await.expect("taken");
+        assert_eq!(taken, request.as_bytes());
+    };
+    let (written, ()) = tokio::join!(guarded.write_all(request.as_bytes()), taking);
+    written.expect("written");
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! A response's body that keeps its request in flight, so that a slow stream is not taken for an idle connection.
+//! A response's body that keeps its request in flight, so that a slow stream is not taken for an idle
+//! connection.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
