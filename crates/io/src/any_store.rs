@@ -61,10 +61,15 @@ impl AnyStore {
                     let path = path.clone();
                     move || RedbStore::open(&path, clock)
                 });
-                opened.await.unwrap_or_else(|_| {
-                    Err(OpenError::File { path, reason: String::from("the file cannot be read: it is damaged") })
-                })
-                .map(Self::Redb)
+                opened
+                    .await
+                    .unwrap_or_else(|_| {
+                        Err(OpenError::File {
+                            path,
+                            reason: String::from("the file cannot be read: it is damaged"),
+                        })
+                    })
+                    .map(Self::Redb)
             }
             StoreUrl::Redis(url) => RedisStore::open(url, clock).await.map(Self::Redis),
         }

@@ -331,7 +331,9 @@ async fn a_proof_from_the_near_future_is_spent_once(subject: Subject) {
 
 async fn of_64_racing_spends_one_wins(subject: Subject) {
     let now = subject.now();
-    for (name, created) in [("light", Some(now)), ("without", None), ("early", Some(now.plus(Duration::from_secs(9))))] {
+    for (name, created) in
+        [("light", Some(now)), ("without", None), ("early", Some(now.plus(Duration::from_secs(9))))]
+    {
         let spend = proof(name, created, now);
         let won = winners(&subject.store, move |store, _| async move {
             store.spend(spend).await.map(|spent| spent == Spent::Once)

@@ -83,7 +83,8 @@ async fn a_redis_restarted_empty_refuses_what_it_can_no_longer_know() {
     let store = redis.store().await;
     past_the_first_cut_off().await;
     let spent = now_fresh("spent before");
-    let early = proof("dated ahead", Some(SystemClock.now().plus(Duration::from_secs(25))), SystemClock.now());
+    let early =
+        proof("dated ahead", Some(SystemClock.now().plus(Duration::from_secs(25))), SystemClock.now());
     assert_eq!(store.spend(spent).await.unwrap(), Spent::Once);
     assert_eq!(store.spend(early).await.unwrap(), Spent::Once);
     redis.start_again();
@@ -104,7 +105,8 @@ async fn a_gateway_without_memory_that_comes_first_does_not_hide_the_loss() {
     let old = redis.store().await;
     past_the_first_cut_off().await;
     let spent = now_fresh("spent before");
-    let early = proof("dated ahead", Some(SystemClock.now().plus(Duration::from_secs(25))), SystemClock.now());
+    let early =
+        proof("dated ahead", Some(SystemClock.now().plus(Duration::from_secs(25))), SystemClock.now());
     assert_eq!(old.spend(spent).await.unwrap(), Spent::Once);
     assert_eq!(old.spend(early).await.unwrap(), Spent::Once);
     redis.start_again();

@@ -222,7 +222,8 @@ mod tests {
                 assert_eq!(known(&cache, key(0)), Some(entry("often read")));
             }
         }
-        let cost: usize = cache.shards.iter().map(|s| s.read().map(|s| s.young.cost + s.old.cost).unwrap()).sum();
+        let cost: usize =
+            cache.shards.iter().map(|s| s.read().map(|s| s.young.cost + s.old.cost).unwrap()).sum();
         assert!(cost <= 1 << 20, "{cost}");
     }
 

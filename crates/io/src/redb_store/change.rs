@@ -6,7 +6,7 @@ use countersign::time::Timestamp;
 use redb::{ReadableTable as _, Table};
 
 use super::cache::Key;
-use super::file::{unavailable, Slot};
+use super::file::{Slot, unavailable};
 
 /// An operation on one entry.
 pub(super) struct Operation {

@@ -10,8 +10,8 @@ use countersign::store::{Envelope, Id, Ledger, StoreError};
 use countersign::time::Timestamp;
 use redb::backends::FileBackend;
 use redb::{
-    Database, DatabaseError, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableError,
-    WriteTransaction,
+    Database, DatabaseError, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition,
+    TableError, WriteTransaction,
 };
 
 use super::cache::Key;

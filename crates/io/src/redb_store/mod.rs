@@ -19,7 +19,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign::store::{Envelope, Id, Inventory, Kept, MemoryStore, Space, Spend, Spent, Store, StoreError};
+use countersign::store::{
+    Envelope, Id, Inventory, Kept, MemoryStore, Space, Spend, Spent, Store, StoreError,
+};
 use countersign::time::{Clock, Timestamp};
 use redb::Database;
 
@@ -114,7 +116,9 @@ impl RedbStore {
     }
 
     async fn write(&self, space: Space, id: Id, change: Change) -> Result<Answer, StoreError> {
-        self.writer.write(Operation { key: Key { space: space.name(), id }, change }, Self::WRITE_TIME_OUT).await
+        self.writer
+            .write(Operation { key: Key { space: space.name(), id }, change }, Self::WRITE_TIME_OUT)
+            .await
     }
 
     /// Reads the file, and leaves what it finds in the cache for the next reader.

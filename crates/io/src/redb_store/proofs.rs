@@ -53,7 +53,9 @@ pub(super) enum Weight {
 pub(super) fn weigh(spend: &Spend, now: Timestamp) -> Weight {
     match spend.created {
         // A mark of `now + LEAD` has to reach `created`, else waiting for it would never end.
-        Some(created) if created <= spend.received_at && created <= now.plus(LEAD) => Weight::Light { created },
+        Some(created) if created <= spend.received_at && created <= now.plus(LEAD) => {
+            Weight::Light { created }
+        }
         _ => Weight::Durable,
     }
 }

@@ -205,9 +205,7 @@ impl Scribe {
 
     fn probe(&self) -> Result<(), StoreError> {
         self.failed.clone().map_or(Ok(()), Err)?;
-        self.shared.with_database(|database| {
-            file::begin_write(database)?.abort().map_err(file::unavailable)
-        })
+        self.shared.with_database(|database| file::begin_write(database)?.abort().map_err(file::unavailable))
     }
 
     fn sweep(&mut self) {
@@ -220,7 +218,8 @@ impl Scribe {
     /// Saves the ledger and gives the file back.
     fn close(self, reply: Reply<()>) {
         let now = self.shared.clock.now();
-        let saved = self.shared.with_database(|database| file::save(database, self.shared.proofs.ledger(), now));
+        let saved =
+            self.shared.with_database(|database| file::save(database, self.shared.proofs.ledger(), now));
         *self.shared.database.write().unwrap_or_else(PoisonError::into_inner) = None;
         let _ = reply.send(saved);
     }

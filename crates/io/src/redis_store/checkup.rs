@@ -18,14 +18,15 @@ pub(super) async fn warnings(connection: &Connection) -> Result<Vec<String>, Sto
         Some(policy) => warnings.push(format!(
             "Redis may evict what must be remembered: maxmemory-policy is {policy}, set it to noeviction"
         )),
-        None => warnings.push(String::from("cannot tell whether Redis evicts: want maxmemory-policy noeviction")),
+        None => {
+            warnings.push(String::from("cannot tell whether Redis evicts: want maxmemory-policy noeviction"))
+        }
     }
     match field(connection, "persistence", "aof_enabled").await.as_deref() {
         Some("1") => match setting(connection, "appendfsync").await.as_deref() {
             Some("always") => {}
-            Some(when) => warnings.push(format!(
-                "Redis may lose acknowledged writes: appendfsync is {when}, set it to always"
-            )),
+            Some(when) => warnings
+                .push(format!("Redis may lose acknowledged writes: appendfsync is {when}, set it to always")),
             None => warnings.push(String::from(
                 "cannot tell whether Redis writes before it acknowledges: want appendfsync always",
             )),

@@ -41,7 +41,10 @@ impl Connection {
     }
 
     /// Runs one script.
-    pub(super) async fn invoke<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, StoreError> {
+    pub(super) async fn invoke<T: FromRedisValue>(
+        &self,
+        call: &ScriptInvocation<'_>,
+    ) -> Result<T, StoreError> {
         bounded(call.invoke_async(&mut self.0.clone())).await
     }
 }
@@ -64,7 +67,9 @@ fn unavailable(error: RedisError) -> StoreError {
         _ if error.is_timeout() => String::from("Redis did not answer in time"),
         _ if error.is_connection_refusal() => String::from("Redis refused the connection"),
         ErrorKind::AuthenticationFailed => String::from("Redis did not accept the user and password"),
-        ErrorKind::Server(ServerErrorKind::ReadOnly) => String::from("this Redis only reads: it is a replica"),
+        ErrorKind::Server(ServerErrorKind::ReadOnly) => {
+            String::from("this Redis only reads: it is a replica")
+        }
         _ if code.is_empty() => format!("Redis: {}", error.category()),
         _ => format!("Redis: {} ({code})", error.category()),
     })

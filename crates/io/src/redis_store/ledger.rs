@@ -82,7 +82,9 @@ impl Ledger {
             "replayed" => Ok(Spent::Replayed),
             "predates" => Ok(Spent::PredatesBoot(Duration::from_millis(wait).max(Duration::from_secs(1)))),
             "clock-behind" => Err(StoreError::ClockRegressed),
-            "clock-ahead" => Err(StoreError::Unavailable(String::from("this clock is ahead of Redis' clock"))),
+            "clock-ahead" => {
+                Err(StoreError::Unavailable(String::from("this clock is ahead of Redis' clock")))
+            }
             _ => Err(StoreError::Unavailable(String::from("Redis does not tell its replication id"))),
         }
     }
