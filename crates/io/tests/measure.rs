@@ -2,7 +2,6 @@
 
 mod support;
 
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,8 +13,7 @@ const KEYS: Space = Space::durable("keys");
 
 fn say(what: &str, count: u32, took: Duration) {
     let rate = f64::from(count) / took.as_secs_f64();
-    let line = format!("{what}: {count} in {took:?}, {rate:.0}/s, {:?} each", took / count);
-    writeln!(std::io::stderr(), "{line}").unwrap();
+    eprintln!("{what}: {count} in {took:?}, {rate:.0}/s, {:?} each", took / count);
 }
 
 async fn by_64_tasks<S: Store, F>(
