@@ -342,8 +342,6 @@ async fn nothing_acknowledged_before_a_kill_is_lost_or_accepted_again() {
     let count = |kind: &str| acknowledged.iter().filter(|one| one.kind == kind).count();
     let (light, bare, early, inserts) = (count("light"), count("bare"), count("early"), count("insert"));
     let total = acknowledged.len();
-    eprintln!(
-        "20 kills, {total} acknowledged: {light} light, {bare} bare, {early} early, {inserts} inserts"
-    );
+    eprintln!("20 kills, {total} acknowledged: {light} light, {bare} bare, {early} early, {inserts} inserts");
     assert!(light > 100 && bare > 20 && early > 20 && inserts > 20, "the child did too little to tell");
 }
