@@ -99,11 +99,12 @@ mod tests {
             ("HTTPS://Bob.Example:443", "https://bob.example"),
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
             ("http://[::1]:80", "http://[::1]"),
+            ("https://bob.example/", "https://bob.example"),
         ] {
             assert_eq!(PublicUrl::parse(text).unwrap().to_string(), shown);
         }
         for text in
-            ["bob.example", "/x", "ftp://b", "https://u@b", "https://b/", "https://b/x", "https://b?q", ""]
+            ["bob.example", "/x", "ftp://b", "https://u@b", "https://b//", "https://b/x", "https://b?q", ""]
         {
             assert!(PublicUrl::parse(text).is_err(), "{text}");
         }
