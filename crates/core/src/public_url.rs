@@ -38,10 +38,8 @@ impl PublicUrl {
         if authority.as_str().contains('@') {
             return Err(PublicUrlError("user information is not part of a public URL"));
         }
-        let has_path =
-            uri.path() != "/" || uri.query().is_some() || text.ends_with('/') || text.contains('#');
-        if has_path {
-            return Err(PublicUrlError("a public URL ends with its host or port: no path, query or slash"));
+        if uri.path() != "/" || uri.query().is_some() || text.contains('#') {
+            return Err(PublicUrlError("a public URL ends with its host or port: no path and no query"));
         }
         let host = authority.host().to_ascii_lowercase();
         let port = authority.port_u16().filter(|port| *port != default_port);
