@@ -67,8 +67,10 @@ impl Verifier for TestScheme {
         let (subject, nonce) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let expected = words.next().map(|body| Bytes::from(body.to_owned()));
         let until = request.received_at.plus(self.fresh_for);
+        let mut principal = Principal::new(Subject::key(subject), self.scheme);
+        principal.expires = Some(request.received_at.plus(Duration::from_secs(300)));
         Ok(Proven {
-            principal: Principal::new(Subject::key(subject), self.scheme),
+            principal,
             body: expected.map(|expected| BodyCheck {
                 limit: 8,
                 check: Box::new(move |body| match *body == expected {
@@ -521,11 +523,57 @@ async fn a_permit_stops_holding_when_its_key_is_revoked_or_ends() {
     let Verdict::Permit(permit) = world.decide(&rule, &Request::get("/").bearing(&key)).await else {
         panic!("it has a key");
     };
+    assert_eq!(permit.principal().unwrap().expires, expires);
     let permit = permit.spend();
     assert!(permit.still_holds(NOW).await.unwrap());
     assert!(!permit.still_holds(NOW.plus(Duration::from_secs(100))).await.unwrap());
     registry.revoke(key.id, NOW).await.unwrap();
     assert!(!permit.still_holds(NOW).await.unwrap());
+}
+
+#[tokio::test]
+async fn what_is_proven_for_a_while_stops_holding_whatever_its_verifier_says() {
+    let world = World::new();
+    let rule =
+        Rule::requiring("test", Requirement::parse(["signature"]).unwrap()).verifier(TestScheme::new());
+    let request = Request::get("/").with("test-proof", "alice n");
+    let Verdict::Permit(permit) = world.decide(&Arc::new(rule.build().unwrap()), &request).await else {
+        panic!("it is proven");
+    };
+    let standing = permit.spend();
+    assert!(standing.still_holds(NOW.plus(Duration::from_secs(299))).await.unwrap());
+    assert!(!standing.still_holds(NOW.plus(Duration::from_secs(300))).await.unwrap());
+}
+
+/// A body that lets others go first.
+struct PoliteBody;
+
+impl BodySource for PoliteBody {
+    fn read(&mut self, _: usize) -> Pin<Box<dyn Future<Output = Result<Bytes, Denial>> + Send + '_>> {
+        Box::pin(async {
+            tokio::task::yield_now().await;
+            Ok(Bytes::from_static(b"good"))
+        })
+    }
+}
+
+#[tokio::test]
+async fn two_requests_at_once_do_not_share_the_last_place_within_a_limit() {
+    let world = World::new();
+    let rule = Rule::requiring("test", Requirement::parse(["signature"]).unwrap())
+        .limit("1/min".parse().unwrap())
+        .verifier(TestScheme::new());
+    let rule = Arc::new(rule.build().unwrap());
+    let requests =
+        ["alice n1 good", "alice n2 good"].map(|proof| Request::get("/").with("test-proof", proof));
+    let views = [requests[0].view(NOW), requests[1].view(NOW)];
+    let (mut first_body, mut second_body) = (PoliteBody, PoliteBody);
+    let (first, second) = tokio::join!(
+        world.gate.decide(&rule, &views[0], &mut first_body),
+        world.gate.decide(&rule, &views[1], &mut second_body),
+    );
+    let codes = [first, second].map(|verdict| verdict.decision().denial().map(Denial::code));
+    assert_eq!(codes, [None, Some(Code::RateLimited)]);
 }
 
 #[tokio::test]
