@@ -215,4 +215,31 @@ mod tests {
         assert_eq!(joined.expires, Some(Timestamp::from_secs(5)));
         assert!(joined.join(Principal::new(Subject::key("y"), Scheme::ApiKey)).is_none());
     }
+
+    #[test]
+    fn joining_is_the_same_either_way() {
+        let proof = |scheme, seconds, permissions: &[&str]| {
+            let mut principal = Principal::new(Subject::key("x"), scheme);
+            principal.expires = Some(Timestamp::from_secs(seconds));
+            principal.permissions = only(permissions);
+            principal
+        };
+        for (first, second) in [(5, 9), (9, 5)] {
+            let key = proof(Scheme::ApiKey, first, &["a", "b"]);
+            let joined = key.join(proof(Scheme::Signature, second, &["b", "c"])).unwrap();
+            assert_eq!(joined.expires, Some(Timestamp::from_secs(5)));
+            assert_eq!(joined.permissions, only(&["b"]));
+        }
+    }
+
+    #[test]
+    fn proofs_that_contradict_each_other_do_not_join() {
+        let claiming = |country: &str| {
+            let mut principal = Principal::new(Subject::key("x"), Scheme::Bearer);
+            principal.claims.insert("country".into(), country.into());
+            principal
+        };
+        assert!(claiming("CH").join(claiming("CH")).is_some());
+        assert!(claiming("CH").join(claiming("DE")).is_none());
+    }
 }
