@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use tokio::signal::unix::{SignalKind, signal};
@@ -63,9 +63,11 @@ impl Reloader {
         }
     }
 
-    fn identity(&self) -> Option<(u64, u64)> {
+    /// Which file it is. Two renames between two looks may lead back to the first inode's number, so
+    /// its birth counts too, where the file system knows it.
+    fn identity(&self) -> Option<(u64, u64, Option<SystemTime>)> {
         let metadata = std::fs::metadata(&self.path).ok()?;
-        Some((metadata.dev(), metadata.ino()))
+        Some((metadata.dev(), metadata.ino(), metadata.created().ok()))
     }
 
     fn reload(&self) -> Result<usize, String> {

@@ -1,5 +1,6 @@
 //! A gateway's life: open, bind, serve, reload, drain, close.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,11 +22,14 @@ use crate::state::Gateway;
 /// How often it is written down when keys were used.
 const USES: Duration = Duration::from_secs(30);
 
+/// The admin listener, and what opens management there.
+type Admin = (TcpListener, Option<AdminToken>);
+
 /// What was bound, before anything is served.
 pub struct Bound {
     gateway: Arc<Gateway>,
     listener: Listener,
-    admin: Option<(TcpListener, Option<AdminToken>)>,
+    admin: Option<Admin>,
     management: tokio::net::UnixListener,
     socket: PathBuf,
     reloader: Reloader,
@@ -45,12 +49,38 @@ impl Bound {
         let tls = Arc::new(ArcSwapOption::from(tls));
         let gateway = open(loaded.config).await?;
         // The socket first: whoever finds another gateway there must not take its place on a port.
-        let management = management::bind(&socket).await?;
-        let bind = async |what, address: std::net::SocketAddr| {
+        let management = match management::bind(&socket).await {
+            Ok(management) => management,
+            Err(error) => {
+                let _ = gateway.store.close().await;
+                return Err(error.into());
+            }
+        };
+        match Self::bind_ports(listen, admin_listen, token_file, tls.clone()).await {
+            Ok((listener, admin)) => {
+                let reloader = Reloader::new(path.to_owned(), overrides, gateway.clone(), tls);
+                Ok(Self { gateway, listener, admin, management, socket, reloader })
+            }
+            Err(error) => {
+                // Nobody crashed: the next start shall find a store that was closed.
+                let _ = std::fs::remove_file(&socket);
+                let _ = gateway.store.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn bind_ports(
+        listen: SocketAddr,
+        admin_listen: Option<SocketAddr>,
+        token_file: Option<PathBuf>,
+        tls: Arc<ArcSwapOption<rustls::ServerConfig>>,
+    ) -> Result<(Listener, Option<Admin>), SetUpError> {
+        let bind = async |what, address: SocketAddr| {
             let failed = |error| SetUpError::Listen { what, address: address.to_string(), error };
             TcpListener::bind(address).await.map_err(failed)
         };
-        let listener = Listener { socket: bind("server.listen", listen).await?, tls: tls.clone() };
+        let listener = Listener { socket: bind("server.listen", listen).await?, tls };
         let admin = match admin_listen {
             None => None,
             Some(address) => {
@@ -65,8 +95,7 @@ impl Bound {
                 Some((listener, token))
             }
         };
-        let reloader = Reloader::new(path.to_owned(), overrides, gateway.clone(), tls);
-        Ok(Self { gateway, listener, admin, management, socket, reloader })
+        Ok((listener, admin))
     }
 
     /// The gateway.
@@ -77,7 +106,7 @@ impl Bound {
 
     /// Where callers connect.
     #[must_use]
-    pub fn address(&self) -> Option<std::net::SocketAddr> {
+    pub fn address(&self) -> Option<SocketAddr> {
         self.listener.socket.local_addr().ok()
     }
 
@@ -109,12 +138,13 @@ impl Bound {
         let serving = tokio::spawn(server::serve(gateway.clone(), listener));
         stopped().await;
         drain(&gateway, serving).await;
+        // Before the store is free: the next gateway's socket must not be the one that is removed.
         let _ = std::fs::remove_file(socket);
+        close(&gateway).await;
     }
 }
 
-/// Refuses new connections, lets requests in progress end, cuts off what takes too long, and saves
-/// what must outlive the process.
+/// Refuses new connections, lets requests in progress end, and cuts off what takes too long.
 async fn drain(gateway: &Arc<Gateway>, serving: tokio::task::JoinHandle<()>) {
     let patience = gateway.runtime.load().config.server.drain_timeout;
     tracing::info!(?patience, "draining");
@@ -125,6 +155,10 @@ async fn drain(gateway: &Arc<Gateway>, serving: tokio::task::JoinHandle<()>) {
     }
     gateway.ending.send_replace(true);
     let _ = timeout(Duration::from_secs(1), &mut serving).await;
+}
+
+/// Saves what must outlive the process.
+async fn close(gateway: &Arc<Gateway>) {
     if let Err(error) = management::keys::write_uses(gateway).await {
         tracing::warn!(%error, "when keys were last used was not written down");
     }
