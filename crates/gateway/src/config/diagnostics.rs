@@ -118,7 +118,9 @@ pub(super) fn hide_passwords(text: &str) -> String {
         let (before, after) = rest.split_at(at + 3);
         hidden.push_str(before);
         let end = after.find(['"', '\'', '\n', '`']).unwrap_or(after.len());
-        let covered = after[..end].rfind('@').unwrap_or(0);
+        // Our own sentences say where a password goes.
+        let is_form = after.starts_with("[user:password@]");
+        let covered = after[..end].rfind('@').filter(|_| !is_form).unwrap_or(0);
         hidden.extend(std::iter::repeat_n('*', covered));
         rest = &after[covered..];
     }
@@ -154,6 +156,7 @@ mod tests {
             ("redis://a:pässwörd@h", "redis://************@h"),
             ("http://h\nx@y", "http://h\nx@y"),
             ("://://@", "://***@"),
+            ("`redis://[user:password@]host`", "`redis://[user:password@]host`"),
         ] {
             assert_eq!(hide_passwords(text), shown);
             assert_eq!(shown.len(), text.len(), "{text}");
