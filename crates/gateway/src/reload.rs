@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::{self, Config, Overrides};
@@ -22,30 +22,31 @@ pub struct Reloader {
     overrides: Overrides,
     gateway: Arc<Gateway>,
     tls: Arc<ArcSwapOption<rustls::ServerConfig>>,
+    hang_up: Signal,
 }
 
 impl Reloader {
-    /// Watches `path` for `gateway`.
+    /// Watches `path` for `gateway`, and for `hang_up`.
     #[must_use]
     pub const fn new(
         path: PathBuf,
         overrides: Overrides,
         gateway: Arc<Gateway>,
         tls: Arc<ArcSwapOption<rustls::ServerConfig>>,
+        hang_up: Signal,
     ) -> Self {
-        Self { path, overrides, gateway, tls }
+        Self { path, overrides, gateway, tls, hang_up }
     }
 
     /// Reloads on SIGHUP, and when the file is replaced by a rename: another file then stands in its
     /// place. One that is being written in place is never taken half.
-    pub async fn watch(self) {
-        let Ok(mut hang_up) = signal(SignalKind::hangup()) else { return };
+    pub async fn watch(mut self) {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut seen = self.identity();
         loop {
             tokio::select! {
-                _ = hang_up.recv() => {
+                _ = self.hang_up.recv() => {
                     self.gateway.audit.reopen().await;
                 }
                 _ = ticks.tick() => {

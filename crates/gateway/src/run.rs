@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::config::{Loaded, Overrides};
@@ -33,6 +33,7 @@ pub struct Bound {
     management: tokio::net::UnixListener,
     socket: PathBuf,
     reloader: Reloader,
+    stop: StopSignals,
 }
 
 impl Bound {
@@ -41,6 +42,9 @@ impl Bound {
     /// # Errors
     /// [`SetUpError`]; whatever was opened is closed again.
     pub async fn new(path: &Path, loaded: Loaded, overrides: Overrides) -> Result<Self, SetUpError> {
+        // First of all: whoever sees a port open may send a signal, and the store is to be closed then.
+        let stop = StopSignals::new().map_err(SetUpError::Signals)?;
+        let hang_up = signal(SignalKind::hangup()).map_err(SetUpError::Signals)?;
         let server = &loaded.config.server;
         let (listen, admin_listen) = (server.listen, server.admin_listen);
         let socket = server.management_socket.clone();
@@ -58,8 +62,8 @@ impl Bound {
         };
         match Self::bind_ports(listen, admin_listen, token_file, tls.clone()).await {
             Ok((listener, admin)) => {
-                let reloader = Reloader::new(path.to_owned(), overrides, gateway.clone(), tls);
-                Ok(Self { gateway, listener, admin, management, socket, reloader })
+                let reloader = Reloader::new(path.to_owned(), overrides, gateway.clone(), tls, hang_up);
+                Ok(Self { gateway, listener, admin, management, socket, reloader, stop })
             }
             Err(error) => {
                 // Nobody crashed: the next start shall find a store that was closed.
@@ -112,7 +116,7 @@ impl Bound {
 
     /// Serves until SIGTERM or SIGINT, then drains and closes.
     pub async fn run(self) {
-        let Self { gateway, listener, admin, management, socket, reloader } = self;
+        let Self { gateway, listener, admin, management, socket, reloader, stop } = self;
         if let Ok(address) = listener.socket.local_addr() {
             let public_url = gateway.runtime.load().config.server.public_url.to_string();
             tracing::info!(%address, tls = listener.tls.load().is_some(), public_url, "listening");
@@ -136,7 +140,7 @@ impl Bound {
         tokio::spawn(reloader.watch());
 
         let serving = tokio::spawn(server::serve(gateway.clone(), listener));
-        stopped().await;
+        stop.wait().await;
         drain(&gateway, serving).await;
         // Before the store is free: the next gateway's socket must not be the one that is removed.
         let _ = std::fs::remove_file(socket);
@@ -150,11 +154,13 @@ async fn drain(gateway: &Arc<Gateway>, serving: tokio::task::JoinHandle<()>) {
     tracing::info!(?patience, "draining");
     gateway.draining.send_replace(true);
     let mut serving = serving;
-    if timeout(patience, &mut serving).await.is_err() {
-        tracing::warn!("requests in progress were cut off");
-    }
+    let drained = timeout(patience, &mut serving).await.is_ok();
     gateway.ending.send_replace(true);
-    let _ = timeout(Duration::from_secs(1), &mut serving).await;
+    // A task that has ended must not be waited for again.
+    if !drained {
+        tracing::warn!("requests in progress were cut off");
+        let _ = timeout(Duration::from_secs(1), serving).await;
+    }
 }
 
 /// Saves what must outlive the process.
@@ -171,16 +177,23 @@ async fn close(gateway: &Arc<Gateway>) {
     }
 }
 
-async fn stopped() {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        // Without signals there is nothing to wait for but the end of the process.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// What an operator, a service manager or Ctrl-C sends.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn new() -> std::io::Result<Self> {
+        let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
+        Ok(Self { terminate: signal(terminate)?, interrupt: signal(interrupt)? })
+    }
+
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

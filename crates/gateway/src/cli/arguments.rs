@@ -152,7 +152,7 @@ pub(super) struct ExplainFlags {
     #[arg(long, value_name = "FILE")]
     pub(super) request: Option<PathBuf>,
     /// As if it had come in then, RFC 3339. Default: now.
-    #[arg(long, value_name = "TIME", requires = "request")]
+    #[arg(long, value_name = "TIME", requires = "request", conflicts_with = "id")]
     pub(super) at: Option<String>,
 }
 

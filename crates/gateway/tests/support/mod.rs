@@ -152,10 +152,14 @@ impl Gateway {
         self.process().signal("-TERM");
         let mut process = self.process.take().unwrap();
         let start = Instant::now();
-        while process.0.try_wait().unwrap().is_none() {
+        let status = loop {
+            if let Some(status) = process.0.try_wait().unwrap() {
+                break status;
+            }
             assert!(start.elapsed() < Duration::from_secs(60), "SIGTERM did not end it: {}", self.log());
             std::thread::sleep(Duration::from_millis(10));
-        }
+        };
+        assert!(status.success(), "{status}: {}", self.log());
     }
 
     /// The command line, in the gateway's folder and with its configuration.
@@ -174,6 +178,13 @@ impl Gateway {
         let output = self.run(&[arguments, &["--json"]].concat());
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Runs a command that prints JSON, whatever its exit code.
+    pub fn json_of(&self, arguments: &[&str]) -> Value {
+        let output = self.run(&[arguments, &["--json"]].concat());
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr)))
     }
 
     /// A new key: its id and the whole key.
