@@ -1,5 +1,7 @@
 //! Whatever management has acknowledged outlives `kill -9` at any moment.
 
+#![allow(clippy::print_stdout, reason = "the figures are for whoever reads the log")]
+
 mod support;
 
 use std::collections::{BTreeMap, HashSet};
@@ -101,7 +103,7 @@ impl Load {
                 let picked = acknowledged.keys.iter().nth(number);
                 picked.map(|(id, key)| (id.clone(), key.clone(), acknowledged.revoked.contains(id)))
             };
-            let Some((id, key, revoked)) = picked else { return None };
+            let (id, key, revoked) = picked?;
             let answer = gateway.get("/", Some(&key))?;
             let asked_meanwhile = {
                 let acknowledged = self.acknowledged.lock().unwrap();

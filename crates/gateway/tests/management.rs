@@ -1,5 +1,7 @@
 //! Management: who may ask, where, and that every change is written down before it is acknowledged.
 
+#![allow(clippy::print_stdout, reason = "the figures are for whoever reads the log")]
+
 mod support;
 
 use std::os::unix::fs::PermissionsExt as _;

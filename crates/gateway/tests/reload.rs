@@ -1,5 +1,7 @@
 //! A new configuration is taken whole or not at all, and no request notices.
 
+#![allow(clippy::print_stdout, reason = "the figures are for whoever reads the log")]
+
 mod support;
 
 use std::sync::Arc;

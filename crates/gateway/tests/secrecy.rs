@@ -1,6 +1,8 @@
 //! Where a key may have been written down, it is looked for: 1,000 keys, used well and badly, and
 //! then every byte that the gateway left behind.
 
+#![allow(clippy::print_stdout, reason = "the figures are for whoever reads the log")]
+
 mod support;
 
 use std::collections::{HashMap, HashSet};
