@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::crypto::Random;
-use crate::decision::{Check, Decision, DecisionId, Outcome, Step, redact_path};
+use crate::decision::{Check, Decision, DecisionId, Outcome, Step};
 use crate::denial::{Challenge, Code, Denial};
 use crate::limit::{Limiter, Rate};
 use crate::policy::Policy;
 use crate::principal::{Principal, Scheme, Subject};
+use crate::redaction::{redact_method, redact_path};
 use crate::request::{BodySource, Carrier, Purpose, RequestView};
 use crate::requirement::{Presentations, Requirement, SchemeSet};
 use crate::store::{Spent, Store, StoreError};
@@ -321,7 +322,7 @@ impl<S: Store> Gate<S> {
             id: DecisionId::new(request.received_at, &self.random),
             at: request.received_at,
             source: request.source,
-            method: request.method.clone(),
+            method: redact_method(request.method),
             path: redact_path(request.target.path()),
             route,
             steps,

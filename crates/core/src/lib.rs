@@ -12,6 +12,7 @@ pub mod path;
 pub mod policy;
 pub mod principal;
 pub mod public_url;
+pub mod redaction;
 pub mod request;
 pub mod requirement;
 pub mod schemes;

@@ -1,5 +1,6 @@
 //! A request as verifiers see it: parsed once, addressed as configuration says, with one time.
 
+use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, Uri};
 
 use crate::denial::{Code, Denial};
+use crate::redaction::{redact_method, redact_path};
 use crate::time::Timestamp;
 
 /// Whether a decision is for a request that waits, or about one on file.
@@ -31,7 +33,7 @@ pub enum Body {
 }
 
 /// A request's head, and the moment at which it came in.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RequestView<'a> {
     /// The method, as sent.
     pub method: &'a Method,
@@ -47,6 +49,20 @@ pub struct RequestView<'a> {
     pub received_at: Timestamp,
     /// Whether spending and asking are allowed.
     pub purpose: Purpose,
+}
+
+/// Nothing that could be a credential: neither query nor headers, and the path redacted.
+impl fmt::Debug for RequestView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestView")
+            .field("method", &redact_method(self.method))
+            .field("path", &redact_path(self.target.path()))
+            .field("body", &self.body)
+            .field("source", &self.source)
+            .field("received_at", &self.received_at)
+            .field("purpose", &self.purpose)
+            .finish_non_exhaustive()
+    }
 }
 
 impl RequestView<'_> {

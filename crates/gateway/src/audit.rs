@@ -3,19 +3,19 @@
 //! A thread of its own writes it. Decisions are left in a queue that the thread empties a few times
 //! a second, so that a request pays for a lock and a pointer, not for a system call or a wake-up.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+mod sink;
+
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use countersign::{Decision, Timestamp};
-use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use crate::audit::sink::Sink;
 use crate::config::AuditConfig;
 
 /// Decisions that may wait for the disk. Beyond that, requests wait for it too: no line is lost.
@@ -164,40 +164,6 @@ impl Shared {
     }
 }
 
-enum Sink {
-    File(BufWriter<File>),
-    Standard(BufWriter<io::Stdout>),
-}
-
-impl Sink {
-    fn open(path: Option<&PathBuf>) -> io::Result<Self> {
-        let Some(path) = path else {
-            return Ok(Self::Standard(BufWriter::with_capacity(64 * 1024, io::stdout())));
-        };
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-        Ok(Self::File(BufWriter::with_capacity(64 * 1024, file)))
-    }
-
-    fn write(&mut self, line: &impl Serialize) -> io::Result<()> {
-        let writer: &mut dyn Write = match self {
-            Self::File(file) => file,
-            Self::Standard(out) => out,
-        };
-        serde_json::to_writer(&mut *writer, line)?;
-        writer.write_all(b"\n")
-    }
-
-    fn flush(&mut self, durably: bool) -> io::Result<()> {
-        match self {
-            Self::File(file) => {
-                file.flush()?;
-                if durably { file.get_ref().sync_data() } else { Ok(()) }
-            }
-            Self::Standard(out) => out.flush(),
-        }
-    }
-}
-
 struct Writer {
     path: Option<PathBuf>,
     sink: Sink,
@@ -228,9 +194,7 @@ impl Writer {
     fn obey(&mut self, command: Command) {
         let said = |error: io::Error| format!("the audit log cannot be written: {error}");
         let (done, answer) = match command {
-            Command::Write(line, answer) => {
-                (self.sink.write(&line).and_then(|()| self.sink.flush(true)), answer)
-            }
+            Command::Write(line, answer) => (self.sink.write_durably(&line), answer),
             Command::Flush(answer) => (self.sink.flush(true), answer),
             Command::Reopen(answer) => {
                 let reopened = self.sink.flush(false).and_then(|()| Sink::open(self.path.as_ref()));

@@ -15,3 +15,4 @@ pub mod run;
 pub mod seal;
 pub mod server;
 pub mod state;
+mod terminal;

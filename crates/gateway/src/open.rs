@@ -46,6 +46,9 @@ pub enum SetUpError {
         /// Why.
         error: std::io::Error,
     },
+    /// Signals.
+    #[error("signals cannot be received: {0}")]
+    Signals(std::io::Error),
     /// TLS.
     #[error(transparent)]
     Tls(#[from] crate::server::tls::TlsError),

@@ -3,10 +3,10 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::{self, Config, Overrides};
@@ -22,30 +22,31 @@ pub struct Reloader {
     overrides: Overrides,
     gateway: Arc<Gateway>,
     tls: Arc<ArcSwapOption<rustls::ServerConfig>>,
+    hang_up: Signal,
 }
 
 impl Reloader {
-    /// Watches `path` for `gateway`.
+    /// Watches `path` for `gateway`, and for `hang_up`.
     #[must_use]
     pub const fn new(
         path: PathBuf,
         overrides: Overrides,
         gateway: Arc<Gateway>,
         tls: Arc<ArcSwapOption<rustls::ServerConfig>>,
+        hang_up: Signal,
     ) -> Self {
-        Self { path, overrides, gateway, tls }
+        Self { path, overrides, gateway, tls, hang_up }
     }
 
     /// Reloads on SIGHUP, and when the file is replaced by a rename: another file then stands in its
     /// place. One that is being written in place is never taken half.
-    pub async fn watch(self) {
-        let Ok(mut hang_up) = signal(SignalKind::hangup()) else { return };
+    pub async fn watch(mut self) {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut seen = self.identity();
         loop {
             tokio::select! {
-                _ = hang_up.recv() => {
+                _ = self.hang_up.recv() => {
                     if let Err(why) = self.gateway.audit.reopen().await {
                         tracing::error!(why, "the audit log was not opened anew");
                     }
@@ -65,9 +66,11 @@ impl Reloader {
         }
     }
 
-    fn identity(&self) -> Option<(u64, u64)> {
+    /// Which file it is. Two renames between two looks may lead back to the first inode's number, so
+    /// its birth counts too, where the file system knows it.
+    fn identity(&self) -> Option<(u64, u64, Option<SystemTime>)> {
         let metadata = std::fs::metadata(&self.path).ok()?;
-        Some((metadata.dev(), metadata.ino()))
+        Some((metadata.dev(), metadata.ino(), metadata.created().ok()))
     }
 
     fn reload(&self) -> Result<usize, String> {

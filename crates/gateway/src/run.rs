@@ -1,5 +1,6 @@
 //! A gateway's life: open, bind, serve, reload, drain, close.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::config::{Loaded, Overrides};
@@ -21,14 +22,18 @@ use crate::state::Gateway;
 /// How often it is written down when keys were used.
 const USES: Duration = Duration::from_secs(30);
 
+/// The admin listener, and what opens management there.
+type Admin = (TcpListener, Option<AdminToken>);
+
 /// What was bound, before anything is served.
 pub struct Bound {
     gateway: Arc<Gateway>,
     listener: Listener,
-    admin: Option<(TcpListener, Option<AdminToken>)>,
+    admin: Option<Admin>,
     management: tokio::net::UnixListener,
     socket: PathBuf,
     reloader: Reloader,
+    stop: StopSignals,
 }
 
 impl Bound {
@@ -37,6 +42,9 @@ impl Bound {
     /// # Errors
     /// [`SetUpError`]; whatever was opened is closed again.
     pub async fn new(path: &Path, loaded: Loaded, overrides: Overrides) -> Result<Self, SetUpError> {
+        // First of all: whoever sees a port open may send a signal, and the store is to be closed then.
+        let stop = StopSignals::new().map_err(SetUpError::Signals)?;
+        let hang_up = signal(SignalKind::hangup()).map_err(SetUpError::Signals)?;
         let server = &loaded.config.server;
         let (listen, admin_listen) = (server.listen, server.admin_listen);
         let socket = server.management_socket.clone();
@@ -45,12 +53,38 @@ impl Bound {
         let tls = Arc::new(ArcSwapOption::from(tls));
         let gateway = open(loaded.config).await?;
         // The socket first: whoever finds another gateway there must not take its place on a port.
-        let management = management::bind(&socket).await?;
-        let bind = async |what, address: std::net::SocketAddr| {
+        let management = match management::bind(&socket).await {
+            Ok(management) => management,
+            Err(error) => {
+                let _ = gateway.store.close().await;
+                return Err(error.into());
+            }
+        };
+        match Self::bind_ports(listen, admin_listen, token_file, tls.clone()).await {
+            Ok((listener, admin)) => {
+                let reloader = Reloader::new(path.to_owned(), overrides, gateway.clone(), tls, hang_up);
+                Ok(Self { gateway, listener, admin, management, socket, reloader, stop })
+            }
+            Err(error) => {
+                // Nobody crashed: the next start shall find a store that was closed.
+                let _ = std::fs::remove_file(&socket);
+                let _ = gateway.store.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn bind_ports(
+        listen: SocketAddr,
+        admin_listen: Option<SocketAddr>,
+        token_file: Option<PathBuf>,
+        tls: Arc<ArcSwapOption<rustls::ServerConfig>>,
+    ) -> Result<(Listener, Option<Admin>), SetUpError> {
+        let bind = async |what, address: SocketAddr| {
             let failed = |error| SetUpError::Listen { what, address: address.to_string(), error };
             TcpListener::bind(address).await.map_err(failed)
         };
-        let listener = Listener { socket: bind("server.listen", listen).await?, tls: tls.clone() };
+        let listener = Listener { socket: bind("server.listen", listen).await?, tls };
         let admin = match admin_listen {
             None => None,
             Some(address) => {
@@ -65,8 +99,7 @@ impl Bound {
                 Some((listener, token))
             }
         };
-        let reloader = Reloader::new(path.to_owned(), overrides, gateway.clone(), tls);
-        Ok(Self { gateway, listener, admin, management, socket, reloader })
+        Ok((listener, admin))
     }
 
     /// The gateway.
@@ -77,13 +110,13 @@ impl Bound {
 
     /// Where callers connect.
     #[must_use]
-    pub fn address(&self) -> Option<std::net::SocketAddr> {
+    pub fn address(&self) -> Option<SocketAddr> {
         self.listener.socket.local_addr().ok()
     }
 
     /// Serves until SIGTERM or SIGINT, then drains and closes.
     pub async fn run(self) {
-        let Self { gateway, listener, admin, management, socket, reloader } = self;
+        let Self { gateway, listener, admin, management, socket, reloader, stop } = self;
         if let Ok(address) = listener.socket.local_addr() {
             let public_url = gateway.runtime.load().config.server.public_url.to_string();
             tracing::info!(%address, tls = listener.tls.load().is_some(), public_url, "listening");
@@ -107,24 +140,31 @@ impl Bound {
         tokio::spawn(reloader.watch());
 
         let serving = tokio::spawn(server::serve(gateway.clone(), listener));
-        stopped().await;
+        stop.wait().await;
         drain(&gateway, serving).await;
+        // Before the store is free: the next gateway's socket must not be the one that is removed.
         let _ = std::fs::remove_file(socket);
+        close(&gateway).await;
     }
 }
 
-/// Refuses new connections, lets requests in progress end, cuts off what takes too long, and saves
-/// what must outlive the process.
+/// Refuses new connections, lets requests in progress end, and cuts off what takes too long.
 async fn drain(gateway: &Arc<Gateway>, serving: tokio::task::JoinHandle<()>) {
     let patience = gateway.runtime.load().config.server.drain_timeout;
     tracing::info!(?patience, "draining");
     gateway.draining.send_replace(true);
     let mut serving = serving;
-    if timeout(patience, &mut serving).await.is_err() {
-        tracing::warn!("requests in progress were cut off");
-    }
+    let drained = timeout(patience, &mut serving).await.is_ok();
     gateway.ending.send_replace(true);
-    let _ = timeout(Duration::from_secs(1), &mut serving).await;
+    // A task that has ended must not be waited for again.
+    if !drained {
+        tracing::warn!("requests in progress were cut off");
+        let _ = timeout(Duration::from_secs(1), serving).await;
+    }
+}
+
+/// Saves what must outlive the process.
+async fn close(gateway: &Arc<Gateway>) {
     if let Err(error) = management::keys::write_uses(gateway).await {
         tracing::warn!(%error, "when keys were last used was not written down");
     }
@@ -137,16 +177,23 @@ async fn drain(gateway: &Arc<Gateway>, serving: tokio::task::JoinHandle<()>) {
     }
 }
 
-async fn stopped() {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        // Without signals there is nothing to wait for but the end of the process.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// What an operator, a service manager or Ctrl-C sends.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn new() -> std::io::Result<Self> {
+        let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
+        Ok(Self { terminate: signal(terminate)?, interrupt: signal(interrupt)? })
+    }
+
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

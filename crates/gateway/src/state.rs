@@ -141,7 +141,7 @@ impl Runtime {
                 }
                 allowed.sort_unstable();
                 allowed.dedup();
-                let cause = format!("{} is not among the route's methods", request.method);
+                let cause = "the method is not among the route's";
                 Err((Check::Route, Denial::new(Code::MethodNotAllowed, cause).allowing(allowed.join(", "))))
             }
             None => {

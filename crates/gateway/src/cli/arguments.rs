@@ -38,7 +38,7 @@ pub(super) enum Command {
     /// Try everything on this machine: a built-in API, guarded, with a key and lines to paste.
     Dev(DevFlags),
     /// Run the gateway.
-    Serve(ServeFlags),
+    Serve(SettingFlags),
     /// Write a commented countersign.toml for an API of yours.
     Init(InitFlags),
     /// Make, list, rotate and revoke API keys.
@@ -74,8 +74,9 @@ pub(super) struct DevFlags {
     pub(super) listen: std::net::SocketAddr,
 }
 
+/// What is said over the file and the environment.
 #[derive(Debug, Args)]
-pub(super) struct ServeFlags {
+pub(super) struct SettingFlags {
     /// Instead of server.listen.
     #[arg(long, value_name = "ADDRESS")]
     pub(super) listen: Option<String>,
@@ -151,16 +152,18 @@ pub(super) struct ExplainFlags {
     #[arg(long, value_name = "FILE")]
     pub(super) request: Option<PathBuf>,
     /// As if it had come in then, RFC 3339. Default: now.
-    #[arg(long, value_name = "TIME", requires = "request")]
+    #[arg(long, value_name = "TIME", requires = "request", conflicts_with = "id")]
     pub(super) at: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
     /// Parse everything, open nothing.
-    Check,
+    Check(SettingFlags),
     /// Print every setting.
     Show {
+        #[command(flatten)]
+        settings: SettingFlags,
         /// Also where each came from.
         #[arg(long)]
         origin: bool,

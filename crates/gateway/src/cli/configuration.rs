@@ -5,17 +5,17 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::arguments::{ConfigCommand, Shared};
-use super::{Outcome, complain, configuration, environment, say};
+use super::{Outcome, complain, configuration, overrides, say};
 use crate::config::file::File;
 
-pub(super) fn config(shared: &Shared, command: &ConfigCommand) -> Outcome {
+pub(super) fn config(shared: &Shared, command: ConfigCommand) -> Outcome {
     match command {
         ConfigCommand::Schema => {
             say(&format!("{:#}", schemars::schema_for!(File).to_value()));
             Ok(ExitCode::SUCCESS)
         }
-        ConfigCommand::Check => {
-            let loaded = configuration(shared, &environment()?)?;
+        ConfigCommand::Check(flags) => {
+            let loaded = configuration(shared, &overrides(flags)?)?;
             for warning in &loaded.warnings {
                 complain(&format!("warning: {warning}"));
             }
@@ -29,8 +29,8 @@ pub(super) fn config(shared: &Shared, command: &ConfigCommand) -> Outcome {
             }
             Ok(ExitCode::SUCCESS)
         }
-        ConfigCommand::Show { origin } => {
-            let loaded = configuration(shared, &environment()?)?;
+        ConfigCommand::Show { settings, origin } => {
+            let loaded = configuration(shared, &overrides(settings)?)?;
             if shared.json {
                 let settings = loaded.settings.iter().map(|setting| {
                     json!({ "setting": setting.path, "value": setting.value, "origin": setting.origin })
@@ -40,7 +40,7 @@ pub(super) fn config(shared: &Shared, command: &ConfigCommand) -> Outcome {
             }
             let width = loaded.settings.iter().map(|setting| setting.path.len()).max().unwrap_or(0);
             for setting in &loaded.settings {
-                match *origin {
+                match origin {
                     true => say(&format!("{:width$}  {}  ({})", setting.path, setting.value, setting.origin)),
                     false => say(&format!("{:width$}  {}", setting.path, setting.value)),
                 }

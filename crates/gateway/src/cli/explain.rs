@@ -11,7 +11,9 @@ use serde_json::Value;
 
 use super::arguments::{ExplainFlags, Shared};
 use super::key::management;
-use super::{Failure, Outcome, escape, say};
+use super::{Failure, Outcome, configuration, environment, escape, say};
+use crate::management::client::Management;
+use crate::terminal;
 
 /// As much of a request on file as any gateway would look at.
 const MAX_REQUEST: u64 = 2 * 1024 * 1024;
@@ -35,16 +37,33 @@ pub(super) async fn explain(shared: &Shared, flags: ExplainFlags) -> Outcome {
             )));
         }
     };
-    let management = management(shared).await?;
+    let management = match method {
+        Method::GET => running(shared).await?,
+        _ => management(shared).await?,
+    };
     let answer = management.call(method, &path, body).await;
     management.close().await;
     let answer = answer?;
     if shared.json {
-        say(&answer.to_string());
+        say(&terminal::json(&answer));
     } else {
         say(story(&answer).trim_end());
     }
     Ok(if answer["outcome"] == "permit" { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Past decisions are in the memory of the gateway that made them.
+async fn running(shared: &Shared) -> Result<Management, Failure> {
+    let config = configuration(shared, &environment()?)?.config;
+    let socket = config.server.management_socket;
+    let Some(running) = Management::running(&socket).await else {
+        let log = config.audit.file.map(|file| format!(" {}", file.display())).unwrap_or_default();
+        return Err(Failure::said(format!(
+            "no gateway answers on {}: past decisions are explained by the one that made them, and stand in its audit log{log}",
+            socket.display()
+        )));
+    };
+    Ok(running)
 }
 
 fn read(file: &std::path::Path) -> Result<Bytes, Failure> {

@@ -12,6 +12,7 @@ use super::{Failure, Outcome, configuration, environment, escape, say};
 use crate::management::client::Management;
 use crate::management::keys::{NewKey, Rotation};
 use crate::open::{SetUpError, open};
+use crate::terminal;
 
 /// Management, wherever it is: the gateway that runs with this configuration, or the store itself.
 pub(super) async fn management(shared: &Shared) -> Result<Management, Failure> {
@@ -42,7 +43,7 @@ pub(super) async fn key(shared: &Shared, command: KeyCommand) -> Outcome {
     management.close().await;
     let (answer, kind) = result?;
     if shared.json {
-        say(&answer.to_string());
+        say(&terminal::json(&answer));
     } else {
         show(&answer, &kind);
     }

@@ -14,9 +14,10 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::config::{ConfigError, Loaded, Overrides, load};
+use crate::terminal::escape;
 
 pub use arguments::Arguments;
-use arguments::{Command, Shared};
+use arguments::{Command, SettingFlags, Shared};
 pub(crate) use explain::story;
 
 /// A mistake in use, or something that stands in the way: shown, and exit code 2.
@@ -67,7 +68,7 @@ fn run(arguments: Arguments) -> Outcome {
         Command::Init(flags) => init::init(&shared, &flags),
         Command::Key(command) => current_thread(key::key(&shared, command)),
         Command::Explain(flags) => current_thread(explain::explain(&shared, flags)),
-        Command::Config(command) => configuration::config(&shared, &command),
+        Command::Config(command) => configuration::config(&shared, command),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "countersign", &mut script);
@@ -99,14 +100,28 @@ fn configuration(shared: &Shared, overrides: &Overrides) -> Result<Loaded, Failu
 
 /// What the environment says.
 fn environment() -> Result<Overrides, Failure> {
-    let variables = std::env::vars_os().filter_map(|(name, value)| {
-        let name = name.into_string().ok().filter(|name| name.starts_with("COUNTERSIGN_"))?;
-        Some((name, value.into_string().ok()?))
-    });
+    let mut variables = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        let Ok(name) = name.into_string() else { continue };
+        if name.starts_with("COUNTERSIGN_") {
+            let value = value.into_string().map_err(|_| Failure::Said(format!("{name} is not UTF-8")))?;
+            variables.push((name, value));
+        }
+    }
     Overrides::from_environment(variables).map_err(|problem| {
         let help = problem.help.map(|help| format!("\n  {help}")).unwrap_or_default();
         Failure::Said(format!("{}{help}", problem.message))
     })
+}
+
+/// What the environment and the flags say; a flag counts more.
+fn overrides(flags: SettingFlags) -> Result<Overrides, Failure> {
+    let mut overrides = environment()?;
+    overrides.flag("server.listen", "--listen", flags.listen);
+    overrides.flag("server.admin_listen", "--admin-listen", flags.admin_listen);
+    overrides.flag("server.public_url", "--public-url", flags.public_url);
+    overrides.flag("store.url", "--store", flags.store);
+    Ok(overrides)
 }
 
 fn current_thread<F: Future<Output = Outcome>>(work: F) -> Outcome {
@@ -125,20 +140,4 @@ fn complain(line: &str) {
 fn print_bytes(bytes: &[u8]) -> Outcome {
     let _ = std::io::stdout().write_all(bytes);
     Ok(ExitCode::SUCCESS)
-}
-
-/// What comes from requests must not command a terminal: control characters are shown, not sent.
-pub(crate) fn escape(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| -> Box<dyn Iterator<Item = char>> {
-            if c.is_control()
-                || ('\u{202a}'..='\u{202e}').contains(&c)
-                || ('\u{2066}'..='\u{2069}').contains(&c)
-            {
-                Box::new(c.escape_default())
-            } else {
-                Box::new(std::iter::once(c))
-            }
-        })
-        .collect()
 }

@@ -3,18 +3,18 @@
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
+use tracing::Level;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::arguments::{ServeFlags, Shared};
-use super::{Outcome, configuration, environment};
+use super::arguments::{SettingFlags, Shared};
+use super::{Outcome, configuration, overrides};
 use crate::run::Bound;
 
-pub(super) fn serve(shared: &Shared, flags: ServeFlags) -> Outcome {
-    let mut overrides = environment()?;
-    overrides.flag("server.listen", "--listen", flags.listen);
-    overrides.flag("server.admin_listen", "--admin-listen", flags.admin_listen);
-    overrides.flag("server.public_url", "--public-url", flags.public_url);
-    overrides.flag("store.url", "--store", flags.store);
+pub(super) fn serve(shared: &Shared, flags: SettingFlags) -> Outcome {
+    let overrides = overrides(flags)?;
     let loaded = configuration(shared, &overrides)?;
     log_to_standard_error();
     for warning in &loaded.warnings {
@@ -34,11 +34,16 @@ pub(super) fn log_to_standard_error() {
         .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())
         .from_env_lossy();
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(colour)
-        .with_target(false);
+        .with_target(false)
+        // Whoever read standard error may be gone: that must not end the task that had something to say.
+        .log_internal_errors(false);
+    // Below INFO the libraries print what callers send, paths with their queries for one.
+    let ours = filter_fn(|metadata| {
+        *metadata.level() <= Level::INFO || metadata.target().starts_with("countersign")
+    });
     // A second call in one process changes nothing.
-    let _ = log.try_init();
+    let _ = tracing_subscriber::registry().with(filter).with(ours).with(lines).try_init();
 }

@@ -31,7 +31,7 @@ pub struct Problem {
 impl Problem {
     /// Something wrong at `origin`.
     pub fn new(message: impl Into<String>, origin: Origin) -> Self {
-        Self { message: message.into(), origin, help: None }
+        Self { message: hide_passwords(&message.into()), origin, help: None }
     }
 
     /// The same, with a way out.
@@ -43,7 +43,7 @@ impl Problem {
 
     /// What serde and toml found: unknown names get a suggestion.
     pub fn from_toml(error: &toml::de::Error) -> Self {
-        let message = error.message().lines().next().unwrap_or_default().to_owned();
+        let message = hide_passwords(error.message().lines().next().unwrap_or_default());
         let help = suggestion(&message);
         let origin = error.span().map_or(Origin::Default, Origin::File);
         Self { message, origin, help }
@@ -62,6 +62,12 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
+    /// A configuration of this text that is not taken. Passwords in it are covered: the lines are
+    /// shown, and end up in logs.
+    pub fn new(file: String, text: &str, problems: Vec<Problem>) -> Self {
+        Self { file, text: hide_passwords(text), problems }
+    }
+
     /// Every problem with its line and a caret, in colour if `colour`.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
@@ -101,6 +107,25 @@ impl std::fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+/// Covers what stands between `://` and `@`, byte for byte, so that what follows keeps its place. A
+/// password that should have been escaped may hold anything but a quote or the end of the line.
+pub(super) fn hide_passwords(text: &str) -> String {
+    let mut hidden = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        hidden.push_str(before);
+        let end = after.find(['"', '\'', '\n', '`']).unwrap_or(after.len());
+        // Our own sentences say where a password goes.
+        let is_form = after.starts_with("[user:password@]");
+        let covered = after[..end].rfind('@').filter(|_| !is_form).unwrap_or(0);
+        hidden.extend(std::iter::repeat_n('*', covered));
+        rest = &after[covered..];
+    }
+    hidden.push_str(rest);
+    hidden
+}
+
 /// `did you mean`, for messages such as ``unknown field `x`, expected one of `a`, `b` ``.
 fn suggestion(message: &str) -> Option<String> {
     if !message.starts_with("unknown ") {
@@ -120,6 +145,21 @@ pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn passwords_are_covered_and_nothing_moves() {
+        for (text, shown) in [
+            ("url = \"redis://:hunter2@h:1/2\" # x@y", "url = \"redis://********@h:1/2\" # x@y"),
+            ("'redis://a:b@c/d@h' 'http://h/@x'", "'redis://*******@h' 'http://**@x'"),
+            ("redis://a:pässwörd@h", "redis://************@h"),
+            ("http://h\nx@y", "http://h\nx@y"),
+            ("://://@", "://***@"),
+            ("`redis://[user:password@]host`", "`redis://[user:password@]host`"),
+        ] {
+            assert_eq!(hide_passwords(text), shown);
+            assert_eq!(shown.len(), text.len(), "{text}");
+        }
+    }
 
     #[test]
     fn a_mistyped_name_gets_a_suggestion() {

@@ -4,8 +4,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::diagnostics::hide_passwords;
+
 /// A string whose place in the file is known.
 pub type Text = Spanned<String>;
+/// `true` or `false`, the same.
+pub type Truth = Spanned<bool>;
 
 /// The whole file.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -49,7 +53,8 @@ pub struct Server {
     /// Certificate and key; without them HTTP is plain, which is for loopback.
     pub tls: Option<Tls>,
     /// Serve plain HTTP beyond loopback: for a TLS terminator in front.
-    pub plain_http: Option<bool>,
+    #[schemars(with = "Option<bool>")]
+    pub plain_http: Option<Truth>,
     /// Addresses or ranges of proxies whose X-Forwarded-For names the source.
     #[schemars(with = "Vec<String>")]
     pub trusted_proxies: Vec<Text>,
@@ -71,7 +76,7 @@ pub struct Tls {
 }
 
 /// `[store]`
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Store {
     /// `redb:<path>`, `redis://host[:port][/db]`, or `memory:` for tests. Default: `redb:countersign.redb` beside the file.
@@ -80,6 +85,14 @@ pub struct Store {
     /// 32 bytes that seal private keys and shared secrets at rest; mode 0600. Default: `seal.key` beside the redb file.
     #[schemars(with = "Option<String>")]
     pub seal_key_file: Option<Text>,
+}
+
+/// The URL may hold a password.
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let url = self.url.as_ref().map(|url| hide_passwords(url.get_ref()));
+        f.debug_struct("Store").field("url", &url).field("seal_key_file", &self.seal_key_file).finish()
+    }
 }
 
 /// `[limits]`
@@ -150,7 +163,8 @@ pub struct Audit {
     #[schemars(with = "Option<String>")]
     pub file: Option<Text>,
     /// Also decisions, not only changes of keys. Default: true.
-    pub decisions: Option<bool>,
+    #[schemars(with = "Option<bool>")]
+    pub decisions: Option<Truth>,
 }
 
 /// `[[route]]`
@@ -173,20 +187,23 @@ pub struct Route {
     pub accept: Option<Spanned<Vec<Text>>>,
     /// Everybody passes and nobody is asked; instead of `accept`.
     #[serde(default)]
-    pub public: bool,
+    #[schemars(with = "Option<bool>")]
+    pub public: Option<Truth>,
     /// What is demanded of whoever was proven.
     #[serde(default)]
     pub require: Require,
     /// Whoever can prove to be anybody may pass: needed for schemes in which anybody can enrol.
     #[serde(default)]
-    pub anyone: bool,
+    #[schemars(with = "Option<bool>")]
+    pub anyone: Option<Truth>,
     /// How often one subject may pass, `100/min`.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub limit: Option<Text>,
     /// Read an API key from `_key` in the query too.
     #[serde(default)]
-    pub key_in_query: bool,
+    #[schemars(with = "Option<bool>")]
+    pub key_in_query: Option<Truth>,
 }
 
 /// `require = { permission = [..], subject = [..], claim = { .. } }`

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::ops::Range;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use http::Method;
 use toml::Spanned;
 
 use super::diagnostics::{ConfigError, Origin, Problem, did_you_mean};
-use super::file::{self, File, Text};
+use super::file::{self, File, Text, Truth};
 use super::overrides::Overrides;
 use super::quantities::{Network, parse_duration, parse_size};
 use super::{
@@ -53,9 +53,11 @@ pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded, ConfigError> {
     match std::fs::read_to_string(path) {
         Ok(text) => load_text(path, text, overrides),
         Err(error) => {
-            let problem = Problem::new(format!("{name} cannot be read: {error}"), Origin::Default)
-                .help("`countersign init` writes one; `--config FILE` names another");
-            Err(ConfigError { file: name, text: String::new(), problems: vec![problem] })
+            let mut problem = Problem::new(format!("{name} cannot be read: {error}"), Origin::Default);
+            if error.kind() == std::io::ErrorKind::NotFound {
+                problem = problem.help("`countersign init` writes one; `--config FILE` names another");
+            }
+            Err(ConfigError::new(name, "", vec![problem]))
         }
     }
 }
@@ -63,7 +65,7 @@ pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded, ConfigError> {
 /// Reads `text` as if it stood at `path`.
 pub fn load_text(path: &Path, text: String, overrides: &Overrides) -> Result<Loaded, ConfigError> {
     let name = path.display().to_string();
-    let fail = |text: String, problems| Err(ConfigError { file: name.clone(), text, problems });
+    let fail = |text: String, problems| Err(ConfigError::new(name.clone(), &text, problems));
     let mut file: File = match toml::from_str(&text) {
         Ok(file) => file,
         Err(error) => return fail(text, vec![Problem::from_toml(&error)]),
@@ -151,17 +153,25 @@ impl Reader<'_> {
         written.and_then(|text| self.parsed(path, Some(text), "", parse))
     }
 
+    /// Whether something is so; shown where somebody said it.
+    fn said(&mut self, path: &str, written: Option<&Truth>) -> bool {
+        let Some(truth) = written else { return false };
+        self.show(path, truth.get_ref(), Some(truth.span()));
+        *truth.get_ref()
+    }
+
     fn number<T: Copy + Display + PartialOrd>(
         &mut self,
         path: &str,
         written: Option<&Spanned<T>>,
         default: T,
-        least: T,
+        bounds: RangeInclusive<T>,
     ) -> T {
         let value = written.map_or(default, |number| *number.get_ref());
         self.show(path, value, written.map(Spanned::span));
-        if value < least {
-            self.wrong(format!("{path} is at least {least}"), path, written.map(Spanned::span));
+        if !bounds.contains(&value) {
+            let message = format!("{path} is from {} to {}", bounds.start(), bounds.end());
+            self.wrong(message, path, written.map(Spanned::span));
         }
         value
     }
@@ -235,8 +245,8 @@ impl Reader<'_> {
             self.show("server.tls.cert_file", files.cert_file.display(), Some(tls.cert_file.span()));
             self.show("server.tls.key_file", files.key_file.display(), Some(tls.key_file.span()));
         }
-        let plain_http = server.plain_http.unwrap_or(false);
-        self.show("server.plain_http", plain_http, None);
+        let plain_http = server.plain_http.as_ref().is_some_and(|truth| *truth.get_ref());
+        self.show("server.plain_http", plain_http, server.plain_http.as_ref().map(Spanned::span));
         let listen = listen?;
         let listen_span = server.listen.as_ref().map(Spanned::span);
         if tls.is_none() && !plain_http && !listen.ip().is_loopback() {
@@ -307,13 +317,13 @@ impl Reader<'_> {
                 _ => Err("limits.max_head is from 1KiB to 1MiB".to_owned()),
             })
         });
-        let max_headers = self.number("limits.max_headers", limits.max_headers.as_ref(), 100, 1);
+        let max_headers = self.number("limits.max_headers", limits.max_headers.as_ref(), 100, 1..=10_000);
         let max_signed_body =
             self.parsed("limits.max_signed_body", limits.max_signed_body.as_ref(), "1MiB", parse_size);
         let max_body = self.maybe("limits.max_body", limits.max_body.as_ref(), parse_size);
         let max_connections =
-            self.number("limits.max_connections", limits.max_connections.as_ref(), 20_000, 1);
-        let max_streams = self.number("limits.max_streams", limits.max_streams.as_ref(), 100, 1);
+            self.number("limits.max_connections", limits.max_connections.as_ref(), 20_000, 1..=10_000_000);
+        let max_streams = self.number("limits.max_streams", limits.max_streams.as_ref(), 100, 1..=100_000);
         let unproven = self.parsed("limits.unproven", limits.unproven.as_ref(), "60000/min", str::parse);
         let header_timeout = self.duration("limits.header_timeout", limits.header_timeout.as_ref(), "10s");
         let body_timeout = self.duration("limits.body_timeout", limits.body_timeout.as_ref(), "30s");
@@ -347,7 +357,7 @@ impl Reader<'_> {
         let response = self.duration("upstream.response_timeout", upstream.response_timeout.as_ref(), "60s");
         let stream = self.duration("upstream.stream_timeout", upstream.stream_timeout.as_ref(), "5m");
         let idle = self.duration("upstream.idle_timeout", upstream.idle_timeout.as_ref(), "30s");
-        let max_idle = self.number("upstream.max_idle", upstream.max_idle.as_ref(), 256, 0);
+        let max_idle = self.number("upstream.max_idle", upstream.max_idle.as_ref(), 256, 0..=1_000_000);
         Some(UpstreamLimits {
             connect_timeout: connect?,
             response_timeout: response?,
@@ -365,8 +375,8 @@ impl Reader<'_> {
         let written = audit.file.as_ref();
         let text = written.map_or_else(|| default.display().to_string(), |text| text.get_ref().clone());
         self.show("audit.file", &text, written.map(Spanned::span));
-        let decisions = audit.decisions.unwrap_or(true);
-        self.show("audit.decisions", decisions, None);
+        let decisions = audit.decisions.as_ref().is_none_or(|truth| *truth.get_ref());
+        self.show("audit.decisions", decisions, audit.decisions.as_ref().map(Spanned::span));
         let file = if text == "-" { None } else { Some(self.file_path(&text)) };
         AuditConfig { file, decisions }
     }
@@ -417,7 +427,7 @@ impl Reader<'_> {
         let methods = self.methods(route);
         let access = self.access(written, route);
         let limit = self.maybe("route.limit", route.limit.as_ref(), str::parse);
-        if route.public && route.limit.is_some() {
+        if matches!(access, Some(Access::Public)) && route.limit.is_some() {
             let message = "a public route has no subjects whose limit could be counted";
             self.wrong(message, "route.limit", route.limit.as_ref().map(Spanned::span));
         }
@@ -448,8 +458,11 @@ impl Reader<'_> {
         let path_span = Some(route.path.span());
         let require = &route.require;
         let demands = require.permission.is_some() || require.subject.is_some() || !require.claim.is_empty();
+        let public = self.said("route.public", route.public.as_ref());
+        let anyone = self.said("route.anyone", route.anyone.as_ref());
+        let key_in_query = self.said("route.key_in_query", route.key_in_query.as_ref());
         let Some(accept) = &route.accept else {
-            if !route.public {
+            if !public {
                 let origin = Origin::File(header_line(self.text, written.span()));
                 let problem =
                     Problem::new("the route says neither what it accepts nor that it is public", origin);
@@ -457,26 +470,27 @@ impl Reader<'_> {
                     .push(problem.help("write `accept = [\"api-key\"]`, or `public = true` for everybody"));
                 return None;
             }
-            if demands || route.anyone || route.key_in_query {
+            if demands || anyone || key_in_query {
                 self.wrong("a public route asks nobody, so it can demand nothing", "route.public", path_span);
             }
             return Some(Access::Public);
         };
-        if route.public {
+        let groups: Vec<&str> = accept.get_ref().iter().map(|group| group.get_ref().as_str()).collect();
+        self.show("route.accept", groups.join(", "), Some(accept.span()));
+        if public {
             self.wrong("a route is either public or accepts schemes", "route.accept", Some(accept.span()));
         }
         for group in accept.get_ref() {
             self.schemes(group);
         }
-        let requirement =
-            match Requirement::parse(accept.get_ref().iter().map(|text| text.get_ref().as_str())) {
-                Ok(requirement) => requirement,
-                Err(countersign::requirement::RequirementError::UnknownScheme(_)) => return None,
-                Err(error) => {
-                    self.wrong(error, "route.accept", Some(accept.span()));
-                    return None;
-                }
-            };
+        let requirement = match Requirement::parse(groups) {
+            Ok(requirement) => requirement,
+            Err(countersign::requirement::RequirementError::UnknownScheme(_)) => return None,
+            Err(error) => {
+                self.wrong(error, "route.accept", Some(accept.span()));
+                return None;
+            }
+        };
         let policy = Policy {
             permissions: self.names("permission", require.permission.as_ref()),
             subjects: self.names("subject", require.subject.as_ref()),
@@ -485,7 +499,7 @@ impl Reader<'_> {
         if let Some((name, _)) = policy.claims.iter().find(|(_, values)| values.is_empty()) {
             self.wrong(format!("the claim `{name}` accepts no value"), "route.require", path_span);
         }
-        Some(Access::Guarded { requirement, policy, key_in_query: route.key_in_query })
+        Some(Access::Guarded { requirement, policy, key_in_query })
     }
 
     fn schemes(&mut self, group: &Text) {
@@ -513,6 +527,7 @@ impl Reader<'_> {
 
     fn names(&mut self, what: &str, written: Option<&Spanned<Vec<String>>>) -> BTreeSet<String> {
         let Some(written) = written else { return BTreeSet::new() };
+        self.show(&format!("route.require.{what}"), written.get_ref().join(", "), Some(written.span()));
         if written.get_ref().is_empty() {
             let message = format!("`{what}` is empty: nobody knows whether that means everybody or nobody");
             self.wrong(message, "route.require", Some(written.span()));
@@ -566,15 +581,19 @@ fn parse_upstream(text: &str) -> Result<UpstreamUrl, String> {
 
 /// Whether an upstream is a listener of ours, as far as names without look-up can tell.
 fn leads_to(upstream: &UpstreamUrl, ours: SocketAddr) -> bool {
-    let host = upstream.authority.host().trim_matches(['[', ']']);
-    let address = match host {
-        "localhost" => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-        host => host.parse::<IpAddr>().ok(),
-    };
-    let everywhere = ours.ip().is_unspecified();
-    upstream.authority.port_u16().unwrap_or(80) == ours.port()
-        && ours.port() != 0
-        && address.is_some_and(|address| {
-            address == ours.ip() || (everywhere && (address.is_loopback() || address.is_unspecified()))
-        })
+    if upstream.authority.port_u16().unwrap_or(80) != ours.port() || ours.port() == 0 {
+        return false;
+    }
+    let own = ours.ip().to_canonical();
+    let host = upstream.authority.host().trim_matches(['[', ']']).trim_end_matches('.');
+    if host.eq_ignore_ascii_case("localhost") {
+        return own.is_loopback() || own.is_unspecified();
+    }
+    let Ok(address) = host.parse::<IpAddr>() else { return false };
+    let address = address.to_canonical();
+    // Dialling 0.0.0.0 reaches loopback.
+    let dials_loopback = address.is_loopback() || address.is_unspecified();
+    address == own
+        || (own.is_unspecified() && dials_loopback)
+        || (address.is_unspecified() && own.is_loopback())
 }

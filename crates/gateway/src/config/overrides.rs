@@ -1,16 +1,24 @@
 //! What the command line and the environment say over the file: flag > `COUNTERSIGN_*` > file.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use toml::Spanned;
 
 use super::diagnostics::{Origin, Problem, did_you_mean};
-use super::file::{File, Text};
+use super::file::{File, Text, Truth};
 
 /// Values from outside the file, by setting (`server.listen`).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Overrides {
     values: BTreeMap<String, (String, Origin)>,
+}
+
+/// Names and origins: a value may hold a password.
+impl fmt::Debug for Overrides {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.values.iter().map(|(path, (_, origin))| (path, origin))).finish()
+    }
 }
 
 /// The environment variables that are no settings.
@@ -77,8 +85,9 @@ fn number<T: std::str::FromStr>(place: &mut Option<Spanned<T>>, value: &str) -> 
     Ok(())
 }
 
-fn truth(place: &mut Option<bool>, value: &str) -> Result<(), String> {
-    *place = Some(value.parse().map_err(|_| format!("`{value}` is neither true nor false"))?);
+fn truth(place: &mut Option<Truth>, value: &str) -> Result<(), String> {
+    let truth = value.parse().map_err(|_| format!("`{value}` is neither true nor false"))?;
+    *place = Some(Spanned::new(0..0, truth));
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::management::{keys, raw_request};
 use crate::state::Gateway;
+use crate::terminal;
 
 /// An answer that is not what was asked for: a status and a sentence.
 pub(super) struct Refusal(pub(super) StatusCode, pub(super) String);
@@ -123,6 +124,6 @@ fn render(decision: &Decision, headers: &HeaderMap) -> Response {
         return ([(CONTENT_TYPE, "text/plain; charset=utf-8")], crate::cli::story(&decision.to_json()))
             .into_response();
     }
-    let text = format!("{:#}\n", decision.to_json());
+    let text = terminal::json(&decision.to_json()) + "\n";
     ([(CONTENT_TYPE, "application/json")], text).into_response()
 }

@@ -128,12 +128,18 @@ pub(super) async fn rotate(
     let wanted: Rotation = parse_json(&body)?;
     let overlap = parse_duration(&wanted.overlap).map_err(bad)?;
     let (keys, now, id) = (gateway.keys(), gateway.clock.now(), parse_id(&id)?);
-    let (key, record) = keys.rotate(id, overlap, now, &gateway.random).await?;
+    let (key, record) = keys.succeed(id, now, &gateway.random).await?;
     let mut details = shown(&record, now, None);
     details["replaces"] = json!(id);
     if let Err(why) = gateway.audit.change(now, "key-rotated", &details).await {
         keys.revoke(key.id, now).await?;
         return Err(unaudited(why));
+    }
+    // Last, so that the old key does not begin to end without a successor that somebody has.
+    if let Err(error) = keys.retire(id, key.id, overlap, now).await {
+        let undone = keys.revoke(key.id, now).await?;
+        gateway.audit.change(now, "key-revoked", &shown(&undone, now, None)).await.map_err(unaudited)?;
+        return Err(error.into());
     }
     Ok(revealed(&key, &record, now))
 }

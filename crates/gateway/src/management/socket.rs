@@ -1,7 +1,7 @@
 //! The Unix socket for management: mode 0600, and only for our own user and root.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +19,9 @@ pub enum SocketError {
     /// Another process answers there.
     #[error("another gateway is answering on {0}")]
     Taken(PathBuf),
+    /// Something else stands there.
+    #[error("{0} is there, and is no socket: give server.management_socket another path")]
+    NoSocket(PathBuf),
     /// It cannot be made.
     #[error("{path}: {error}")]
     Io {
@@ -40,8 +43,14 @@ pub async fn bind(path: &Path) -> Result<UnixListener, SocketError> {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
         Err(error) => return Err(failed(error)),
     }
-    if UnixStream::connect(path).await.is_ok() {
-        return Err(SocketError::Taken(path.to_owned()));
+    // Whatever else stands there is somebody's file, a store perhaps, and not ours to remove.
+    if !std::fs::symlink_metadata(path).map_err(failed)?.file_type().is_socket() {
+        return Err(SocketError::NoSocket(path.to_owned()));
+    }
+    match UnixStream::connect(path).await {
+        // Nobody listens: its process is dead. A full queue, for one, is no such sign.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+        _ => return Err(SocketError::Taken(path.to_owned())),
     }
     std::fs::remove_file(path).map_err(failed)?;
     let listener = UnixListener::bind(path).map_err(failed)?;

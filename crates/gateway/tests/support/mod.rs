@@ -4,7 +4,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+pub mod keep_alive;
 
 /// How long anything that is started may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -150,10 +152,14 @@ impl Gateway {
         self.process().signal("-TERM");
         let mut process = self.process.take().unwrap();
         let start = Instant::now();
-        while process.0.try_wait().unwrap().is_none() {
+        let status = loop {
+            if let Some(status) = process.0.try_wait().unwrap() {
+                break status;
+            }
             assert!(start.elapsed() < Duration::from_secs(60), "SIGTERM did not end it: {}", self.log());
             std::thread::sleep(Duration::from_millis(10));
-        }
+        };
+        assert!(status.success(), "{status}: {}", self.log());
     }
 
     /// The command line, in the gateway's folder and with its configuration.
@@ -172,6 +178,13 @@ impl Gateway {
         let output = self.run(&[arguments, &["--json"]].concat());
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Runs a command that prints JSON, whatever its exit code.
+    pub fn json_of(&self, arguments: &[&str]) -> Value {
+        let output = self.run(&[arguments, &["--json"]].concat());
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr)))
     }
 
     /// A new key: its id and the whole key.
@@ -282,12 +295,12 @@ pub struct Response {
 
 impl Response {
     /// Reads one response, and no byte behind it.
-    pub fn read(stream: &mut TcpStream) -> Self {
+    pub fn read(stream: &mut impl Read) -> Self {
         Self::try_read(stream).expect("a whole response")
     }
 
     /// The same; `None` if the connection ends or fails first.
-    pub fn try_read(stream: &mut TcpStream) -> Option<Self> {
+    pub fn try_read(stream: &mut impl Read) -> Option<Self> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
@@ -341,7 +354,7 @@ impl Response {
     }
 }
 
-fn read_chunks(stream: &mut TcpStream) -> Option<Vec<u8>> {
+fn read_chunks(stream: &mut impl Read) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         let size = usize::from_str_radix(read_line(stream)?.trim(), 16).ok()?;
@@ -356,7 +369,7 @@ fn read_chunks(stream: &mut TcpStream) -> Option<Vec<u8>> {
     }
 }
 
-fn read_line(stream: &mut TcpStream) -> Option<String> {
+fn read_line(stream: &mut impl Read) -> Option<String> {
     let mut line = Vec::new();
     while !line.ends_with(b"\n") {
         let mut byte = [0];

@@ -21,7 +21,7 @@ use http::header::AUTHORIZATION;
 use crate::crypto::{equal, sha256};
 use crate::denial::{Challenge, Code, Denial};
 use crate::principal::{Permissions, Principal, Scheme, Subject};
-use crate::request::{BodySource, Carrier, RequestView};
+use crate::request::{BodySource, Carrier, Purpose, RequestView};
 use crate::schemes::authorization::Authorization;
 use crate::store::{Store, StoreError};
 use crate::time::Timestamp;
@@ -111,7 +111,9 @@ impl<S: Store> Verifier for ApiKeyVerifier<S> {
         if record.terms.signed_only {
             return Err(invalid(format!("{id} may sign, and is not to be sent as itself")));
         }
-        self.uses.note(id, request.received_at);
+        if request.purpose == Purpose::Decide {
+            self.uses.note(id, request.received_at);
+        }
         let mut principal = Principal::new(Subject::key(id.as_str()), Scheme::ApiKey);
         principal.permissions = granted(&record);
         principal.expires = record.terms.expires;

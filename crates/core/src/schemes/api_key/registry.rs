@@ -84,23 +84,53 @@ impl<S: Store> KeyRegistry<S> {
         now: Timestamp,
         random: &dyn Random,
     ) -> Result<(ApiKey, KeyRecord), RegistryError> {
-        let (_, old) = self.read(id).await?;
-        check_rotatable(&old, now)?;
         // The successor first: a crash between the two leaves a key that nobody has seen, not a
         // caller without one.
-        let (key, record) = self.create(old.terms, now, random).await?;
+        let (key, record) = self.succeed(id, now, random).await?;
+        if let Err(error) = self.retire(id, key.id, overlap, now).await {
+            self.revoke(key.id, now).await?;
+            return Err(error);
+        }
+        Ok((key, record))
+    }
+
+    /// The first half of [`KeyRegistry::rotate`], for whoever must write it down in between: a key
+    /// that inherits everything but name and secret. The old one is as it was.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotRotatable`] if it lapsed or has a successor.
+    pub async fn succeed(
+        &self,
+        id: KeyId,
+        now: Timestamp,
+        random: &dyn Random,
+    ) -> Result<(ApiKey, KeyRecord), RegistryError> {
+        let (_, old) = self.read(id).await?;
+        check_rotatable(&old, now)?;
+        self.create(old.terms, now, random).await
+    }
+
+    /// The second half: names the successor, and ends the old key after `overlap`, unless it ends
+    /// before.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotRotatable`] if it lapsed or got a successor meanwhile; this one's must
+    /// then be revoked.
+    pub async fn retire(
+        &self,
+        id: KeyId,
+        successor: KeyId,
+        overlap: Duration,
+        now: Timestamp,
+    ) -> Result<(), RegistryError> {
         loop {
-            let (bytes, old) = self.read(id).await?;
-            if let Err(error) = check_rotatable(&old, now) {
-                self.revoke(key.id, now).await?;
-                return Err(error);
-            }
-            let mut ended = old;
+            let (bytes, mut old) = self.read(id).await?;
+            check_rotatable(&old, now)?;
             let end = now.plus(overlap);
-            ended.terms.expires = Some(ended.terms.expires.map_or(end, |expires| expires.min(end)));
-            ended.successor = Some(key.id);
-            if self.store.replace(KEYS, KeyRecord::place(id), bytes, ended.encode()?, None).await? {
-                return Ok((key, record));
+            old.terms.expires = Some(old.terms.expires.map_or(end, |expires| expires.min(end)));
+            old.successor = Some(successor);
+            if self.store.replace(KEYS, KeyRecord::place(id), bytes, old.encode()?, None).await? {
+                return Ok(());
             }
         }
     }

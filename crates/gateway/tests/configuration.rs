@@ -1,0 +1,352 @@
+//! What is wrong with a configuration is said with its line, a caret and a way out, before anything
+//! is opened.
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Output};
+
+use countersign_gateway::config::{Overrides, load};
+use support::{Echo, Gateway, countersign};
+use tempfile::TempDir;
+
+const ROUTE: &str = "[[route]]\npath = \"/a\"\nupstream = \"http://127.0.0.1:1\"\n";
+
+fn folder(text: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("countersign.toml"), text).unwrap();
+    folder
+}
+
+fn command(folder: &TempDir, arguments: &[&str]) -> Command {
+    let mut command = countersign(arguments);
+    command.current_dir(folder.path());
+    command
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Asserts that `text` is refused with exit code 2, nothing opened, and all of `lines` said.
+#[track_caller]
+fn refused(text: &str, lines: &[&str]) {
+    let folder = folder(text);
+    for arguments in [&["config", "check"][..], &["serve"]] {
+        let output = command(&folder, arguments).output().unwrap();
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{text}\n{said}");
+        for line in lines {
+            assert!(said.contains(line), "{line:?} is not in\n{said}");
+        }
+        assert!(!said.contains('\u{1b}'), "colours in a pipe: {said}");
+    }
+    let left: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().flatten().map(|file| file.file_name()).collect();
+    assert_eq!(left, ["countersign.toml"], "nothing is opened or made");
+}
+
+#[test]
+fn unknown_names_are_shown_with_what_was_meant() {
+    let text = "[server]\nlissen = \"127.0.0.1:1\"\n";
+    refused(
+        text,
+        &[
+            "unknown field `lissen`",
+            "--> countersign.toml:2:1",
+            "2 | lissen",
+            "^^^^^^",
+            "did you mean `listen`?",
+        ],
+    );
+    let text = format!("{ROUTE}accept = [\"api-key\"]\nrequire = {{ permisson = [\"a\"] }}\n");
+    refused(&text, &["unknown field `permisson`", "countersign.toml:5:13", "did you mean `permission`?"]);
+    refused("[sevrer]\n", &["unknown field `sevrer`", "countersign.toml:1:2", "did you mean `server`?"]);
+    let text = format!("{ROUTE}accept = [\"apikey\"]\n");
+    refused(&text, &["no scheme is called `apikey`", "toml:4:11", "^^^^^^^^", "did you mean `api-key`?"]);
+    let text = format!("{ROUTE}accept = [\"session\"]\n");
+    refused(&text, &["`session` is not in this version yet", "toml:4:11", "this version has api-key"]);
+    let text = format!("{ROUTE}accept = [\"xyzzy\"]\n");
+    refused(&text, &["no scheme is called `xyzzy`", "there are ", "api-key"]);
+}
+
+#[test]
+fn wrong_types_and_broken_toml_are_shown_where_they_are() {
+    refused("[server]\nlisten = 5\n", &["expected a string", "countersign.toml:2:10", "2 | listen = 5", "^"]);
+    refused("[server\n", &["countersign.toml:1:8", "unclosed table"]);
+    refused("[server]\nlisten = \"a\"\nlisten = \"b\"\n", &["duplicate key", "countersign.toml:3:1"]);
+    refused(&format!("{ROUTE}public = \"yes\"\n"), &["expected a boolean", "countersign.toml:4:10"]);
+    refused(
+        "[[route]]\npath = \"/a\"\npublic = true\n",
+        &["missing field `upstream`", "countersign.toml:1:1"],
+    );
+}
+
+#[test]
+fn values_that_cannot_be_are_shown_all_at_once() {
+    let text = "[server]\nlisten = \"localhost\"\nadmin_listen = \"127.0.0.1\"\n\
+                [limits]\nmax_body = \"1MB\"\nmax_connections = 0\nunproven = \"5\"\nheader_timeout = \"0s\"\n\
+                [upstream]\nconnect_timeout = \"fast\"\n";
+    refused(
+        text,
+        &[
+            "`localhost` is no address and port: write 127.0.0.1:8080",
+            "countersign.toml:2:10",
+            "`127.0.0.1` is no address and port",
+            "countersign.toml:3:16",
+            "`1MB` is no size",
+            "countersign.toml:5:12",
+            "limits.max_connections is from 1 to",
+            "countersign.toml:6:19",
+            "a rate is a whole number above 0",
+            "countersign.toml:7:12",
+            "limits.header_timeout cannot be zero",
+            "countersign.toml:8:18",
+            "`fast` is no duration: write a whole number and ms, s, m, h or d",
+            "countersign.toml:10:19",
+        ],
+    );
+    refused("[server]\npublic_url = \"ftp://x\"\n", &["neither https nor http", "countersign.toml:2:14"]);
+    refused("[server]\ndrain_timeout = \"30\"\n", &["`30` is no duration", "countersign.toml:2:17"]);
+    refused("[server]\ntrusted_proxies = [\"10.0.0.0/33\"]\n", &["no address or range", "toml:2:20"]);
+    for number in ["9223372036854775807", "-1"] {
+        for setting in
+            ["limits.max_connections", "limits.max_headers", "limits.max_streams", "upstream.max_idle"]
+        {
+            let (section, name) = setting.split_once('.').unwrap();
+            refused(&format!("[{section}]\n{name} = {number}\n"), &["countersign.toml:2:"]);
+        }
+    }
+}
+
+#[test]
+fn routes_that_cannot_be_are_shown() {
+    let route = |path: &str, upstream: &str, rest: &str| {
+        format!("[[route]]\npath = \"{path}\"\nupstream = \"{upstream}\"\n{rest}\n")
+    };
+    let fine = "http://127.0.0.1:1";
+    for (path, sentence) in [
+        ("a", "does not begin with a slash"),
+        ("/a*", "`*` stands alone at the end"),
+        ("/{a}/{a}", "is there twice"),
+        ("/a/../b", "no request can have the path"),
+    ] {
+        refused(&route(path, fine, "public = true"), &[sentence, "countersign.toml:2:8"]);
+    }
+    for (upstream, sentence) in [
+        ("https://x", "https to upstreams is not in this version yet; write http://host:port"),
+        ("127.0.0.1:1", "write http://host:port"),
+        ("http://x/api", "paths are forwarded byte for byte"),
+        ("http://a:b@x", "user information is not sent"),
+    ] {
+        refused(&route("/a", upstream, "public = true"), &[sentence, "countersign.toml:3:12"]);
+    }
+    for (rest, sentence, place) in [
+        ("public = true\nmethods = [\"get\"]", "methods are written in capitals", ":5:12"),
+        ("public = true\nmethods = [\"TRACE\"]", "TRACE is never served", ":5:12"),
+        ("public = true\nmethods = []", "`methods` is empty", ":2:8"),
+        ("accept = []", "`accept` is empty", ":4:10"),
+        ("accept = [\"api-key\"]\npublic = true", "either public or accepts schemes", ":4:10"),
+        ("public = true\nrequire = { permission = [\"a\"] }", "a public route asks nobody", ":2:8"),
+        ("public = true\nkey_in_query = true", "a public route asks nobody", ":2:8"),
+        ("public = true\nlimit = \"1/s\"", "a public route has no subjects", ":5:9"),
+        ("accept = [\"api-key\"]\nlimit = \"fast\"", "a rate is a whole number", ":5:9"),
+        ("accept = [\"api-key\"]\nrequire = { permission = [] }", "`permission` is empty", ":5:26"),
+        (
+            "accept = [\"api-key\"]\nrequire = { claim = { a = [] } }",
+            "the claim `a` accepts no value",
+            ":2:8",
+        ),
+        ("", "neither what it accepts nor that it is public", ":1:1"),
+    ] {
+        refused(&route("/a", fine, rest), &[sentence, place]);
+    }
+    refused(&route("/a", fine, ""), &["write `accept = [\"api-key\"]`, or `public = true`"]);
+    let tie = route("/{a}/x", fine, "public = true") + &route("/{b}/x", fine, "public = true");
+    refused(&tie, &["this route and `/{a}/x` serve the same path and method", "countersign.toml:6:8"]);
+}
+
+#[test]
+fn an_upstream_is_never_one_of_our_own_listeners() {
+    for host in [
+        "127.0.0.1:8080",
+        "localhost:8080",
+        "LOCALHOST.:8080",
+        "0.0.0.0:8080",
+        "[::ffff:127.0.0.1]:8080",
+        "127.0.0.1:8081",
+    ] {
+        let text = format!(
+            "[server]\nadmin_listen = \"127.0.0.1:8081\"\n[[route]]\npath = \"/a\"\nupstream = \"http://{host}\"\npublic = true\n"
+        );
+        refused(&text, &["the upstream is one of our own listeners", "countersign.toml:5:12"]);
+    }
+    let other = folder("[[route]]\npath = \"/a\"\nupstream = \"http://127.0.0.1:8082\"\npublic = true\n");
+    assert!(command(&other, &["config", "check"]).status().unwrap().success());
+}
+
+#[test]
+fn what_is_not_safe_beyond_loopback_is_refused() {
+    let text = "[server]\nlisten = \"0.0.0.0:8080\"\npublic_url = \"https://a.example\"\n";
+    refused(
+        text,
+        &["0.0.0.0:8080 is not loopback, and there is no server.tls", "toml:2:10", "plain_http = true"],
+    );
+    let text = "[server]\nlisten = \"0.0.0.0:8080\"\nplain_http = true\n";
+    refused(text, &["server.public_url is needed", "countersign.toml:2:10"]);
+    let text = "[store]\nurl = \"redis://127.0.0.1\"\n";
+    refused(text, &["a Redis store needs store.seal_key_file", "countersign.toml:2:7", "chmod 600 seal.key"]);
+    let text = format!("[server]\nmanagement_socket = \"{}\"\n", "a".repeat(120));
+    refused(&text, &["the management socket is longer than 107 bytes", "countersign.toml:2:21"]);
+}
+
+#[test]
+fn a_sealing_key_that_others_can_read_is_not_used() {
+    let folder = folder("[store]\nseal_key_file = \"k\"\n");
+    let key = folder.path().join("k");
+    std::fs::write(&key, [1; 32]).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let output = command(&folder, &["serve"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = said(&output);
+    assert!(said.contains("can be read by others (mode 644): run `chmod 600 "), "{said}");
+    std::fs::remove_file(&key).unwrap();
+    let output = command(&folder, &["serve"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "one that was named is not made");
+}
+
+#[test]
+fn a_missing_file_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = command(&folder, &["serve"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("`countersign init` writes one"), "{}", said(&output));
+}
+
+#[test]
+fn a_flag_counts_more_than_a_variable_and_a_variable_more_than_the_file() {
+    let folder = folder(
+        "[server]\nlisten = \"127.0.0.1:1\"\nplain_http = true\n[audit]\ndecisions = false\n\
+         [[route]]\npath = \"/a\"\nupstream = \"http://127.0.0.1:9\"\naccept = [\"api-key\"]\n\
+         require = { permission = [\"p\", \"q\"] }\n",
+    );
+    let show = |variable: Option<&str>, flag: Option<&str>| {
+        let mut arguments = vec!["config", "show", "--origin"];
+        arguments.extend(flag.iter().flat_map(|flag| ["--listen", flag]));
+        let mut command = command(&folder, &arguments);
+        if let Some(value) = variable {
+            command.env("COUNTERSIGN_SERVER_LISTEN", value);
+        }
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        let shown = said(&output);
+        move |setting: &str| {
+            let line = shown.lines().find(|line| line.split(' ').next() == Some(setting));
+            line.unwrap_or_else(|| panic!("{setting} is not in\n{shown}"))[setting.len()..].trim().to_owned()
+        }
+    };
+    let shown = show(None, None);
+    assert_eq!(shown("server.listen"), "127.0.0.1:1  (line 2)");
+    assert_eq!(shown("server.plain_http"), "true  (line 3)");
+    assert_eq!(shown("audit.decisions"), "false  (line 5)");
+    assert_eq!(shown("route.accept"), "api-key  (line 9)");
+    assert_eq!(shown("route.require.permission"), "p, q  (line 10)");
+    assert_eq!(shown("server.drain_timeout"), "30s  (default)");
+    let shown = show(Some("127.0.0.1:2"), None);
+    assert_eq!(shown("server.listen"), "127.0.0.1:2  (COUNTERSIGN_SERVER_LISTEN)");
+    assert_eq!(show(Some("127.0.0.1:2"), Some("127.0.0.1:3"))("server.listen"), "127.0.0.1:3  (--listen)");
+}
+
+#[test]
+fn a_wrong_variable_or_flag_is_named() {
+    let folder = folder("");
+    let mut check = command(&folder, &["config", "check"]);
+    let output = check.env("COUNTERSIGN_LIMITS_MAX_HEADERS", "many").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        said(&output)
+            .contains("`many` is no whole number (from the variable COUNTERSIGN_LIMITS_MAX_HEADERS)")
+    );
+
+    let output = command(&folder, &["serve", "--listen", "here"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("(from the flag --listen)"), "{}", said(&output));
+
+    let mut check = command(&folder, &["config", "check"]);
+    let output = check.env("COUNTERSIGN_SERVER_LISSEN", "x").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = said(&output);
+    assert!(said.contains("no setting is called COUNTERSIGN_SERVER_LISSEN"), "{said}");
+    assert!(said.contains("did you mean `COUNTERSIGN_SERVER_LISTEN`?"), "{said}");
+}
+
+#[test]
+fn the_schema_lists_every_section() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = command(&folder, &["config", "schema"]).output().unwrap();
+    assert!(output.status.success());
+    let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(schema["$schema"].as_str().unwrap().contains("json-schema.org"), "{schema}");
+    assert_eq!(schema["additionalProperties"], false);
+    let mut sections: Vec<_> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+    sections.sort_unstable();
+    assert_eq!(sections, ["audit", "limits", "route", "server", "store", "upstream"]);
+    let text = schema.to_string();
+    for setting in ["public_url", "seal_key_file", "max_signed_body", "response_timeout", "key_in_query"] {
+        assert!(text.contains(&format!("\"{setting}\"")), "{setting}");
+    }
+}
+
+#[test]
+fn the_password_of_a_redis_is_never_shown() {
+    const PASSWORD: &str = "hunter2";
+    let url = "redis://alice:hunter2@127.0.0.1:1/0";
+    for text in [
+        format!("[store]\nurl = \"{url}\"\nseal_key_file = \"seal.key\"\n"),
+        format!("[store]\nurl = \"{url}\"\n"),
+        format!("[store]\nurl = \"{url}x\"\n"),
+        "[store]\nurl = \"redis://alice:hun/hunter2@127.0.0.1:x/0\"\n".to_owned(),
+        format!("[store]\nurl = '{url}'\nurl = 5\n"),
+        format!("[store]\nurl = [\"{url}\"]\n"),
+        format!("store = \"{url}\"\n"),
+        format!("store = {{ url = \"{url}\", sael_key_file = \"x\" }}\n"),
+        format!("[store]\nurl = \"{url}\n"),
+    ] {
+        let folder = folder(&text);
+        let key = folder.path().join("seal.key");
+        std::fs::write(&key, [1; 32]).unwrap();
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+        for arguments in [
+            &["config", "check"][..],
+            &["config", "show", "--origin"],
+            &["config", "show", "--json"],
+            &["serve"],
+            &["key", "list"],
+        ] {
+            let mut command = command(&folder, arguments);
+            let said = said(&command.env("COUNTERSIGN_LOG", "trace").output().unwrap());
+            assert!(!said.contains(PASSWORD), "{arguments:?} {said}");
+        }
+        let loaded = load(&folder.path().join("countersign.toml"), &Overrides::default());
+        assert!(!format!("{loaded:?}").contains(PASSWORD), "{loaded:?}");
+    }
+    for value in [url, "redis://alice:hunter2@127.0.0.1:x", "hunter2://a:hunter2@b"] {
+        let folder = folder("[server]\nlisten = 5\n");
+        let mut check = command(&folder, &["config", "check"]);
+        assert!(!said(&check.env("COUNTERSIGN_STORE_URL", value).output().unwrap()).contains(PASSWORD));
+        let output = command(&folder, &["config", "check", "--store", value]).output().unwrap();
+        assert!(!said(&output).contains(PASSWORD));
+        let variable = ("COUNTERSIGN_STORE_URL".to_owned(), value.to_owned());
+        let overrides = Overrides::from_environment([variable]).unwrap();
+        assert!(!format!("{overrides:?}").contains(PASSWORD));
+    }
+}
+
+#[test]
+fn a_configuration_without_problems_is_said_to_be_sound() {
+    let route = format!("[[route]]\npath = \"/*\"\nupstream = \"{}\"\npublic = true\n", Echo::start().url());
+    let gateway = Gateway::new(&route);
+    let output = gateway.run(&["config", "check"]);
+    assert_eq!((output.status.code(), &*said(&output)), (Some(0), "countersign.toml is sound: 1 routes\n"));
+    assert_eq!(gateway.json(&["config", "check"])["ok"], true);
+}

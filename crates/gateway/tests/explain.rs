@@ -1,0 +1,178 @@
+//! `explain`: a past request, or one on file, judged without spending anything.
+
+mod support;
+
+use std::io::Write as _;
+use std::process::{Output, Stdio};
+
+use serde_json::Value;
+use support::{Echo, Gateway};
+
+fn configuration(echo: &Echo) -> String {
+    format!(
+        "[[route]]\npath = \"/orders/*\"\nupstream = \"{0}\"\naccept = [\"api-key\"]\nlimit = \"1/h\"\n\
+         [[route]]\npath = \"/open\"\nupstream = \"{0}\"\npublic = true\n",
+        echo.url()
+    )
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn request(path: &str, key: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\r\n").into_bytes()
+}
+
+/// `explain --request -` with `request` on standard input.
+fn explain(gateway: &Gateway, request: &[u8], more: &[&str]) -> Output {
+    let mut command = gateway.command(&[&["explain", "--request", "-"][..], more].concat());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(request).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn story(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(output)))
+}
+
+#[test]
+fn a_request_on_file_is_judged_with_a_running_gateway_and_without_one() {
+    let echo = Echo::start();
+    let mut gateway = Gateway::new(&configuration(&echo));
+    let (id, key) = gateway.key(&[]);
+    for round in 0..2 {
+        let permitted = explain(&gateway, &request("/orders/1", &key), &["--json"]);
+        assert_eq!(permitted.status.code(), Some(0), "{}", said(&permitted));
+        let judged = story(&permitted);
+        assert_eq!((&judged["outcome"], &judged["code"]), (&"permit".into(), &Value::Null));
+        assert_eq!((&judged["scheme"], &judged["subject"]), (&"api-key".into(), &format!("key:{id}").into()));
+        let checks: Vec<_> = judged["steps"].as_array().unwrap().iter().map(|step| &step["check"]).collect();
+        assert!(checks.contains(&&"verify".into()) && checks.contains(&&"policy".into()), "{judged}");
+
+        let denied = explain(&gateway, &request("/orders/1", "cs_x"), &["--json"]);
+        assert_eq!(denied.status.code(), Some(1));
+        let judged = story(&denied);
+        assert_eq!((&judged["outcome"], &judged["code"]), (&"deny".into(), &"key_invalid".into()));
+        assert_eq!((&judged["scheme"], &judged["subject"]), (&"api-key".into(), &Value::Null));
+        assert_eq!(judged["steps"].as_array().unwrap().last().unwrap()["passed"], false);
+
+        let human = explain(&gateway, &request("/orders/1", &key), &[]);
+        assert!(said(&human).contains(&format!("permitted as key:{id} by api-key")), "{}", said(&human));
+        let file = gateway.path("request");
+        std::fs::write(&file, request("/open", "x")).unwrap();
+        let output = gateway.run(&["explain", "--request", "request"]);
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        assert!(said(&output).contains("permitted: the route is public"));
+        if round == 0 {
+            gateway.start();
+        }
+    }
+    assert_eq!(echo.seen().len(), 0, "nothing is forwarded");
+}
+
+#[test]
+fn explaining_spends_nothing_and_is_no_use_of_a_key() {
+    let echo = Echo::start();
+    let gateway = Gateway::started(&configuration(&echo));
+    let (id, key) = gateway.key(&[]);
+    for _ in 0..3 {
+        assert_eq!(explain(&gateway, &request("/orders/1", &key), &[]).status.code(), Some(0));
+    }
+    assert_eq!(gateway.json(&["key", "show", &id])["last_used"], Value::Null);
+    let latest = gateway.run(&["explain", "latest"]);
+    assert_eq!(latest.status.code(), Some(2), "an explanation is no decision");
+    assert_eq!(gateway.get("/orders/1", Some(&key)).status, 200, "the limit of one was not taken");
+    gateway.get("/orders/1", Some(&key)).is(429, "rate_limited");
+    let over = explain(&gateway, &request("/orders/1", &key), &["--json"]);
+    assert_eq!(story(&over)["code"], "rate_limited");
+    assert!(gateway.json(&["key", "show", &id])["last_used"].is_string());
+}
+
+#[test]
+fn an_expiring_key_is_judged_by_the_time_that_is_given() {
+    let gateway = Gateway::started(&configuration(&Echo::start()));
+    let made = gateway.json(&["key", "new", "--label", "x", "--expires", "30d"]);
+    let (key, expires) = (made["key"].as_str().unwrap(), made["expires"].as_str().unwrap());
+    let at = |time: &str| explain(&gateway, &request("/orders/1", key), &["--json", "--at", time]);
+    assert_eq!(at("2000-01-01T00:00:00Z").status.code(), Some(0));
+    let after = at(expires);
+    assert_eq!(after.status.code(), Some(1));
+    assert!(story(&after)["cause"].as_str().unwrap().ends_with("is expired"), "{}", said(&after));
+    assert_eq!(at("9999-12-30T00:00:00Z").status.code(), Some(1));
+    let wrong = at("yesterday");
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(said(&wrong).contains("write RFC 3339"), "{}", said(&wrong));
+}
+
+#[test]
+fn every_response_names_a_decision_that_can_be_explained() {
+    let echo = Echo::start();
+    let gateway = Gateway::started(&configuration(&echo));
+    let (_, key) = gateway.key(&[]);
+    for (response, code) in [
+        (gateway.get("/orders/1", Some(&key)), 0),
+        (gateway.get("/orders/1", None), 1),
+        (gateway.get("/orders//1", None), 1),
+        (gateway.get("/nowhere", None), 1),
+        (gateway.get("/open", None), 0),
+    ] {
+        let id = response.header("countersign-decision").expect("a decision");
+        let output = gateway.run(&["explain", id, "--json"]);
+        assert_eq!((output.status.code(), &story(&output)["id"]), (Some(code), &id.into()));
+        assert_eq!(story(&output)["code"].as_str().unwrap_or_default(), response.code());
+        assert_eq!(gateway.run(&["explain", id]).status.code(), Some(code));
+    }
+    let framing = support::exchange(gateway.address, b"GET /open HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
+    let id = framing.is(400, "framing").header("countersign-decision").expect("a decision").to_owned();
+    assert_eq!(gateway.json_of(&["explain", &id])["code"], "framing");
+}
+
+#[test]
+fn mistakes_in_use_are_sentences_and_exit_code_2() {
+    let mut gateway = Gateway::started(&configuration(&Echo::start()));
+    let unknown = "01890a5d-ac96-774b-bcce-b302099a8057";
+    for (arguments, sentence) in [
+        (
+            &["explain", unknown][..],
+            "no such decision among the last 10,000; older ones are in the audit log",
+        ),
+        (&["explain", "latest"], "no such decision"),
+        (&["explain", "nonsense\u{1b}[31m"], "`nonsense\\u{1b}[31m` is no decision: give the UUID"),
+        (&["explain", "--request", "missing"], "missing: No such file"),
+        (&["explain"], "required"),
+        (&["explain", "latest", "--request", "x"], "cannot be used with"),
+        (&["explain", "latest", "--at", "2026-01-01T00:00:00Z"], "cannot be used with"),
+    ] {
+        let output = gateway.run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(said(&output).contains(sentence), "{sentence:?} is not in {}", said(&output));
+    }
+    let output = explain(&gateway, b"nonsense\r\n\r\n", &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("not an HTTP/1.1 request"), "{}", said(&output));
+    gateway.stop();
+    let output = gateway.run(&["explain", "latest"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("no gateway answers on"), "{}", said(&output));
+    assert!(said(&output).contains("audit.jsonl"), "{}", said(&output));
+}
+
+#[test]
+fn what_a_request_says_does_not_command_a_terminal() {
+    let gateway = Gateway::started(&configuration(&Echo::start()));
+    for path in ["/orders/\u{202e}x", "/orders/\u{9b}31mx", "/orders/\u{200f}\u{2066}x"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nX-A: \u{1b}[31m\u{9b}\r\n\r\n");
+        for more in [&[][..], &["--json"]] {
+            let output = explain(&gateway, request.as_bytes(), more);
+            let commands = |c: char| {
+                c != '\n' && (c.is_control() || ('\u{200e}'..='\u{2069}').contains(&c) && !"—…".contains(c))
+            };
+            assert!(!said(&output).contains(commands), "{:?}", said(&output));
+        }
+    }
+    let odd = explain(&gateway, b"GET /orders/\x1b[31m HTTP/1.1\r\nHost: x\r\n\r\n", &[]);
+    assert_eq!(odd.status.code(), Some(2));
+    assert!(!said(&odd).contains('\u{1b}'));
+}
