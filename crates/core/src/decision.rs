@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use http::Method;
 use serde::Serialize;
-use serde_json::json;
 
 use crate::crypto::Random;
-use crate::denial::Denial;
+use crate::denial::{Code, Denial};
 use crate::principal::{Scheme, Subject};
 use crate::time::Timestamp;
 
@@ -143,44 +142,85 @@ impl Decision {
         }
     }
 
-    /// The schemes that proved the subject, or failed to.
+    /// The schemes that proved the subject, or failed to: `bearer+signature`.
     #[must_use]
-    pub fn scheme_names(&self) -> Option<String> {
-        let schemes: Vec<Scheme> = match &self.outcome {
-            Outcome::Permit(Some((_, schemes))) => schemes.clone(),
-            Outcome::Permit(None) => Vec::new(),
+    pub fn scheme_names(&self) -> Option<Cow<'static, str>> {
+        match &self.outcome {
+            Outcome::Permit(None) => None,
+            Outcome::Permit(Some((_, schemes))) => join(schemes),
             Outcome::Deny(_) => {
                 let mut tried: Vec<_> = self.steps.iter().filter_map(|step| step.scheme).collect();
                 tried.sort_unstable();
                 tried.dedup();
-                tried
+                join(&tried)
             }
-        };
-        let names: Vec<_> = schemes.into_iter().map(Scheme::as_str).collect();
-        if names.is_empty() { None } else { Some(names.join("+")) }
+        }
     }
 
-    /// The decision as `explain --json` prints it and the audit log keeps it.
+    /// The decision as `explain --json` prints it.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
-        let subject = match &self.outcome {
-            Outcome::Permit(Some((subject, _))) => Some(subject),
-            Outcome::Permit(None) | Outcome::Deny(_) => None,
-        };
-        json!({
-            "id": self.id.to_string(),
-            "at": self.at.to_string(),
-            "source": self.source,
-            "method": self.method.as_str(),
-            "path": self.path,
-            "route": self.route.as_deref(),
-            "outcome": if self.denial().is_some() { "deny" } else { "permit" },
-            "code": self.denial().map(Denial::code),
-            "cause": self.denial().map(Denial::cause),
-            "scheme": self.scheme_names(),
-            "subject": subject,
-            "steps": self.steps,
-        })
+        serde_json::to_value(self.told(Some(&self.steps))).unwrap_or_default()
+    }
+
+    /// The decision as the audit log keeps it: without its steps.
+    pub fn audit_line(&self) -> impl Serialize + '_ {
+        self.told(None)
+    }
+
+    fn told<'a>(&'a self, steps: Option<&'a [Step]>) -> Told<'a> {
+        let denial = self.denial();
+        Told {
+            id: Shown(self.id),
+            at: Shown(self.at),
+            outcome: if denial.is_some() { "deny" } else { "permit" },
+            code: denial.map(Denial::code),
+            scheme: self.scheme_names(),
+            subject: match &self.outcome {
+                Outcome::Permit(Some((subject, _))) => Some(subject),
+                Outcome::Permit(None) | Outcome::Deny(_) => None,
+            },
+            source: self.source,
+            method: self.method.as_str(),
+            path: &self.path,
+            route: self.route.as_deref(),
+            cause: denial.map(Denial::cause),
+            steps,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    id: Shown<DecisionId>,
+    at: Shown<Timestamp>,
+    outcome: &'static str,
+    code: Option<Code>,
+    scheme: Option<Cow<'static, str>>,
+    subject: Option<&'a Subject>,
+    source: Option<IpAddr>,
+    method: &'a str,
+    path: &'a str,
+    route: Option<&'a str>,
+    cause: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    steps: Option<&'a [Step]>,
+}
+
+/// Written as it is displayed.
+struct Shown<T>(T);
+
+impl<T: fmt::Display> Serialize for Shown<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+fn join(schemes: &[Scheme]) -> Option<Cow<'static, str>> {
+    match schemes {
+        [] => None,
+        [scheme] => Some(Cow::Borrowed(scheme.as_str())),
+        _ => Some(Cow::Owned(schemes.iter().map(|scheme| scheme.as_str()).collect::<Vec<_>>().join("+"))),
     }
 }
 

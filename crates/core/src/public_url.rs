@@ -38,10 +38,8 @@ impl PublicUrl {
         if authority.as_str().contains('@') {
             return Err(PublicUrlError("user information is not part of a public URL"));
         }
-        let has_path =
-            uri.path() != "/" || uri.query().is_some() || text.ends_with('/') || text.contains('#');
-        if has_path {
-            return Err(PublicUrlError("a public URL ends with its host or port: no path, query or slash"));
+        if uri.path() != "/" || uri.query().is_some() || text.contains('#') {
+            return Err(PublicUrlError("a public URL ends with its host or port: no path and no query"));
         }
         let host = authority.host().to_ascii_lowercase();
         let port = authority.port_u16().filter(|port| *port != default_port);
@@ -99,11 +97,12 @@ mod tests {
             ("HTTPS://Bob.Example:443", "https://bob.example"),
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
             ("http://[::1]:80", "http://[::1]"),
+            ("https://bob.example/", "https://bob.example"),
         ] {
             assert_eq!(PublicUrl::parse(text).unwrap().to_string(), shown);
         }
         for text in
-            ["bob.example", "/x", "ftp://b", "https://u@b", "https://b/", "https://b/x", "https://b?q", ""]
+            ["bob.example", "/x", "ftp://b", "https://u@b", "https://b//", "https://b/x", "https://b?q", ""]
         {
             assert!(PublicUrl::parse(text).is_err(), "{text}");
         }

@@ -1,38 +1,57 @@
 //! The audit log: one JSON line a decision and a change of keys, without secrets.
+//!
+//! A thread of its own writes it. Decisions are left in a queue that the thread empties a few times
+//! a second, so that a request pays for a lock and a pointer, not for a system call or a wake-up.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use countersign::{Decision, Timestamp};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use crate::config::AuditConfig;
 
-/// Lines that may wait for the disk. Beyond that, requests wait for it too.
+/// Decisions that may wait for the disk. Beyond that, requests wait for it too: no line is lost.
 const QUEUE: usize = 16_384;
-/// How long a line may wait in the buffer.
-const FLUSH: Duration = Duration::from_millis(200);
+/// For how long decisions are gathered before they are written.
+const GATHER: Duration = Duration::from_millis(50);
 
-/// Writes the audit log on a thread of its own.
+/// Writes the audit log.
 pub struct Audit {
-    queue: SyncSender<Entry>,
+    shared: Arc<Shared>,
     decisions: bool,
-    failures: Arc<AtomicU64>,
 }
 
-enum Entry {
-    Decision(Arc<Decision>),
+struct Shared {
+    queue: Mutex<Queue>,
+    /// The queue is no longer empty, or has a command.
+    filled: Condvar,
+    failures: AtomicU64,
+}
+
+#[derive(Default)]
+struct Queue {
+    decisions: Vec<Arc<Decision>>,
+    commands: Vec<Command>,
+    closed: bool,
+}
+
+type Answer = oneshot::Sender<Result<(), String>>;
+
+enum Command {
     /// A line that must be on disk before it is acknowledged.
-    Change(Value, oneshot::Sender<Result<(), String>>),
-    Reopen,
-    Flush(oneshot::Sender<Result<(), String>>),
+    Write(Value, Answer),
+    /// The file was renamed away: begin another.
+    Reopen(Answer),
+    /// Everything up to here must be on disk.
+    Flush(Answer),
 }
 
 impl Audit {
@@ -41,26 +60,24 @@ impl Audit {
     /// # Errors
     /// The file cannot be opened.
     pub fn open(config: &AuditConfig) -> io::Result<Self> {
-        let (queue, entries) = sync_channel(QUEUE);
-        let failures = Arc::new(AtomicU64::new(0));
+        let shared =
+            Arc::new(Shared { queue: Mutex::default(), filled: Condvar::new(), failures: AtomicU64::new(0) });
         let mut writer = Writer {
             path: config.file.clone(),
             sink: Sink::open(config.file.as_ref())?,
-            failures: failures.clone(),
+            shared: shared.clone(),
         };
-        std::thread::Builder::new().name("audit".into()).spawn(move || writer.run(&entries))?;
-        Ok(Self { queue, decisions: config.decisions, failures })
+        std::thread::Builder::new().name("audit".into()).spawn(move || writer.run())?;
+        Ok(Self { shared, decisions: config.decisions })
     }
 
-    /// Queues a decision; waits while the queue is full, so that no line is lost.
+    /// Queues a decision; waits while the queue is full.
     pub async fn decision(&self, decision: &Arc<Decision>) {
         if !self.decisions {
             return;
         }
-        let mut entry = Entry::Decision(decision.clone());
-        while let Err(TrySendError::Full(returned)) = self.queue.try_send(entry) {
+        while !self.shared.push(decision) {
             tokio::time::sleep(Duration::from_millis(1)).await;
-            entry = returned;
         }
     }
 
@@ -70,14 +87,15 @@ impl Audit {
     /// Why it is not; the change must not be acknowledged.
     pub async fn change(&self, at: Timestamp, what: &str, details: &Value) -> Result<(), String> {
         let line = json!({ "at": at.to_string(), "change": what, "details": details });
-        let (answer, written) = oneshot::channel();
-        self.send(Entry::Change(line, answer)).await?;
-        written.await.map_err(|_| String::from("the audit log's writer has stopped"))?
+        self.ask(|answer| Command::Write(line, answer)).await
     }
 
     /// Opens the file anew, for whoever rotates it.
-    pub async fn reopen(&self) {
-        let _ = self.send(Entry::Reopen).await;
+    ///
+    /// # Errors
+    /// Why the old file stays open.
+    pub async fn reopen(&self) -> Result<(), String> {
+        self.ask(Command::Reopen).await
     }
 
     /// Waits until everything queued so far is on disk.
@@ -85,50 +103,88 @@ impl Audit {
     /// # Errors
     /// Why it is not.
     pub async fn flush(&self) -> Result<(), String> {
-        let (answer, written) = oneshot::channel();
-        self.send(Entry::Flush(answer)).await?;
-        written.await.map_err(|_| String::from("the audit log's writer has stopped"))?
+        self.ask(Command::Flush).await
     }
 
     /// How many lines could not be written.
     #[must_use]
     pub fn failures(&self) -> u64 {
-        self.failures.load(Ordering::Relaxed)
+        self.shared.failures.load(Ordering::Relaxed)
     }
 
-    async fn send(&self, mut entry: Entry) -> Result<(), String> {
-        loop {
-            match self.queue.try_send(entry) {
-                Ok(()) => return Ok(()),
-                Err(TrySendError::Disconnected(_)) => return Err("the audit log's writer has stopped".into()),
-                Err(TrySendError::Full(returned)) => entry = returned,
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+    async fn ask(&self, command: impl FnOnce(Answer) -> Command) -> Result<(), String> {
+        let (answer, done) = oneshot::channel();
+        self.shared.lock().commands.push(command(answer));
+        self.shared.filled.notify_one();
+        done.await.map_err(|_| String::from("the audit log's writer has stopped"))?
+    }
+}
+
+/// The writer ends with the log, once it has written what was queued.
+impl Drop for Audit {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.filled.notify_one();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `false`: the queue is full.
+    fn push(&self, decision: &Arc<Decision>) -> bool {
+        let mut queue = self.lock();
+        if queue.decisions.len() >= QUEUE {
+            return false;
         }
+        queue.decisions.push(decision.clone());
+        let first = queue.decisions.len() == 1;
+        drop(queue);
+        if first {
+            self.filled.notify_one();
+        }
+        true
+    }
+
+    /// What there is to write, once there is something: decisions after they were gathered for a
+    /// while, commands at once and behind the decisions before them.
+    fn next(&self) -> Queue {
+        let idle =
+            |queue: &mut Queue| queue.decisions.is_empty() && queue.commands.is_empty() && !queue.closed;
+        let queue = self.filled.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
+        let gathering = |queue: &mut Queue| {
+            queue.commands.is_empty() && !queue.closed && queue.decisions.len() < QUEUE / 2
+        };
+        let gathered = self.filled.wait_timeout_while(queue, GATHER, gathering);
+        let (mut queue, _) = gathered.unwrap_or_else(PoisonError::into_inner);
+        let closed = queue.closed;
+        Queue { closed, ..std::mem::take(&mut *queue) }
     }
 }
 
 enum Sink {
     File(BufWriter<File>),
-    Standard(io::Stdout),
+    Standard(BufWriter<io::Stdout>),
 }
 
 impl Sink {
     fn open(path: Option<&PathBuf>) -> io::Result<Self> {
-        let Some(path) = path else { return Ok(Self::Standard(io::stdout())) };
+        let Some(path) = path else {
+            return Ok(Self::Standard(BufWriter::with_capacity(64 * 1024, io::stdout())));
+        };
         let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
         Ok(Self::File(BufWriter::with_capacity(64 * 1024, file)))
     }
 
-    fn write(&mut self, line: &Value) -> io::Result<()> {
-        let write = |sink: &mut dyn Write| {
-            serde_json::to_writer(&mut *sink, line)?;
-            sink.write_all(b"\n")
+    fn write(&mut self, line: &impl Serialize) -> io::Result<()> {
+        let writer: &mut dyn Write = match self {
+            Self::File(file) => file,
+            Self::Standard(out) => out,
         };
-        match self {
-            Self::File(file) => write(file),
-            Self::Standard(out) => write(&mut out.lock()),
-        }
+        serde_json::to_writer(&mut *writer, line)?;
+        writer.write_all(b"\n")
     }
 
     fn flush(&mut self, durably: bool) -> io::Result<()> {
@@ -145,60 +201,50 @@ impl Sink {
 struct Writer {
     path: Option<PathBuf>,
     sink: Sink,
-    failures: Arc<AtomicU64>,
+    shared: Arc<Shared>,
 }
 
 impl Writer {
-    fn run(&mut self, entries: &Receiver<Entry>) {
-        let mut waiting = false;
+    fn run(&mut self) {
         loop {
-            let entry = match waiting {
-                true => entries.recv_timeout(FLUSH),
-                false => entries.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            };
-            match entry {
-                Ok(Entry::Decision(decision)) => {
-                    let written = self.sink.write(&decision.to_json());
-                    self.note(written);
-                    waiting = true;
-                }
-                Ok(Entry::Change(line, answer)) => {
-                    let written = self.sink.write(&line).and_then(|()| self.sink.flush(true));
-                    let written =
-                        written.map_err(|error| format!("the audit log cannot be written: {error}"));
-                    let _ = answer.send(written);
-                }
-                Ok(Entry::Flush(answer)) => {
-                    let flushed = self.sink.flush(true).map_err(|error| error.to_string());
-                    let _ = answer.send(flushed);
-                    waiting = false;
-                }
-                Ok(Entry::Reopen) => {
-                    let flushed = self.sink.flush(false);
-                    self.note(flushed);
-                    match Sink::open(self.path.as_ref()) {
-                        Ok(sink) => self.sink = sink,
-                        Err(error) => self.note(Err(error)),
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {
-                    let flushed = self.sink.flush(false);
-                    self.note(flushed);
-                    waiting = false;
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    let flushed = self.sink.flush(true);
-                    self.note(flushed);
-                    return;
-                }
+            let Queue { decisions, commands, closed } = self.shared.next();
+            for decision in &decisions {
+                let written = self.sink.write(&decision.audit_line());
+                self.note(written);
+            }
+            let flushed = self.sink.flush(false);
+            self.note(flushed);
+            for command in commands {
+                self.obey(command);
+            }
+            if closed {
+                let flushed = self.sink.flush(true);
+                self.note(flushed);
+                return;
             }
         }
     }
 
+    fn obey(&mut self, command: Command) {
+        let said = |error: io::Error| format!("the audit log cannot be written: {error}");
+        let (done, answer) = match command {
+            Command::Write(line, answer) => {
+                (self.sink.write(&line).and_then(|()| self.sink.flush(true)), answer)
+            }
+            Command::Flush(answer) => (self.sink.flush(true), answer),
+            Command::Reopen(answer) => {
+                let reopened = self.sink.flush(false).and_then(|()| Sink::open(self.path.as_ref()));
+                (reopened.map(|sink| self.sink = sink), answer)
+            }
+        };
+        // Whoever asked and went away has no use for the answer.
+        let _ = answer.send(done.map_err(said));
+    }
+
     fn note(&self, result: io::Result<()>) {
         if let Err(error) = result {
-            // A full disk makes one line a second, not one a request.
-            if self.failures.fetch_add(1, Ordering::Relaxed).is_multiple_of(10_000) {
+            // A full disk makes a line now and then, not one a request.
+            if self.shared.failures.fetch_add(1, Ordering::Relaxed).is_multiple_of(10_000) {
                 tracing::error!(%error, "the audit log cannot be written");
             }
         }

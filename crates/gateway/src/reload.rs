@@ -46,7 +46,9 @@ impl Reloader {
         loop {
             tokio::select! {
                 _ = hang_up.recv() => {
-                    self.gateway.audit.reopen().await;
+                    if let Err(why) = self.gateway.audit.reopen().await {
+                        tracing::error!(why, "the audit log was not opened anew");
+                    }
                 }
                 _ = ticks.tick() => {
                     let now = self.identity();

@@ -1,9 +1,11 @@
-//! A real hyper server behind the guard, driven with raw bytes: what two parsers could read differently is answered
-//! 400 in its turn, and nothing behind it is ever read as a request.
+//! A real hyper server behind the guard, driven with raw bytes: what two parsers could read differently is
+//! answered 400 in its turn, and nothing behind it is ever read as a request.
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -12,7 +14,7 @@ use countersign_gateway::http1::{
 };
 use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -383,8 +385,10 @@ async fn an_early_answer_reaches_a_client_that_is_still_sending() {
     let head = "POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n";
     socket.write_all(head.as_bytes()).await.expect("sent");
     server.sees("POST /early").await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    socket.write_all(&[b'x'; 60_000]).await.expect("drained, not reset");
+    for _ in 0..6 {
+        socket.write_all(&[b'x'; 10_000]).await.expect("drained, not reset");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     assert_eq!(statuses(&read_to_end(&mut socket).await), [401]);
 }
 
@@ -405,6 +409,55 @@ async fn a_peer_that_does_not_read_is_dropped() {
     let serving = hyper::server::conn::http1::Builder::new().serve_connection(guarded, service);
     let error = timeout(Duration::from_secs(2), serving).await.expect("given up").expect_err("with an error");
     assert!(format!("{error:?}").contains("TimedOut"), "{error:?}");
+}
+
+/// A body whose only frame takes longer than a connection may be idle.
+struct SlowBody(Option<Pin<Box<tokio::time::Sleep>>>);
+
+impl Body for SlowBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let Some(sleep) = &mut self.0 else { return Poll::Ready(None) };
+        ready!(sleep.as_mut().poll(context));
+        self.0 = None;
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"slow")))))
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_streams_slowly_is_not_idle() {
+    let (near, mut far) = tokio::io::duplex(1024);
+    let idle_timeout = Duration::from_millis(50);
+    let guarded = GuardedIo::new(near, Vec::new(), Arc::new(GuardOptions { idle_timeout, ..options() }));
+    let connection = guarded.connection();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let admitted = connection.admit(&request);
+        async move {
+            let sleep = tokio::time::sleep(Duration::from_millis(300));
+            let body = admitted.in_flight.with_body(SlowBody(Some(Box::pin(sleep))));
+            Ok::<_, Infallible>(Response::new(body))
+        }
+    });
+    far.write_all(get("/").as_bytes()).await.expect("sent");
+    let serving = hyper::server::conn::http1::Builder::new().serve_connection(guarded, service);
+    let reading = async {
+        let mut received = Vec::new();
+        far.read_to_end(&mut received).await.expect("read");
+        assert!(received.ends_with(b"4\r\nslow\r\n0\r\n\r\n"), "{received:?}");
+    };
+    let both = async { tokio::join!(serving, reading) };
+    let (served, ()) = timeout(Duration::from_secs(2), both).await.expect("closed when idle");
+    served.expect("in order");
+}
+
+#[test]
+fn an_idle_connection_takes_little_memory() {
+    assert!(size_of::<GuardedIo<TcpStream>>() <= 640, "{}", size_of::<GuardedIo<TcpStream>>());
 }
 
 const UPGRADE: &str = "Connection: upgrade\r\nUpgrade: x\r\n\r\n";

@@ -70,9 +70,7 @@ impl ConfigError {
         for problem in &self.problems {
             let mut title = problem.message.clone();
             match &problem.origin {
-                Origin::Environment(name) => {
-                    title.push_str(&format!(" (from the variable {name})"));
-                }
+                Origin::Environment(name) => title.push_str(&format!(" (from the variable {name})")),
                 Origin::Flag(name) => title.push_str(&format!(" (from the flag {name})")),
                 Origin::Default | Origin::File(_) => {}
             }

@@ -5,7 +5,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// A timer that is made when it is first needed, and set anew only when it fires too early or would fire too late.
+/// A timer that is made when it is first needed, and set anew only when it fires too early or would fire too
+/// late.
 #[derive(Debug, Default)]
 pub(super) struct Alarm {
     sleep: Option<Pin<Box<Sleep>>>,

@@ -106,8 +106,9 @@ fn size_digit(byte: u8) -> Option<u8> {
 
 fn size_violation(byte: u8) -> Violation {
     Violation::framing(match byte {
-        // RFC 9112, 7.1.1 has recipients ignore extensions they do not know. Nobody sends any, and parsers that
-        // end them at a lone LF, or not at all, have been smuggled past (CVE-2025-22871, CVE-2025-58056).
+        // RFC 9112, 7.1.1 has recipients ignore extensions they do not know. Nobody sends any, and parsers
+        // that end them at a lone LF, or not at all, have been smuggled past (CVE-2025-22871,
+        // CVE-2025-58056).
         b';' => "a chunk extension",
         b'\n' => "a line ends with LF alone",
         _ => "a chunk's size is not hexadecimal digits",

@@ -1,7 +1,7 @@
 //! What the guard tells the service about a connection, and the service the guard.
 //!
-//! The guard puts the facts of every head it hands to hyper into a queue; hyper calls the service once for each, in
-//! order; so the first that the service takes out is about the request in its hands.
+//! The guard puts the facts of every head it hands to hyper into a queue; hyper calls the service once for
+//! each, in order; so the first that the service takes out is about the request in its hands.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,8 @@ pub struct ConnectionState {
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Heads that hyper has and the service has not asked about. hyper reads one ahead, so rarely more than two.
+    /// Heads that hyper has and the service has not asked about. hyper reads one ahead, so rarely more than
+    /// two.
     heads: VecDeque<Result<Facts, Violation>>,
     heads_given: u64,
     heads_taken: u64,
@@ -46,10 +47,10 @@ pub(super) enum Upgrade {
 #[derive(Debug)]
 #[must_use = "the connection may be closed as idle when `in_flight` is dropped"]
 pub struct Admitted {
-    /// The facts of its head, or why it must be refused: the request in hand is then a stand-in, and the connection
-    /// closes behind the answer.
+    /// The facts of its head, or why it must be refused: the request in hand is then a stand-in, and the
+    /// connection closes behind the answer.
     pub head: Result<Facts, Violation>,
-    /// To be kept until the response's body is dropped.
+    /// To be kept until the response's body is dropped: [`InFlight::with_body`].
     pub in_flight: InFlight,
     /// Present when the request asks for an upgrade.
     pub upgrade: Option<UpgradeDecision>,
@@ -62,7 +63,8 @@ pub struct InFlight {
     index: u64,
 }
 
-/// The say over the bytes behind a request that asked for an upgrade; they are held until then. Dropped, it refuses.
+/// The say over the bytes behind a request that asked for an upgrade; they are held until then. Dropped, it
+/// refuses.
 #[derive(Debug)]
 pub struct UpgradeDecision {
     connection: ConnectionState,
@@ -76,8 +78,8 @@ impl ConnectionState {
 
     /// To be called once for every call of the service, before anything else.
     ///
-    /// hyper's reading of the request is held against ours: should the two ever count differently, every request
-    /// from there on is refused.
+    /// hyper's reading of the request is held against ours: should the two ever count differently, every
+    /// request from there on is refused.
     pub fn admit<B>(&self, request: &Request<B>) -> Admitted {
         let mut shared = self.lock();
         let index = shared.heads_taken;
@@ -155,8 +157,8 @@ impl InFlight {
         self.index
     }
 
-    /// Why the body broke off, if the guard broke it off. To be asked when the body yields an error: the answer is
-    /// then ours to give, with `Connection: close`; without a violation the client went away.
+    /// Why the body broke off, if the guard broke it off. To be asked when the body yields an error: the
+    /// answer is then ours to give, with `Connection: close`; without a violation the client went away.
     pub fn body_violation(&self) -> Option<Violation> {
         let shared = self.connection.lock();
         shared.refused_body.and_then(|(index, violation)| (index == self.index).then_some(violation))
@@ -173,8 +175,8 @@ impl Drop for InFlight {
 }
 
 impl UpgradeDecision {
-    /// The response is 101 (or 2xx to CONNECT): what follows is another protocol, and is not read by the guard.
-    /// To be called before the response is returned to hyper.
+    /// The response is 101 (or 2xx to CONNECT): what follows is another protocol, and is not read by the
+    /// guard. To be called before the response is returned to hyper.
     pub fn accept(self) {
         self.connection.decide(Upgrade::Accepted);
     }

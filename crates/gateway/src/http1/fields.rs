@@ -39,7 +39,8 @@ pub(super) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
 }
 
-/// Whether `bytes` holds a control character other than HTAB: NUL, CR and LF end values early in some parsers.
+/// Whether `bytes` holds a control character other than HTAB: NUL, CR and LF end values early in some
+/// parsers.
 pub(super) fn has_controls(bytes: &[u8]) -> bool {
     // Without an early end this becomes one vector comparison per sixteen bytes.
     bytes.iter().fold(false, |found, &byte| found | ((byte < b' ') & (byte != b'\t')) | (byte == 0x7f))
@@ -49,7 +50,8 @@ pub(super) fn has_controls(bytes: &[u8]) -> bool {
 pub(super) fn parse_line(line: &[u8]) -> Result<FieldLine<'_>, Violation> {
     let name_end = line.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(line.len());
     if name_end == 0 && matches!(line.first(), Some(b' ' | b'\t')) {
-        // RFC 9112, 5.2: obs-fold. One parser appends it to the value before, another sees a field of its own.
+        // RFC 9112, 5.2: obs-fold. One parser appends it to the value before, another sees a field of its
+        // own.
         return Err(Violation::framing("a field is folded over two lines"));
     }
     match line.get(name_end) {
@@ -138,7 +140,8 @@ impl FramingFields {
     fn add_connection(&mut self, value: &[u8]) -> Result<(), Violation> {
         for option in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
             self.connection_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
-            // RFC 9110, 7.6.1: a proxy removes what Connection names. Removing these would reframe the message.
+            // RFC 9110, 7.6.1: a proxy removes what Connection names. Removing these would reframe the
+            // message.
             if [&b"content-length"[..], b"transfer-encoding", b"host"]
                 .iter()
                 .any(|name| looks_like(option, name))
@@ -178,7 +181,8 @@ impl FramingFields {
         if self.content_length.is_some() {
             return Err(Violation::framing("Content-Length beside Transfer-Encoding"));
         }
-        // `identity`, `gzip, chunked`, `xchunked`, `"chunked"`: each is chunked to some parser and not to another.
+        // `identity`, `gzip, chunked`, `xchunked`, `"chunked"`: each is chunked to some parser and not to
+        // another.
         if !field.value.eq_ignore_ascii_case(b"chunked") {
             return Err(Violation::framing("Transfer-Encoding is not exactly `chunked`"));
         }
@@ -187,8 +191,8 @@ impl FramingFields {
     }
 }
 
-/// Fields that must not come behind the body (RFC 9110, 6.5.1): they frame, route or authenticate, and a server that
-/// merges trailers into the head would believe them after the checks were made.
+/// Fields that must not come behind the body (RFC 9110, 6.5.1): they frame, route or authenticate, and a
+/// server that merges trailers into the head would believe them after the checks were made.
 const NEVER_IN_TRAILERS: [&[u8]; 19] = [
     b"authorization",
     b"connection",

@@ -1,4 +1,5 @@
-//! A strict reading of requests (RFC 9112): bytes in, steps out; no I/O, no clock, nothing kept but positions.
+//! A strict reading of requests (RFC 9112): bytes in, steps out; no I/O, no clock, nothing kept but
+//! positions.
 
 use std::ops::Range;
 
@@ -128,7 +129,8 @@ impl Scanner {
         matches!(self.state, State::Head(_))
     }
 
-    /// Reads the start of `window`: the bytes that earlier steps did not count, and whatever came behind them.
+    /// Reads the start of `window`: the bytes that earlier steps did not count, and whatever came behind
+    /// them.
     ///
     /// # Errors
     /// The violation. Nothing behind it can be given a meaning: the connection must not be read on.
@@ -219,7 +221,8 @@ impl Head {
         check_host(&line, fields, head)?;
         let current = line.version == Version::HTTP_11;
         if fields.chunked && !current {
-            // RFC 9112, 6.1: a 1.0 recipient knows no chunks, so one of us would see a body and the other none.
+            // RFC 9112, 6.1: a 1.0 recipient knows no chunks, so one of us would see a body and the other
+            // none.
             return Err(Violation::framing("Transfer-Encoding in HTTP/1.0"));
         }
         let body = match fields.content_length {
@@ -262,8 +265,8 @@ fn parse_request_line(line: &[u8]) -> Result<RequestLine, Violation> {
     Ok(RequestLine { method, version, authority })
 }
 
-/// RFC 9112, 3.2: exactly one Host in HTTP/1.1, sound, and the same as in an absolute target, since RFC 9112, 3.2.2
-/// has one recipient believe the target and common practice has others believe the field.
+/// RFC 9112, 3.2: exactly one Host in HTTP/1.1, sound, and the same as in an absolute target, since RFC 9112,
+/// 3.2.2 has one recipient believe the target and common practice has others believe the field.
 fn check_host(line: &RequestLine, fields: &FramingFields, head: &[u8]) -> Result<(), Violation> {
     let Some(host) = fields.host.clone() else {
         return match line.version {

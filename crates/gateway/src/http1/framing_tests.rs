@@ -133,6 +133,7 @@ fn http_1_0_is_read_without_a_host_and_without_its_upgrade() {
 fn an_upgrade_is_one_that_connection_names() {
     assert!(accepted(get("Connection: keep-alive, Upgrade\r\nUpgrade: websocket")).upgrade);
     assert!(!accepted(get("Upgrade: websocket")).upgrade);
+    assert!(!accepted(get("Connection: close\r\nUpgrade: websocket")).upgrade);
     assert!(!accepted(get("Connection: upgrade")).upgrade);
     assert!(accepted("CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n").upgrade);
 }
@@ -226,6 +227,7 @@ fn a_target_holds_only_what_may_stand_there() {
         let stream = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
         refused(stream, "the request target has none of the four forms");
     }
+    refused("CONNECT b@a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", "CONNECT without a host and a port");
     refused("CONNECT /a HTTP/1.1\r\nHost: a\r\n\r\n", "CONNECT without a host and a port");
     refused("CONNECT a.example HTTP/1.1\r\nHost: a.example\r\n\r\n", "CONNECT without a host and a port");
 }

@@ -1,54 +1,25 @@
 //! The guard: a socket whose bytes hyper sees only after they were read strictly.
 //!
-//! A head is held back until it is whole and sound. A body passes as it comes, without being copied. In place of a
-//! head that is refused, hyper gets a stand-in, so that the service is called in its turn, behind the answers to
-//! earlier requests, and can refuse in our own words. In place of the rest of a body that is refused, hyper gets the
-//! end of the stream, so that the body fails and nothing behind it is read as a request.
+//! A head is held back until it is whole and sound. A body passes as it comes, without being copied. In place
+//! of a head that is refused, hyper gets a stand-in, so that the service is called in its turn, behind the
+//! answers to earlier requests, and can refuse in our own words. In place of the rest of a body that is
+//! refused, hyper gets the end of the stream, so that the body fails and nothing behind it is read as a
+//! request.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::alarm::Alarm;
 use super::connection::{ConnectionState, Upgrade};
-use super::framing::{BodyFraming, Limits, Scanner, Step};
+use super::framing::{BodyFraming, Scanner, Step};
 use super::held::Held;
+use super::options::GuardOptions;
 use super::violation::Violation;
-
-/// What the guard allows. One value serves all connections.
-#[derive(Clone, Debug)]
-pub struct GuardOptions {
-    /// Sizes of heads and trailers.
-    pub limits: Limits,
-    /// From a head's first byte to its last, and from the connection's start to its first byte.
-    pub header_timeout: Duration,
-    /// Between the end of a response and the next request's first byte.
-    pub idle_timeout: Duration,
-    /// How long a write may wait for a peer that does not read.
-    pub write_timeout: Duration,
-    /// How long a connection that closes early waits for the peer to read the answer and close too.
-    pub linger_timeout: Duration,
-    /// How many bytes are read and thrown away meanwhile.
-    pub linger_bytes: usize,
-}
-
-impl Default for GuardOptions {
-    fn default() -> Self {
-        Self {
-            limits: Limits::default(),
-            header_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(75),
-            write_timeout: Duration::from_secs(30),
-            linger_timeout: Duration::from_secs(2),
-            linger_bytes: 64 * 1024,
-        }
-    }
-}
 
 /// What hyper reads in place of a head that was refused.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused.invalid\r\nconnection: close\r\n\r\n";
@@ -102,7 +73,8 @@ struct Lingering {
 enum Found {
     /// Everything was scanned; more is needed.
     Everything,
-    /// A message ends; what is behind it waits until hyper asks for it, so that hyper never holds more than one.
+    /// A message ends; what is behind it waits until hyper asks for it, so that hyper never holds more than
+    /// one.
     MessageEnd,
     Refused,
 }
@@ -224,8 +196,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> GuardedIo<T> {
             match self.mode {
                 Mode::Ended => return Poll::Ready(Ok(())),
                 Mode::PassingThrough => return Pin::new(&mut self.io).poll_read(context, buffer),
-                // The service answers at once and hyper closes behind it; the peer's closing its side is no reason
-                // to keep the answer from it.
+                // The service answers at once and hyper closes behind it; the peer's closing its side is no
+                // reason to keep the answer from it.
                 Mode::StandingIn(given) if given == STAND_IN.len() => return Poll::Pending,
                 Mode::StandingIn(given) => {
                     let length = buffer.remaining().min(STAND_IN.len() - given);
@@ -342,7 +314,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> GuardedIo<T> {
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer does not read")))
     }
 
-    /// Whether closing now would throw away bytes that the peer has sent, and with them, by a reset, our answer.
+    /// Whether closing now would throw away bytes that the peer has sent, and with them, by a reset, our
+    /// answer.
     fn must_linger(&self) -> bool {
         let refused = matches!(self.mode, Mode::StandingIn(_));
         let unfinished = refused || !self.held.is_empty() || !self.scanner.is_between_messages();

@@ -2,7 +2,8 @@
 
 use tokio::io::ReadBuf;
 
-/// Bytes read and not yet given to hyper. Empty, and without an allocation, whenever a head came in one piece.
+/// Bytes read and not yet given to hyper. Empty, and without an allocation, whenever a head came in one
+/// piece.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     bytes: Vec<u8>,

@@ -130,7 +130,10 @@ fn a_status_line_is_version_three_digits_and_a_reason() {
 
 proptest! {
     #[test]
-    fn random_bytes_never_panic(stream in proptest::collection::vec(any::<u8>(), 0..400), size in 1..40_usize) {
+    fn random_bytes_never_panic(
+        stream in proptest::collection::vec(any::<u8>(), 0..400),
+        size in 1..40_usize,
+    ) {
         let prefixed = [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", &stream[..]].concat();
         for stream in [&stream, &prefixed] {
             let whole = read_in(stream, GET, stream.len().max(1)).map(|(heads, _)| heads);

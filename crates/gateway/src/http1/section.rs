@@ -1,7 +1,8 @@
-//! A section, the lines up to an empty one: a head, or the trailers behind a chunked body (RFC 9112, 2.1 and 7.1.2).
+//! A section, the lines up to an empty one: a head, or the trailers behind a chunked body (RFC 9112, 2.1 and
+//! 7.1.2).
 //!
-//! A section is presented whole, from its first byte, as often as it grows; what was looked at is not looked at
-//! again, so that a peer that sends single bytes costs no more than one that sends them at once.
+//! A section is presented whole, from its first byte, as often as it grows; what was looked at is not looked
+//! at again, so that a peer that sends single bytes costs no more than one that sends them at once.
 
 use memchr::memchr;
 
@@ -36,8 +37,8 @@ impl Section {
         if line_feed >= limit {
             return Err(Violation::too_large(too_large));
         }
-        // RFC 9112, 2.2 lets a recipient take a lone LF for a line's end. Those who do and those who do not see
-        // different messages, so nobody gets to.
+        // RFC 9112, 2.2 lets a recipient take a lone LF for a line's end. Those who do and those who do not
+        // see different messages, so nobody gets to.
         let Some(bytes) = window[self.line_start..line_feed].strip_suffix(b"\r") else {
             return Err(Violation::framing("a line ends with LF alone"));
         };

@@ -9,8 +9,8 @@ use super::violation::Violation;
 /// `http::Uri` ends below 64 KiB.
 const MAX_TARGET_BYTES: usize = 65_534;
 
-/// Bytes of an origin-form target: those of RFC 3986, and `\ ^ { | }`, which browsers send as they are. All of them
-/// are bytes that `http::Uri` takes too, so that no request is refused behind our back.
+/// Bytes of an origin-form target: those of RFC 3986, and `\ ^ { | }`, which browsers send as they are. All
+/// of them are bytes that `http::Uri` takes too, so that no request is refused behind our back.
 const TARGET: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0x21;
@@ -84,9 +84,7 @@ pub(super) fn is_host(value: &[u8]) -> bool {
         Some(b'[') => {
             let Some(end) = value.iter().position(|&byte| byte == b']') else { return false };
             let literal = &value[1..end];
-            if literal.is_empty()
-                || !literal.iter().all(|&byte| byte.is_ascii_hexdigit() || b":.".contains(&byte))
-            {
+            if !literal.iter().all(|&byte| byte.is_ascii_hexdigit() || b":.".contains(&byte)) {
                 return false;
             }
             (literal, &value[end + 1..])

@@ -1,9 +1,9 @@
 //! The guard on the other side: a connection to an upstream, on which hyper is the client.
 //!
-//! It reads both ways. What is written is held against the same strict reading that requests to us get, so that no
-//! request leaves which could be read as two; and it tells where a response ends (HEAD) and when one is due. What
-//! comes back is refused when it can be read in two ways, or when nothing was asked: hyper then sees an I/O error
-//! whose source is the [`Violation`], and drops the connection.
+//! It reads both ways. What is written is held against the same strict reading that requests to us get, so
+//! that no request leaves which could be read as two; and it tells where a response ends (HEAD) and when one
+//! is due. What comes back is refused when it can be read in two ways, or when nothing was asked: hyper then
+//! sees an I/O error whose source is the [`Violation`], and drops the connection.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -37,8 +37,8 @@ struct Requests {
     scanner: Scanner,
     /// A head that was presented in part.
     partial: Vec<u8>,
-    /// Bytes that were scanned when they were presented, and that the socket has not taken yet. They are presented
-    /// again, and not scanned again.
+    /// Bytes that were scanned when they were presented, and that the socket has not taken yet. They are
+    /// presented again, and not scanned again.
     ahead: usize,
 }
 
@@ -87,7 +87,8 @@ impl Requests {
 }
 
 impl<T> UpstreamIo<T> {
-    /// Guards a fresh connection. `limits` are those of responses; requests may be as large as we let them be.
+    /// Guards a fresh connection. `limits` are those of responses; requests may be as large as we let them
+    /// be.
     pub fn new(io: T, limits: Limits) -> Self {
         let of_requests =
             Limits { max_head_bytes: usize::MAX, max_fields: usize::MAX, max_trailer_bytes: usize::MAX };

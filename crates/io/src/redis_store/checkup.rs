@@ -19,7 +19,7 @@ pub(super) async fn warnings(connection: &Connection) -> Result<Vec<String>, Sto
             "Redis may evict what must be remembered: maxmemory-policy is {policy}, set it to noeviction"
         )),
         None => {
-            warnings.push(String::from("cannot tell whether Redis evicts: want maxmemory-policy noeviction"))
+            warnings.push(String::from("cannot tell whether Redis evicts: want maxmemory-policy noeviction"));
         }
     }
     match field(connection, "persistence", "aof_enabled").await.as_deref() {

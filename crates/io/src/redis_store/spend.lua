@@ -33,7 +33,7 @@ local created, gateway = tonumber(ARGV[1]), tonumber(ARGV[4])
 if gateway + CLOCKS < now then return { 'clock-behind', 0, replid } end
 -- The cut-off covers proofs up to FUTURE: none beyond may pass.
 if created and created > now + FUTURE then return { 'clock-ahead', 0, replid } end
-if created and created <= cut_off then return { 'predates', cut_off - now, replid } end
+if created and created <= cut_off then return { 'predates', math.max(cut_off - now, 0), replid } end
 local keep = math.max(tonumber(ARGV[2]), now + tonumber(ARGV[3])) + RETENTION
 if redis.call('SET', KEYS[1], '', 'NX', 'PXAT', string.format('%.0f', keep)) then
   return { 'once', 0, replid }

@@ -13,35 +13,35 @@ use countersign::time::{Clock, ManualClock, Timestamp};
 use countersign_io::{RedbStore, RedisStore, StoreUrl, SystemClock};
 use tempfile::TempDir;
 
-pub fn id(name: &str) -> Id {
+pub(crate) fn id(name: &str) -> Id {
     Id::of(&[name.as_bytes()])
 }
 
-pub fn bytes(text: &str) -> Bytes {
+pub(crate) fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
 }
 
 /// A clock at a moment like today's, that stands still.
-pub fn manual_clock() -> Arc<ManualClock> {
+pub(crate) fn manual_clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)))
 }
 
 /// A proof made at `created`, received at `received_at`, good for a minute.
-pub fn proof(name: &str, created: Option<Timestamp>, received_at: Timestamp) -> Spend {
+pub(crate) fn proof(name: &str, created: Option<Timestamp>, received_at: Timestamp) -> Spend {
     Spend { id: id(name), created, received_at, until: received_at.plus(Duration::from_secs(60)) }
 }
 
 /// A proof made, and received, right now.
-pub fn fresh(name: &str, clock: &dyn Clock) -> Spend {
+pub(crate) fn fresh(name: &str, clock: &dyn Clock) -> Spend {
     proof(name, Some(clock.now()), clock.now())
 }
 
-pub fn open_redb(path: &Path, clock: &Arc<ManualClock>) -> RedbStore {
+pub(crate) fn open_redb(path: &Path, clock: &Arc<ManualClock>) -> RedbStore {
     RedbStore::open(path, Arc::clone(clock) as Arc<dyn Clock>).expect("the file opens")
 }
 
 /// A `redis-server` on a free port of the loopback, ended with this value.
-pub struct Redis {
+pub(crate) struct Redis {
     child: Child,
     arguments: Vec<String>,
     folder: TempDir,
@@ -50,11 +50,11 @@ pub struct Redis {
 
 impl Redis {
     /// One that forgets everything when it ends.
-    pub fn forgetful() -> Self {
+    pub(crate) fn forgetful() -> Self {
         Self::start(&["--save", "", "--appendonly", "no"])
     }
 
-    pub fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let folder = tempfile::tempdir().unwrap();
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
@@ -62,35 +62,35 @@ impl Redis {
         Self { child, arguments, folder, port }
     }
 
-    pub fn url(&self) -> StoreUrl {
+    pub(crate) fn url(&self) -> StoreUrl {
         format!("redis://127.0.0.1:{}/0", self.port).parse().unwrap()
     }
 
-    pub async fn store(&self) -> RedisStore {
+    pub(crate) async fn store(&self) -> RedisStore {
         let StoreUrl::Redis(url) = self.url() else { unreachable!("it is a Redis address") };
         RedisStore::open(&url, Arc::new(SystemClock)).await.expect("Redis lets us in")
     }
 
     /// Ends the server as a power cut would.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
     /// Starts it again on the same port and folder.
-    pub fn start_again(&mut self) {
+    pub(crate) fn start_again(&mut self) {
         self.kill();
         self.child = spawn(&self.arguments, self.folder.path(), self.port);
     }
 
     /// Stops it without closing its connections, or lets it go on.
-    pub fn signal(&self, signal: rustix::process::Signal) {
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
     /// What `redis-cli` answers.
-    pub fn cli(&self, arguments: &[&str]) -> String {
+    pub(crate) fn cli(&self, arguments: &[&str]) -> String {
         let port = self.port.to_string();
         let output = Command::new("redis-cli").args(["-p", &port]).args(arguments).output().unwrap();
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
