@@ -60,7 +60,8 @@ impl Contender {
             Self::Nginx => "nginx, plain proxy".into(),
             Self::HaProxy => "HAProxy, plain proxy".into(),
             Self::Gateway(guard) => {
-                let mut name = String::from(if guard.keyed { "gateway, API key" } else { "gateway, public route" });
+                let mut name =
+                    String::from(if guard.keyed { "gateway, API key" } else { "gateway, public route" });
                 let _ = write!(name, ", {} keys", crate::report::grouped(guard.keys));
                 if guard.routes > 1 {
                     let _ = write!(name, ", {} routes", crate::report::grouped(guard.routes));
@@ -224,11 +225,8 @@ impl Bench {
 
 fn contenders(plan: &Plan) -> Vec<Contender> {
     let keyed = Guard::keyed(plan.keys);
-    let mut contenders = vec![
-        Contender::Bare,
-        Contender::Gateway(Guard::public(plan.keys)),
-        Contender::Gateway(keyed),
-    ];
+    let mut contenders =
+        vec![Contender::Bare, Contender::Gateway(Guard::public(plan.keys)), Contender::Gateway(keyed)];
     contenders.extend(has("nginx").then_some(Contender::Nginx));
     contenders.extend(has("haproxy").then_some(Contender::HaProxy));
     contenders.extend([

@@ -50,14 +50,16 @@ fn run(address: SocketAddr, script: &Path, seconds: u64) -> Result<(f64, Duratio
     let text = String::from_utf8_lossy(&output.stdout);
     let mut lines = text.lines().map(str::trim);
     let unwanted = lines.clone().find(|line| {
-        line.starts_with("Non-2xx") || (line.starts_with("Socket errors") && !line.contains("connect 0, read 0, write 0"))
+        line.starts_with("Non-2xx")
+            || (line.starts_with("Socket errors") && !line.contains("connect 0, read 0, write 0"))
     });
     if let Some(line) = unwanted {
         return Err(format!("wrk against {address}: {line}").into());
     }
     // What `done` in the script wrote: requests, microseconds.
     let numbers = lines.find_map(|line| line.strip_prefix("measured ")?.split_once(' '));
-    let Some((Ok(requests), Ok(micros))) = numbers.map(|(requests, micros)| (requests.parse(), micros.parse()))
+    let Some((Ok(requests), Ok(micros))) =
+        numbers.map(|(requests, micros)| (requests.parse(), micros.parse()))
     else {
         return Err(format!("wrk said: {text}{}", String::from_utf8_lossy(&output.stderr)).into());
     };

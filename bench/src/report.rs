@@ -74,16 +74,26 @@ fn comparisons(plan: &Plan) -> Vec<Comparison> {
         of(Contender::Bare, Contender::Nginx, ""),
         of(Contender::Gateway(Guard { audit: true, ..keyed }), key, ""),
         of(Contender::Gateway(Guard { routes: plan.routes, ..keyed }), key, "flat"),
-        of(Contender::Gateway(Guard::keyed(plan.many_keys)), Contender::Gateway(Guard::keyed(plan.few_keys)), "flat"),
+        of(
+            Contender::Gateway(Guard::keyed(plan.many_keys)),
+            Contender::Gateway(Guard::keyed(plan.few_keys)),
+            "flat",
+        ),
     ]
 }
 
 /// Prints what was measured, and how.
-pub(crate) fn print(plan: &Plan, bench: &Bench, rounds: &[Vec<Sample>], memory: &Memory) -> Result<(), Failure> {
+pub(crate) fn print(
+    plan: &Plan,
+    bench: &Bench,
+    rounds: &[Vec<Sample>],
+    memory: &Memory,
+) -> Result<(), Failure> {
     let mut text = heading(plan);
     text.push_str("\n| through | requests a second | CPU µs a request | memory, MiB |\n|---|--:|--:|--:|\n");
     for (index, contender) in bench.contenders.iter().enumerate() {
-        let of = |value: fn(&Sample) -> f64| median(rounds.iter().map(|round| value(&round[index])).collect());
+        let of =
+            |value: fn(&Sample) -> f64| median(rounds.iter().map(|round| value(&round[index])).collect());
         writeln!(
             text,
             "| {} | {} | {:.1} | {:.1} |",

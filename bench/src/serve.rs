@@ -35,8 +35,7 @@ pub(crate) fn proxy(listen: SocketAddr, upstream: SocketAddr) -> Result<(), Fail
     let host = HeaderValue::from_str(authority.as_str())?;
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
-    let pool: Pool =
-        Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
+    let pool: Pool = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
     run(listen, move |stream| {
         let (pool, authority, host) = (pool.clone(), authority.clone(), host.clone());
         async move {
@@ -67,14 +66,11 @@ async fn forward(
             *failed.status_mut() = StatusCode::BAD_GATEWAY;
             failed
         },
-        |response| response.map(BodyExt::boxed),
+        |response| response.map(http_body_util::BodyExt::boxed),
     )
 }
 
-fn run<F>(
-    listen: SocketAddr,
-    serve: impl Fn(TcpStream) -> F,
-) -> Result<(), Failure>
+fn run<F>(listen: SocketAddr, serve: impl Fn(TcpStream) -> F) -> Result<(), Failure>
 where
     F: Future<Output = ()> + Send + 'static,
 {
