@@ -30,15 +30,16 @@ pub(crate) fn machine() -> String {
 pub(crate) fn versions() -> String {
     let mut versions = vec![format!("countersign {}", env!("CARGO_PKG_VERSION"))];
     versions.extend(["hyper", "tokio", "redb"].into_iter().filter_map(locked));
-    let said = [("nginx", "-v"), ("haproxy", "-v"), ("wrk", "-v"), ("rustc", "--version")];
-    versions.extend(said.into_iter().filter(|(program, _)| has(program)).filter_map(|(program, flag)| {
-        let program = if program == "rustc" { program.into() } else { server(program) };
-        let output = Command::new(program).arg(flag).output().ok()?;
+    for (program, flag) in [("nginx", "-v"), ("haproxy", "-v"), ("wrk", "-v"), ("rustc", "--version")] {
+        let output = Command::new(server(program)).arg(flag).output();
+        let Ok(output) = output else { continue };
         let text = [output.stdout, output.stderr].concat();
-        let line = String::from_utf8_lossy(&text).lines().next()?.to_owned();
-        // The name and the version; the rest is addresses and options.
-        Some(line.split_whitespace().filter(|word| *word != "version:").take(3).collect::<Vec<_>>().join(" "))
-    }));
+        let text = String::from_utf8_lossy(&text);
+        // The first word with a digit is the version: `nginx version: nginx/1.22.1`.
+        let version = text.split_whitespace().find(|word| word.contains(|c: char| c.is_ascii_digit()));
+        let version = version.map_or("", |word| word.rsplit('/').next().unwrap_or(word));
+        versions.push(format!("{program} {version}"));
+    }
     versions.join(", ")
 }
 

@@ -136,13 +136,14 @@ pub(crate) fn print(
 }
 
 fn heading(plan: &Plan) -> String {
-    let command: Vec<_> = std::env::args().skip(1).collect();
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let arguments = if arguments.is_empty() { String::new() } else { format!(" -- {}", arguments.join(" ")) };
     let mut text = format!(
-        "`cargo run --release -p countersign-bench -- {}` on {}; {}.\n\n\
-         {} rounds of {} s each after 1 s of warming up, interleaved, every contender started anew. wrk with one \
+        "`cargo run --release -p countersign-bench{}` on {}; {}.\n\n\
+         Rounds: {}, of {} s each after 1 s of warming up, interleaved, every contender started anew. wrk with one \
          thread and {CONNECTIONS} keep-alive connections sends the same requests to everybody: `GET /orders/1`, with \
          each key of the store in turn. ",
-        command.join(" "),
+        arguments,
         machine::machine(),
         machine::versions(),
         plan.rounds,
@@ -157,7 +158,10 @@ fn heading(plan: &Plan) -> String {
     } else {
         text.push_str("Nothing was pinned to a core: `taskset` is not there. ");
     }
-    text.push_str("No access log anywhere; the gateway's audit log only where the table says so.\n");
+    text.push_str(
+        "No access log anywhere; the gateway's audit log only where the table says so. \
+         When keys were used is written down every 30 s, which these rounds are too short to see.\n",
+    );
     if plan.quick {
         text.push_str("\n**Quick: this shows that the bench runs. The figures mean nothing.**\n");
     }
