@@ -17,7 +17,7 @@ use countersign::{
     Clock, Gate, MemoryStore, Policy, Purpose, RequestView, Requirement, Rule, Timestamp, Verdict, Verifier,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
-use http::header::{ACCEPT, AUTHORIZATION, HOST, USER_AGENT};
+use http::header::{ACCEPT, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Uri};
 
 const KEYS: usize = 10_000;

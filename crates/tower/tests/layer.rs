@@ -84,7 +84,7 @@ struct Pieces {
 }
 
 impl Pieces {
-    fn new(pieces: &[Result<&'static str, &'static str>]) -> (AxumBody, Arc<AtomicUsize>) {
+    fn body(pieces: &[Result<&'static str, &'static str>]) -> (AxumBody, Arc<AtomicUsize>) {
         let taken = Arc::new(AtomicUsize::new(0));
         (AxumBody::new(Self { left: pieces.iter().copied().collect(), taken: taken.clone() }), taken)
     }
@@ -389,7 +389,7 @@ async fn identity_headers_from_outside_never_reach_the_handler() {
 #[tokio::test]
 async fn a_refused_body_is_not_read() {
     let world = World::new();
-    let (body, taken) = Pieces::new(&[Ok("one"), Ok("two")]);
+    let (body, taken) = Pieces::body(&[Ok("one"), Ok("two")]);
     denied(&send_body(&world.app(), get("/orders"), body).await, 401, "credential_missing");
     assert_eq!(taken.load(Ordering::SeqCst), 0);
 }
@@ -398,12 +398,12 @@ async fn a_refused_body_is_not_read() {
 async fn a_body_that_no_proof_covers_streams_through_piece_by_piece() {
     let world = World::new();
     let (_, key) = world.key(&[]).await;
-    let (body, _) = Pieces::new(&[Ok("one"), Ok("two"), Err("gone")]);
+    let (body, _) = Pieces::body(&[Ok("one"), Ok("two"), Err("gone")]);
     let saw = json(&send_body(&world.app(), with_key("/orders", &key), body).await);
     assert_eq!(saw["body"], serde_json::json!(["one", "two", "broken"]));
 
     // A handler that answers early leaves the rest where it is.
-    let (body, taken) = Pieces::new(&[Ok("one"), Ok("two")]);
+    let (body, taken) = Pieces::body(&[Ok("one"), Ok("two")]);
     let rule = Rule::requiring("early", Requirement::parse(["api-key"]).unwrap())
         .verifier(ApiKeyVerifier::new(world.store.clone(), Arc::default()));
     let app = Router::new().fallback(async |mut request: Request<AxumBody>| {
@@ -419,18 +419,18 @@ async fn a_body_that_no_proof_covers_streams_through_piece_by_piece() {
 async fn a_body_that_a_proof_covers_is_read_once_and_still_there_for_the_handler() {
     let app = World::new().app();
     let proof = |body: &str| Request::post("/body").header("test-proof", body);
-    let (body, _) = Pieces::new(&[Ok("on"), Ok("e")]);
+    let (body, _) = Pieces::body(&[Ok("on"), Ok("e")]);
     let saw = json(&send_body(&app, proof("one"), body).await);
     assert_eq!(saw["subject"], "key:test");
     assert_eq!(saw["body"], serde_json::json!(["one"]));
     assert_eq!(saw["headers"], serde_json::json!([]));
 
-    let (body, _) = Pieces::new(&[Ok("on"), Ok("e")]);
+    let (body, _) = Pieces::body(&[Ok("on"), Ok("e")]);
     denied(&send_body(&app, proof("two"), body).await, 401, "content_digest");
-    let (body, taken) = Pieces::new(&[Ok("12345"), Ok("67890"), Ok("never read")]);
+    let (body, taken) = Pieces::body(&[Ok("12345"), Ok("67890"), Ok("never read")]);
     denied(&send_body(&app, proof("two"), body).await, 413, "body_too_large");
     assert_eq!(taken.load(Ordering::SeqCst), 2);
     denied(&send_body(&app, proof("two"), AxumBody::from("more than 8")).await, 413, "body_too_large");
-    let (body, _) = Pieces::new(&[Ok("on"), Err("gone")]);
+    let (body, _) = Pieces::body(&[Ok("on"), Err("gone")]);
     denied(&send_body(&app, proof("one"), body).await, 400, "framing");
 }
