@@ -506,6 +506,19 @@ mod tests {
         assert!(Envelope::decode(&Bytes::from_static(b"\x01")).is_err());
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_bytes_are_an_envelope_are_what_would_be_written(
+            version in 0..3_u8,
+            bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..40),
+        ) {
+            let bytes = Bytes::from([&[version], &*bytes].concat());
+            if let Ok(envelope) = Envelope::decode(&bytes) {
+                proptest::prop_assert_eq!(Envelope::encode(&envelope.value, envelope.until), bytes);
+            }
+        }
+    }
+
     #[test]
     fn a_ledger_remembers_until_the_proof_expires_and_forgets_after() {
         let ledger = Ledger::default();

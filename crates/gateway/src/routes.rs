@@ -284,4 +284,31 @@ mod tests {
         assert_eq!(find("/a%20b"), Some(Found::Route(0)));
         assert_eq!(find("/admin/%61;b"), Some(Found::Route(1)));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_path_makes_it_panic_and_what_has_one_spelling_has_one_reading(
+            templates in proptest::collection::vec("(/([ab]|[{]x[}]|[*])){1,4}", 1..6),
+            noise in "\\PC{0,12}",
+            path in "(/(a|b|%6[12]|a;c|%|%4)){0,5}",
+            plain in "(/(a|b|cd)){0,5}",
+        ) {
+            let mut router = Router::default();
+            for (number, text) in templates.iter().enumerate() {
+                if let Ok(template) = Template::parse(text) {
+                    let _ = router.insert(&template, None, number);
+                }
+            }
+            let _ = Template::parse(&noise);
+            for path in [&noise, &path, &plain] {
+                let found = router.find(path, &Method::GET);
+                if let Some(unambiguous) = router.find_unambiguous(path, &Method::GET) {
+                    proptest::prop_assert_eq!(&unambiguous, &found);
+                }
+                proptest::prop_assert_eq!(router.find(path, &Method::HEAD), found);
+            }
+            proptest::prop_assert_eq!(second_reading(&plain), &*plain);
+            proptest::prop_assert!(router.find_unambiguous(&plain, &Method::GET).is_some());
+        }
+    }
 }

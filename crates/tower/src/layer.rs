@@ -23,6 +23,9 @@ use crate::strip::{strip_credentials, strip_identity};
 type SourceOf = Arc<dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync>;
 
 /// Guards a service with a gate and one rule.
+///
+/// Put it outside whatever rewrites a request's path (axum's `nest`): proofs cover the path that the
+/// caller addressed.
 pub struct GateLayer<S> {
     shared: Arc<Shared<S>>,
 }
@@ -38,8 +41,8 @@ impl<S> GateLayer<S> {
     /// Lets pass what `gate` permits under `rule`. `public_url` is what callers address; it is never
     /// taken from a request.
     #[must_use]
-    pub fn new(gate: Arc<Gate<S>>, rule: Arc<Rule>, public_url: PublicUrl) -> Self {
-        Self { shared: Arc::new(Shared { gate, rule, public_url, source_of: None }) }
+    pub fn new(gate: Arc<Gate<S>>, rule: impl Into<Arc<Rule>>, public_url: PublicUrl) -> Self {
+        Self { shared: Arc::new(Shared { gate, rule: rule.into(), public_url, source_of: None }) }
     }
 
     /// The same, learning from a request's extensions who sent it (with axum: `ConnectInfo`), so that

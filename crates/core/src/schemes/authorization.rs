@@ -97,4 +97,34 @@ mod tests {
         }
         assert_eq!(Authorization::parse("Basic YTpi"), Authorization::Foreign);
     }
+
+    proptest::proptest! {
+        /// Of the Bearer grammars at most one takes a value, and what it takes is a part of that value.
+        #[test]
+        fn no_value_makes_it_panic_and_each_belongs_to_one_grammar(
+            value in "(Bearer|bearer|DPoP|Webhook|Basic)? {0,2}(cs_[0-9A-Za-z_]{0,8}|[a.=-]{0,9}|[A-Za-z0-9_-]{43}|\\PC{0,12})",
+        ) {
+            let read = Authorization::parse(&value);
+            let rest = match read {
+                Authorization::ApiKey(rest)
+                | Authorization::SessionHalf(rest)
+                | Authorization::Token(rest)
+                | Authorization::DpopToken(rest)
+                | Authorization::Webhook(rest) => rest,
+                Authorization::LeftOver | Authorization::Foreign | Authorization::Absent => "",
+            };
+            proptest::prop_assert!(value.contains(rest));
+            proptest::prop_assert_ne!(read, Authorization::Absent);
+            let (key, half) = (rest.starts_with("cs_"), rest.len() == 43 && is_base64url(rest));
+            let expected = match read {
+                Authorization::ApiKey(_) => key,
+                Authorization::SessionHalf(_) => !key && half,
+                Authorization::Token(_) => !key && !half && is_token(rest),
+                Authorization::DpopToken(_) => is_token(rest),
+                _ => true,
+            };
+            proptest::prop_assert!(expected, "{value:?} was read as {read:?}");
+            proptest::prop_assert_eq!(read.is_ours(), !matches!(read, Authorization::Foreign));
+        }
+    }
 }

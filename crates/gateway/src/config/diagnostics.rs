@@ -82,11 +82,13 @@ impl ConfigError {
             }
             let mut group = Level::ERROR.primary_title(&*title).elements(Vec::<Element<'_>>::new());
             if let Origin::File(span) = &problem.origin {
-                // A span of nothing still gets its caret.
-                let end = span.end.max(span.start + 1).min(self.text.len().max(span.start + 1));
+                // A span of nothing still gets its caret, and one that ends inside a character is
+                // widened: half of it cannot be shown.
+                let start = self.text.floor_char_boundary(span.start);
+                let end = self.text.ceil_char_boundary(span.end.max(start + 1)).max(start + 1);
                 let snippet = Snippet::source(&*self.text)
                     .path(&*self.file)
-                    .annotation(AnnotationKind::Primary.span(span.start..end));
+                    .annotation(AnnotationKind::Primary.span(start..end));
                 group = group.element(snippet);
             }
             if let Some(help) = &problem.help {
@@ -158,6 +160,17 @@ mod tests {
         ] {
             assert_eq!(hide_passwords(text), shown);
             assert_eq!(shown.len(), text.len(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_at_a_character_of_several_bytes_is_shown_whole() {
+        let mistake = |span| Problem::new("wrong", Origin::File(span));
+        let text = "é = \u{2d27}".to_owned();
+        for span in [0..1, 1..1, 1..2, 5..6, 7..8, 8..8, 8..9, 20..30] {
+            let error =
+                ConfigError { file: "f".into(), text: text.clone(), problems: vec![mistake(span.clone())] };
+            assert!(error.render(false).contains("^"), "{span:?}");
         }
     }
 

@@ -597,3 +597,57 @@ fn leads_to(upstream: &UpstreamUrl, ours: SocketAddr) -> bool {
         || (own.is_unspecified() && dials_loopback)
         || (address.is_unspecified() && own.is_loopback())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: String) -> Result<Loaded, ConfigError> {
+        load_text(Path::new("countersign.toml"), text, &Overrides::default())
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic_and_every_mistake_can_be_shown(
+            noise in "\\PC{0,60}",
+            lines in proptest::collection::vec(proptest::sample::select(LINES), 0..12),
+            value in "[\"a-z0-9:/.*{}+ é-]{0,12}",
+        ) {
+            for text in [noise, lines.join("\n").replace("VALUE", &value)] {
+                match read(text) {
+                    Ok(loaded) => proptest::prop_assert!(!loaded.settings.is_empty()),
+                    Err(error) => proptest::prop_assert!(!error.render(false).is_empty()),
+                }
+            }
+        }
+    }
+
+    /// Lines of a configuration, sound and not.
+    const LINES: &[&str] = &[
+        "[server]",
+        "listen = \"127.0.0.1:1\"",
+        "listen = \"VALUE\"",
+        "public_url = \"VALUE\"",
+        "trusted_proxies = [\"VALUE\", \"10.0.0.0/8\"]",
+        "tls = { cert_file = \"VALUE\" }",
+        "[store]",
+        "url = \"memory:\"",
+        "url = \"VALUE\"",
+        "[limits]",
+        "unproven = \"VALUE\"",
+        "max_head = \"VALUE\"",
+        "max_headers = VALUE",
+        "[[route]]",
+        "path = \"/a/*\"",
+        "path = \"VALUE\"",
+        "upstream = \"http://127.0.0.1:2\"",
+        "upstream = \"VALUE\"",
+        "public = true",
+        "accept = [\"api-key\"]",
+        "accept = [\"VALUE\", \"api-key+bearer\"]",
+        "methods = [\"VALUE\", \"GET\"]",
+        "require = { permission = [\"VALUE\"], claim = { a = [] } }",
+        "limit = \"VALUE\"",
+        "VALUE",
+    ];
+}

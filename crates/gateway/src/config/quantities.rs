@@ -114,4 +114,17 @@ mod tests {
         assert!("10.0.0.0/33".parse::<Network>().is_err());
         assert!("example.org".parse::<Network>().is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_them_panic(text in "\\PC{0,24}", number: u64, unit in "[a-zA-Z ]{0,5}", prefix: u16) {
+            for text in [text, format!("{number}{unit}"), format!("10.0.0.0/{prefix}"), format!("::/{prefix}")] {
+                let _ = parse_duration(&text);
+                let _ = parse_size(&text);
+                if let Ok(network) = text.parse::<Network>() {
+                    proptest::prop_assert!(network.contains(network.address), "{text}");
+                }
+            }
+        }
+    }
 }

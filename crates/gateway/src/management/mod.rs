@@ -10,3 +10,10 @@ mod socket;
 pub use admin::{AdminToken, admin};
 pub use api::router;
 pub use socket::{SocketError, bind, serve};
+
+/// Whether bytes read as a request on file: for fuzzing.
+#[doc(hidden)]
+#[must_use]
+pub fn reads_as_request(bytes: &[u8]) -> bool {
+    raw_request::parse(bytes).is_ok()
+}

@@ -137,7 +137,7 @@ impl KeyRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::SystemRandom;
+    use crate::crypto::{Secret, SystemRandom};
 
     #[test]
     fn a_record_is_read_back_and_holds_no_secret() {
@@ -150,5 +150,30 @@ mod tests {
         assert!(!bytes.windows(32).any(|window| window == key.secret.expose()));
         assert!(KeyRecord::decode(&bytes[..20]).is_err());
         assert!(KeyRecord::decode(&[]).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_bytes_are_read_they_mean_what_would_be_written(
+            bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200),
+            place in 0..200_usize,
+            byte: u8,
+        ) {
+            for bytes in [bytes.clone(), [&[KeyRecord::VERSION], &*bytes].concat(), one_byte_wrong(place, byte)] {
+                if let Ok(record) = KeyRecord::decode(&bytes) {
+                    let written = record.encode().unwrap();
+                    proptest::prop_assert_eq!(KeyRecord::decode(&written).unwrap(), record);
+                }
+            }
+        }
+    }
+
+    fn one_byte_wrong(place: usize, byte: u8) -> Vec<u8> {
+        let key = ApiKey { id: KeyId::parse("AAAAAAAAAAAA").unwrap(), secret: Secret::new([7; 32]) };
+        let terms = KeyTerms { label: "x".into(), owner: Some("y".into()), ..KeyTerms::default() };
+        let mut bytes = KeyRecord::new(&key, terms, Timestamp::from_secs(1)).encode().unwrap().to_vec();
+        let place = place % bytes.len();
+        bytes[place] = byte;
+        bytes
     }
 }

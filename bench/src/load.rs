@@ -1,0 +1,94 @@
+//! `wrk`, and what it found.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::Failure;
+use crate::process::{Place, Process, pinned};
+
+/// Connections that stay open.
+pub(crate) const CONNECTIONS: usize = 64;
+
+/// One measurement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    /// Requests a second.
+    pub(crate) rate: f64,
+    /// CPU microseconds a request of what was measured.
+    pub(crate) cpu: f64,
+    /// Its memory afterwards, in KiB.
+    pub(crate) resident: u64,
+}
+
+/// Loads `process` and measures it, after a second of warming up.
+pub(crate) fn measure(
+    process: &Process,
+    address: SocketAddr,
+    script: &Path,
+    seconds: u64,
+) -> Result<Sample, Failure> {
+    run(address, script, 1)?;
+    let before = process.cpu_time()?;
+    let (requests, took) = run(address, script, seconds)?;
+    let spent = process.cpu_time()?.saturating_sub(before);
+    Ok(Sample {
+        rate: requests / took.as_secs_f64(),
+        cpu: spent.as_secs_f64() * 1e6 / requests,
+        resident: process.resident()?,
+    })
+}
+
+/// How many requests were answered, and in what time. Anything but an answer of 2xx is a failure: a
+/// refusal is quick, and would look like speed.
+fn run(address: SocketAddr, script: &Path, seconds: u64) -> Result<(f64, Duration), Failure> {
+    let output = pinned(Place::Load, "wrk")
+        .args(["-t", "1", "-c", &CONNECTIONS.to_string(), "-d", &format!("{seconds}s"), "-s"])
+        .arg(script)
+        .arg(format!("http://{address}/orders/1"))
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut lines = text.lines().map(str::trim);
+    let unwanted = lines.clone().find(|line| {
+        line.starts_with("Non-2xx")
+            || (line.starts_with("Socket errors") && !line.contains("connect 0, read 0, write 0"))
+    });
+    if let Some(line) = unwanted {
+        return Err(format!("wrk against {address}: {line}").into());
+    }
+    // What `done` in the script wrote: requests, microseconds.
+    let numbers = lines.find_map(|line| line.strip_prefix("measured ")?.split_once(' '));
+    let Some((Ok(requests), Ok(micros))) =
+        numbers.map(|(requests, micros)| (requests.parse(), micros.parse()))
+    else {
+        return Err(format!("wrk said: {text}{}", String::from_utf8_lossy(&output.stderr)).into());
+    };
+    Ok((requests, Duration::from_micros(micros)))
+}
+
+/// Writes a script for wrk that sends each key in turn: the same requests to everybody, so that what
+/// is compared is what is done with them.
+pub(crate) fn write_script(path: &Path, keys: &[String]) -> Result<(), Failure> {
+    let mut script = String::from("local keys = {\n");
+    for key in keys {
+        script.push_str(&format!("\"{key}\",\n"));
+    }
+    script.push_str(concat!(
+        "}\n",
+        "local requests, turn = {}, 0\n",
+        "function init(args)\n",
+        "  for i, key in ipairs(keys) do\n",
+        "    requests[i] = wrk.format(nil, nil, { Host = wrk.headers[\"Host\"], Authorization = \"Bearer \" .. key })\n",
+        "  end\n",
+        "  keys = nil\n",
+        "end\n",
+        "function request()\n",
+        "  turn = turn % #requests + 1\n",
+        "  return requests[turn]\n",
+        "end\n",
+        "function done(summary)\n",
+        "  print(string.format(\"measured %d %d\", summary.requests, summary.duration))\n",
+        "end\n",
+    ));
+    Ok(std::fs::write(path, script)?)
+}
