@@ -120,11 +120,13 @@ async fn drain(gateway: &Arc<Gateway>, serving: tokio::task::JoinHandle<()>) {
     tracing::info!(?patience, "draining");
     gateway.draining.send_replace(true);
     let mut serving = serving;
-    if timeout(patience, &mut serving).await.is_err() {
-        tracing::warn!("requests in progress were cut off");
-    }
+    let cut_off = timeout(patience, &mut serving).await.is_err();
     gateway.ending.send_replace(true);
-    let _ = timeout(Duration::from_secs(1), &mut serving).await;
+    // A task that has ended must not be asked again.
+    if cut_off {
+        tracing::warn!("requests in progress were cut off");
+        let _ = timeout(Duration::from_secs(1), serving).await;
+    }
     if let Err(error) = management::keys::write_uses(gateway).await {
         tracing::warn!(%error, "when keys were last used was not written down");
     }

@@ -2,7 +2,9 @@
 //!
 //! Every process that is started here is ended by its own pid when its handle is dropped.
 
-#![allow(dead_code, reason = "each test file uses its own part of this")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
+
+pub mod raw;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -147,10 +149,20 @@ impl Gateway {
 
     /// SIGTERM, and waits for the end.
     pub fn stop(&mut self) {
-        self.process().signal("-TERM");
+        self.end();
+    }
+
+    /// The same; says how it ended.
+    pub fn end(&mut self) -> std::process::ExitStatus {
         let mut process = self.process.take().unwrap();
         let start = Instant::now();
-        while process.0.try_wait().unwrap().is_none() {
+        // It may have ended already.
+        let pid = process.0.id().to_string();
+        let _ = Command::new("kill").args(["-TERM", &pid]).stderr(Stdio::null()).status();
+        loop {
+            if let Some(status) = process.0.try_wait().unwrap() {
+                return status;
+            }
             assert!(start.elapsed() < Duration::from_secs(60), "SIGTERM did not end it: {}", self.log());
             std::thread::sleep(Duration::from_millis(10));
         }
