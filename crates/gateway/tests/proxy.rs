@@ -202,8 +202,10 @@ fn what_comes_behind_an_answer_never_answers_the_next_request() {
     for (what, pause) in [("at once", 0), ("later", 50)] {
         let upstream = Upstream::start(move |mut stream: TcpStream| {
             while let Some(head) = read_head(&mut stream) {
-                let _ = stream.write_all(ok("own").as_bytes());
-                if head.starts_with("GET /bad") {
+                let bad = head.starts_with("GET /bad");
+                let behind = if bad && pause == 0 { poison } else { "" };
+                let _ = stream.write_all(format!("{}{behind}", ok("own")).as_bytes());
+                if bad && pause > 0 {
                     std::thread::sleep(Duration::from_millis(pause));
                     let _ = stream.write_all(poison.as_bytes());
                 }

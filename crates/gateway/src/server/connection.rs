@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,53 +58,68 @@ struct Accepted {
 
 /// Accepts callers until the gateway drains, then waits until the last connection has ended.
 pub async fn serve(gateway: Arc<Gateway>, listener: Listener) {
+    let Listener { socket, tls } = listener;
     let limits = gateway.runtime.load().config.limits.clone();
     let places = Arc::new(Semaphore::new(limits.max_connections));
     let mut draining = gateway.draining.subscribe();
     let (alive, mut all_gone) = tokio::sync::mpsc::channel::<()>(1);
-    loop {
-        // What the kernel has accepted is served, also when the gateway drains.
-        let accepted = tokio::select! {
-            biased;
-            accepted = listener.socket.accept() => accepted,
-            _ = draining.wait_for(|draining| *draining) => break,
-        };
-        let (stream, address) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of file descriptors, mostly: give what is open a moment to close.
-                tracing::warn!(%error, "a connection could not be accepted");
-                sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
+    let receive = |stream, address: SocketAddr| {
         let Ok(place) = places.clone().try_acquire_owned() else {
             gateway.metrics.connections_refused.inc();
-            continue;
+            return;
         };
-        let tls = listener.tls.load_full();
         let accepted = Accepted {
             gateway: gateway.clone(),
             address: address.ip().to_canonical(),
             limits: gateway.runtime.load().config.limits.clone(),
             place: Arc::new(place),
         };
-        let (gateway, alive) = (gateway.clone(), alive.clone());
-        tokio::spawn(async move {
-            gateway.metrics.connections.inc();
-            let outcome = match tls {
-                Some(config) => Box::pin(encrypted(accepted, stream, config)).await,
-                None => plain(accepted, stream).await,
-            };
-            if let Err(error) = outcome {
-                tracing::debug!(%address, %error, "a connection failed");
+        tokio::spawn(live(accepted, stream, tls.load_full(), alive.clone()));
+    };
+    loop {
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            _ = draining.wait_for(|draining| *draining) => break,
+        };
+        match accepted {
+            Ok((stream, address)) => receive(stream, address),
+            Err(error) => {
+                // Out of file descriptors, mostly: give what is open a moment to close.
+                tracing::warn!(%error, "a connection could not be accepted");
+                sleep(Duration::from_millis(50)).await;
             }
-            gateway.metrics.connections.dec();
-            drop(alive);
-        });
+        }
     }
-    drop((listener, alive));
+    // Whoever the kernel has let in already is served; the runtime may not have heard of them yet.
+    if let Ok(socket) = socket.into_std() {
+        while let Ok((stream, address)) = socket.accept() {
+            let ready = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+            if let Ok(stream) = ready {
+                receive(stream, address);
+            }
+        }
+    }
+    drop(alive);
     let _ = all_gone.recv().await;
+}
+
+async fn live(
+    accepted: Accepted,
+    stream: TcpStream,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    alive: tokio::sync::mpsc::Sender<()>,
+) {
+    let (gateway, address) = (accepted.gateway.clone(), accepted.address);
+    gateway.metrics.connections.inc();
+    let outcome = match tls {
+        Some(config) => Box::pin(encrypted(accepted, stream, config)).await,
+        None => plain(accepted, stream).await,
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%address, %error, "a connection failed");
+    }
+    gateway.metrics.connections.dec();
+    drop(alive);
 }
 
 async fn encrypted(

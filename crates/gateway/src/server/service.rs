@@ -8,7 +8,7 @@ use countersign::decision::Check;
 use countersign::request::Body as BodyKind;
 use countersign::{Code, Decision, Denial, Permit, Purpose, RequestView, Verdict};
 use countersign_tower::{BodyReader, GateBody, problem};
-use http::header::{CONNECTION, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, request};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -133,6 +133,7 @@ impl Exchange<'_> {
         let limits = &self.runtime.config.limits;
         let body = RequestBody::new(body, limits.body_timeout, limits.max_body);
         let progress = body.progress();
+        let head = parts.method == Method::HEAD;
         let decision = permit.decision().clone();
         let upgrade = self.upgrade.take().filter(|_| is_websocket(&parts.method, &parts.headers));
         let caller = upgrade.as_ref().and_then(|_| {
@@ -176,7 +177,12 @@ impl Exchange<'_> {
             let busy = std::mem::take(&mut self.busy);
             return (response.map(|_| ResponseBody::ours(bytes::Bytes::new(), busy)), false);
         }
+        // How long the body would be, where there is none: nobody but the upstream knows.
+        let length = response.headers_mut().remove(CONTENT_LENGTH).filter(|_| head);
         to_caller(response.headers_mut(), decision.id.encode(&mut [0; 36]));
+        if let Some(length) = length {
+            response.headers_mut().insert(CONTENT_LENGTH, length);
+        }
         let patience = self.runtime.config.upstream.stream_timeout;
         let busy = std::mem::take(&mut self.busy);
         (response.map(|body| ResponseBody::upstream(body, patience, busy)), false)
