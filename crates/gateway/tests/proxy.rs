@@ -119,7 +119,7 @@ fn nginx_answers_the_same_and_large_bodies_pass_exactly_in_little_memory() {
     }
     assert_eq!(stream.read(&mut block).unwrap(), 0);
     let grown = resident(gateway.pid()).saturating_sub(before);
-    println!("100 MiB up and down: resident memory grew by {grown} KiB");
+    eprintln!("100 MiB up and down: resident memory grew by {grown} KiB");
     assert!(grown < 32 * 1024, "{grown} KiB");
     nginx.signal("-QUIT");
 }
