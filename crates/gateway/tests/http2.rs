@@ -206,3 +206,22 @@ async fn an_upload_that_is_reset_takes_the_request_upstream_with_it() {
     assert!(!rest.contains("0\r\n\r\n"), "no whole request: {rest:?}");
     drop(send);
 }
+
+#[tokio::test]
+async fn a_connection_without_requests_ends_and_a_busy_one_does_not() {
+    let upstream = Upstream::answering(|_| {
+        std::thread::sleep(Duration::from_secs(2));
+        ok("late")
+    });
+    let gateway = Gateway::started(&routes(&upstream.url(), "[limits]\nidle_timeout = \"500ms\"\n"));
+    let stream = tokio::net::TcpStream::connect(gateway.address).await.unwrap();
+    let (mut client, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let answer = client.send_request(get(&gateway, "/slow")).await.unwrap();
+    assert_eq!(text(answer).await, "late");
+    // The client's handle still lives, so it is the gateway that ends it.
+    let ended = tokio::time::timeout(Duration::from_secs(10), connection).await;
+    ended.expect("the connection ends").unwrap().unwrap();
+    drop(client);
+}

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use support::raw::{Upstream, connect, ok, read_all, read_bytes, read_head, routes};
-use support::{Gateway, Request, Response};
+use support::{Gateway, Request, Response, eventually};
 
 const WEBSOCKET: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -113,6 +113,23 @@ fn a_tunnel_ends_with_its_key() {
     let start = Instant::now();
     assert_eq!(read_all(&mut open), "");
     assert!(start.elapsed() < Duration::from_secs(9), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_tunnel_takes_up_a_connections_place() {
+    let upstream = sockets();
+    let gateway = Gateway::started(&routes(&upstream.url(), "[limits]\nmax_connections = 2\n"));
+    let (_, key) = gateway.key(&[]);
+    let mut held = vec![tunnel(&gateway, &key), tunnel(&gateway, &key)];
+    let mut beyond = connect(gateway.address);
+    let _ = beyond.write_all(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(read_all(&mut beyond), "");
+    held.pop();
+    eventually("a free place", || {
+        let mut stream = connect(gateway.address);
+        let _ = stream.write_all(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n");
+        Response::try_read(&mut stream).is_some_and(|answer| answer.status == 200)
+    });
 }
 
 #[test]
