@@ -81,6 +81,10 @@ fn a_body_over_the_limit_is_413_announced_or_not() {
     let (small, large) = (vec![b'a'; 1024], vec![b'a'; 1025]);
     assert_eq!(gateway.send(&Request::new("POST", "/x").body(&small)).status, 200);
     gateway.send(&Request::new("POST", "/x").body(&large)).is(413, "body_too_large");
+    // It is the announcement that is refused: the body need not come.
+    let mut stream = connect(gateway.address);
+    stream.write_all(b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 1025\r\n\r\n").unwrap();
+    Response::read(&mut stream).is(413, "body_too_large");
     let chunked = |length: usize| {
         let mut stream = connect(gateway.address);
         let head = "POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
