@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use axum::serve::ListenerExt as _;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
@@ -80,15 +80,15 @@ impl Bound {
         token_file: Option<PathBuf>,
         tls: Arc<ArcSwapOption<rustls::ServerConfig>>,
     ) -> Result<(Listener, Option<Admin>), SetUpError> {
-        let bind = async |what, address: SocketAddr| {
+        let bind = |what, address: SocketAddr| {
             let failed = |error| SetUpError::Listen { what, address: address.to_string(), error };
-            TcpListener::bind(address).await.map_err(failed)
+            listen_on(address).map_err(failed)
         };
-        let listener = Listener { socket: bind("server.listen", listen).await?, tls };
+        let listener = Listener { socket: bind("server.listen", listen)?, tls };
         let admin = match admin_listen {
             None => None,
             Some(address) => {
-                let listener = bind("server.admin_listen", address).await?;
+                let listener = bind("server.admin_listen", address)?;
                 let token = match token_file {
                     None => None,
                     Some(file) => {
@@ -146,6 +146,18 @@ impl Bound {
         let _ = std::fs::remove_file(socket);
         close(&gateway).await;
     }
+}
+
+/// Who may wait to be accepted. The default, 128, makes callers that come all at once wait for a second and more, until
+/// they knock again.
+const BACKLOG: u32 = 4096;
+
+fn listen_on(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restart must not wait for the last connections of the gateway before it.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Refuses new connections, lets requests in progress end, and cuts off what takes too long.

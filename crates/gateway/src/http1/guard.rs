@@ -114,6 +114,17 @@ impl<T> GuardedIo<T> {
         self.connection.clone()
     }
 
+    /// Whether nothing is under way: every request was answered, every answer was taken, and nothing of the next
+    /// request has come. Whoever reads through the guard then needs no buffers.
+    pub fn is_idle(&self) -> bool {
+        self.mode == Mode::Scanning
+            && self.held.is_empty()
+            && !self.closed
+            && self.scanner.is_between_messages()
+            && self.write_stalled_since.is_none()
+            && !self.connection.activity().0
+    }
+
     /// The connection itself.
     pub fn get_ref(&self) -> &T {
         &self.io

@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 
 use crate::http1::InFlight;
+use crate::proxy::headers::strip_trailers;
 
 /// Why a body ended early.
 #[derive(Debug, thiserror::Error)]
@@ -130,6 +131,11 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         let mut frame = ready!(this.body.poll(context));
+        if let Some(Ok(piece)) = &mut frame
+            && let Some(trailers) = piece.trailers_mut()
+        {
+            strip_trailers(trailers);
+        }
         if let (Some(Ok(piece)), Some(left)) = (&frame, &mut this.left) {
             let length = piece.data_ref().map_or(0, |data| data.len() as u64);
             match left.checked_sub(length) {
@@ -162,8 +168,49 @@ impl Body for RequestBody {
 /// A response's body on its way to the caller.
 pub struct ResponseBody {
     source: Source,
-    /// While it lives, the guard does not take the connection for idle.
-    _in_flight: Option<InFlight>,
+    _busy: Busy,
+}
+
+/// While it lives, the connection is not taken for idle.
+#[derive(Default)]
+pub struct Busy {
+    /// What the guard counts by.
+    pub http1: Option<InFlight>,
+    /// A stream of an HTTP/2 connection.
+    pub http2: Option<OpenStream>,
+}
+
+/// The streams of one HTTP/2 connection that are answered at this moment.
+#[derive(Default)]
+pub struct Streams {
+    open: AtomicU64,
+    /// How many were ever opened.
+    opened: AtomicU64,
+}
+
+impl Streams {
+    /// Counts one more, until what is returned is dropped.
+    #[must_use]
+    pub fn open(self: &Arc<Self>) -> OpenStream {
+        self.open.fetch_add(1, Ordering::AcqRel);
+        self.opened.fetch_add(1, Ordering::AcqRel);
+        OpenStream(self.clone())
+    }
+
+    /// How many were opened so far, if none is open now.
+    #[must_use]
+    pub fn idle_since(&self) -> Option<u64> {
+        (self.open.load(Ordering::Acquire) == 0).then(|| self.opened.load(Ordering::Acquire))
+    }
+}
+
+/// One stream that is being answered.
+pub struct OpenStream(Arc<Streams>);
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 enum Source {
@@ -173,13 +220,13 @@ enum Source {
 
 impl ResponseBody {
     /// Our own words.
-    pub fn ours(bytes: Bytes, in_flight: Option<InFlight>) -> Self {
-        Self { source: Source::Ours(Full::new(bytes)), _in_flight: in_flight }
+    pub fn ours(bytes: Bytes, busy: Busy) -> Self {
+        Self { source: Source::Ours(Full::new(bytes)), _busy: busy }
     }
 
     /// The upstream's, as long as they keep coming.
-    pub fn upstream(body: Incoming, patience: Duration, in_flight: Option<InFlight>) -> Self {
-        Self { source: Source::Upstream(Timed::new(body, patience)), _in_flight: in_flight }
+    pub fn upstream(body: Incoming, patience: Duration, busy: Busy) -> Self {
+        Self { source: Source::Upstream(Timed::new(body, patience)), _busy: busy }
     }
 }
 
@@ -197,7 +244,15 @@ impl Body for ResponseBody {
                 Some(Err(never)) => match never {},
                 None => Poll::Ready(None),
             },
-            Source::Upstream(body) => body.poll(context),
+            Source::Upstream(body) => {
+                let mut frame = ready!(body.poll(context));
+                if let Some(Ok(piece)) = &mut frame
+                    && let Some(trailers) = piece.trailers_mut()
+                {
+                    strip_trailers(trailers);
+                }
+                Poll::Ready(frame)
+            }
         }
     }
 

@@ -9,12 +9,12 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Response, Uri, Version, request};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
 
 use crate::config::{UpstreamLimits, UpstreamUrl};
 use crate::proxy::body::{Progress, RequestBody};
+use crate::proxy::connector::Connector;
 use crate::proxy::headers::{Hops, to_upstream};
 
 /// Where a route's permitted requests go.
@@ -45,7 +45,7 @@ impl Upstream {
 
 /// Keeps connections to upstreams and sends permitted requests over them, HTTP/1.1, framed by us.
 pub struct Forwarder {
-    client: Client<HttpConnector, RequestBody>,
+    client: Client<Connector, RequestBody>,
     response_timeout: Duration,
 }
 
@@ -53,9 +53,6 @@ impl Forwarder {
     /// A forwarder without connections.
     #[must_use]
     pub fn new(limits: &UpstreamLimits) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(limits.connect_timeout));
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(limits.idle_timeout)
@@ -63,7 +60,7 @@ impl Forwarder {
             // Only what was never written is sent again, which is safe for every method; an upstream
             // closes idle connections whenever it likes.
             .retry_canceled_requests(true)
-            .build(connector);
+            .build(Connector::new(limits.connect_timeout));
         Self { client, response_timeout: limits.response_timeout }
     }
 

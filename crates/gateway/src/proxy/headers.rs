@@ -111,6 +111,17 @@ pub fn to_caller(headers: &mut HeaderMap, permit_id: &str) {
     }
 }
 
+/// Takes out of a request's trailers what must not stand there. HTTP/1.1 callers were refused for it already; what
+/// HTTP/2 carries would become a header to an upstream that merges the two.
+pub(super) fn strip_trailers(trailers: &mut HeaderMap) {
+    const NEVER: [HeaderName; 4] =
+        [HOST, http::header::AUTHORIZATION, http::header::COOKIE, HeaderName::from_static("x-api-key")];
+    strip_hop_by_hop(trailers);
+    remove_look_alikes(trailers, &REPLACED);
+    remove_look_alikes(trailers, &NEVER);
+    strip_identity(trailers);
+}
+
 fn strip_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
@@ -173,6 +184,20 @@ mod tests {
         ]);
         strip_hop_by_hop(&mut headers);
         assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["accept"]);
+    }
+
+    #[test]
+    fn trailers_cannot_say_what_headers_could_not() {
+        let mut trailers = headers(&[
+            ("countersign-subject", "key:admin"),
+            ("x_forwarded_for", "192.0.2.1"),
+            ("authorization", "Basic YTpi"),
+            ("x_api_key", "cs_x"),
+            ("content-length", "1"),
+            ("checksum", "1"),
+        ]);
+        strip_trailers(&mut trailers);
+        assert_eq!(trailers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["checksum"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Forwarding: nothing reaches an upstream without a permit.
 
 pub mod body;
+mod connector;
 mod forward;
 pub mod headers;
 mod tunnel;

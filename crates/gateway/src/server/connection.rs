@@ -9,20 +9,20 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::rt::{Read, Write};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::time::{Instant, timeout};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::Limits;
 use crate::http1::{self as framing, ConnectionState, GuardOptions, GuardedIo, Protocol};
-use crate::proxy::body::ResponseBody;
+use crate::proxy::body::{ResponseBody, Streams};
 use crate::server::service::handle;
+use crate::server::session::Lent;
 use crate::state::Gateway;
 
 /// What listens for callers.
@@ -33,102 +33,138 @@ pub struct Listener {
     pub tls: Arc<ArcSwapOption<rustls::ServerConfig>>,
 }
 
+/// How long a caller that has connected and not spoken yet may take to do so when the gateway drains.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// What a request needs to know of its connection.
 pub(super) struct Peer {
     pub(super) gateway: Arc<Gateway>,
     pub(super) address: IpAddr,
     /// What the guard found; `None` on HTTP/2, whose framing has one reading.
     pub(super) framing: Option<ConnectionState>,
+    /// What is being answered on HTTP/2.
+    pub(super) streams: Arc<Streams>,
+    /// One of `limits.max_connections`.
+    pub(super) place: Arc<OwnedSemaphorePermit>,
+}
+
+/// A connection that was accepted.
+struct Accepted {
+    gateway: Arc<Gateway>,
+    address: IpAddr,
+    limits: Limits,
+    place: Arc<OwnedSemaphorePermit>,
 }
 
 /// Accepts callers until the gateway drains, then waits until the last connection has ended.
 pub async fn serve(gateway: Arc<Gateway>, listener: Listener) {
+    let Listener { socket, tls } = listener;
     let limits = gateway.runtime.load().config.limits.clone();
     let places = Arc::new(Semaphore::new(limits.max_connections));
     let mut draining = gateway.draining.subscribe();
     let (alive, mut all_gone) = tokio::sync::mpsc::channel::<()>(1);
+    let receive = |stream, address: SocketAddr| {
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            gateway.metrics.connections_refused.inc();
+            return;
+        };
+        let accepted = Accepted {
+            gateway: gateway.clone(),
+            address: address.ip().to_canonical(),
+            limits: gateway.runtime.load().config.limits.clone(),
+            place: Arc::new(place),
+        };
+        tokio::spawn(live(accepted, stream, tls.load_full(), alive.clone()));
+    };
     loop {
         let accepted = tokio::select! {
-            accepted = listener.socket.accept() => accepted,
+            accepted = socket.accept() => accepted,
             _ = draining.wait_for(|draining| *draining) => break,
         };
-        let (stream, address) = match accepted {
-            Ok(accepted) => accepted,
+        match accepted {
+            Ok((stream, address)) => receive(stream, address),
             Err(error) => {
                 // Out of file descriptors, mostly: give what is open a moment to close.
                 tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
+                sleep(Duration::from_millis(50)).await;
             }
-        };
-        let Ok(place) = places.clone().try_acquire_owned() else {
-            gateway.metrics.connections_refused.inc();
-            continue;
-        };
-        let (gateway, tls, alive) = (gateway.clone(), listener.tls.load_full(), alive.clone());
-        tokio::spawn(async move {
-            gateway.metrics.connections.inc();
-            let counted = gateway.clone();
-            if let Err(error) = connection(gateway, stream, address, tls).await {
-                tracing::debug!(%address, %error, "a connection failed");
-            }
-            counted.metrics.connections.dec();
-            drop((place, alive));
-        });
+        }
     }
-    drop((listener, alive));
+    // Whoever the kernel has let in already is served; the runtime may not have heard of them yet.
+    if let Ok(socket) = socket.into_std() {
+        while let Ok((stream, address)) = socket.accept() {
+            let ready = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+            if let Ok(stream) = ready {
+                receive(stream, address);
+            }
+        }
+    }
+    drop(alive);
     let _ = all_gone.recv().await;
 }
 
-async fn connection(
-    gateway: Arc<Gateway>,
-    mut stream: TcpStream,
-    address: SocketAddr,
+async fn live(
+    accepted: Accepted,
+    stream: TcpStream,
     tls: Option<Arc<rustls::ServerConfig>>,
+    alive: tokio::sync::mpsc::Sender<()>,
+) {
+    let (gateway, address) = (accepted.gateway.clone(), accepted.address);
+    gateway.metrics.connections.inc();
+    let outcome = match tls {
+        Some(config) => Box::pin(encrypted(accepted, stream, config)).await,
+        None => plain(accepted, stream).await,
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%address, %error, "a connection failed");
+    }
+    gateway.metrics.connections.dec();
+    drop(alive);
+}
+
+async fn encrypted(
+    accepted: Accepted,
+    stream: TcpStream,
+    config: Arc<rustls::ServerConfig>,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let limits = gateway.runtime.load().config.limits.clone();
-    let patience = limits.header_timeout;
-    let address = address.ip().to_canonical();
-    match tls {
-        Some(config) => {
-            let accepted = timeout(patience, TlsAcceptor::from(config).accept(stream)).await;
-            let stream = accepted.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-            let protocol = match stream.get_ref().1.alpn_protocol() {
-                Some(b"h2") => Protocol::Http2,
-                _ => Protocol::Http1,
-            };
-            speak(gateway, stream, Vec::new(), protocol, address, &limits).await
-        }
-        None => {
-            // A connection that has said nothing yet costs a socket, and no buffers.
-            let mut draining = gateway.draining.subscribe();
-            let idle_until = Instant::now() + limits.idle_timeout;
-            let detected = tokio::select! {
-                detected = framing::detect(&mut stream, idle_until) => detected,
-                _ = draining.wait_for(|draining| *draining) => return Ok(()),
-            };
-            let (protocol, read) = match detected {
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok(()),
-                other => other?,
-            };
-            speak(gateway, stream, read, protocol, address, &limits).await
-        }
+    let patience = accepted.limits.header_timeout;
+    let stream = timeout(patience, TlsAcceptor::from(config).accept(stream)).await;
+    let stream = stream.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    match stream.get_ref().1.alpn_protocol() {
+        Some(b"h2") => Box::pin(speak_http2(accepted, stream, Vec::new())).await,
+        _ => Box::pin(speak_http1(accepted, stream, Vec::new())).await,
     }
 }
 
-async fn speak<T>(
-    gateway: Arc<Gateway>,
-    stream: T,
-    read: Vec<u8>,
-    protocol: Protocol,
-    address: IpAddr,
-    limits: &Limits,
-) -> io::Result<()>
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let options = Arc::new(GuardOptions {
+async fn plain(accepted: Accepted, mut stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    // A connection that has said nothing yet costs a socket, and no buffers.
+    let mut draining = accepted.gateway.draining.subscribe();
+    let last_words = async {
+        let _ = draining.wait_for(|draining| *draining).await;
+        sleep(LAST_WORDS).await;
+    };
+    let mut first = [0];
+    tokio::select! {
+        spoken = timeout(accepted.limits.idle_timeout, stream.peek(&mut first)) => match spoken {
+            Ok(Ok(1..)) => {}
+            Ok(Err(error)) => return Err(error),
+            _ => return Ok(()),
+        },
+        () = last_words => return Ok(()),
+    }
+    // From here on it has begun to say something.
+    let until = Instant::now() + accepted.limits.header_timeout;
+    match framing::detect(&mut stream, until).await? {
+        (_, read) if read.is_empty() => Ok(()),
+        (Protocol::Http1, read) => Box::pin(speak_http1(accepted, stream, read)).await,
+        (Protocol::Http2, read) => Box::pin(speak_http2(accepted, stream, read)).await,
+    }
+}
+
+fn guard_options(limits: &Limits) -> Arc<GuardOptions> {
+    Arc::new(GuardOptions {
         limits: framing::Limits {
             max_head_bytes: limits.max_head,
             max_fields: limits.max_headers,
@@ -138,32 +174,55 @@ where
         idle_timeout: limits.idle_timeout,
         write_timeout: limits.write_timeout,
         ..GuardOptions::default()
-    });
-    let (draining, ending) = (gateway.draining.subscribe(), gateway.ending.subscribe());
-    let outcome = match protocol {
-        Protocol::Http1 => {
-            let io = GuardedIo::new(stream, read, options);
-            let framing = Some(io.connection());
-            let peer = Arc::new(Peer { gateway, address, framing });
-            http1_connection(io, peer, limits, draining, ending).await
-        }
-        Protocol::Http2 => {
-            let io = GuardedIo::pass_through(stream, read, options);
-            let peer = Arc::new(Peer { gateway, address, framing: None });
-            http2_connection(io, peer, limits, draining, ending).await
-        }
-    };
-    outcome.map_err(io::Error::other)
+    })
 }
 
-async fn http1_connection<T: Read + Write + Unpin + Send + 'static>(
-    io: T,
+async fn speak_http1<T>(accepted: Accepted, stream: T, read: Vec<u8>) -> io::Result<()>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Accepted { gateway, address, limits, place } = accepted;
+    let (mut draining, mut ending) = (gateway.draining.subscribe(), gateway.ending.subscribe());
+    let io = GuardedIo::new(stream, read, guard_options(&limits));
+    let framing = Some(io.connection());
+    let peer = Arc::new(Peer { gateway, address, framing, streams: Arc::default(), place });
+    let connection = Lent::new(io);
+    loop {
+        // What has already come is served, also when the gateway drains.
+        let speaks = tokio::select! {
+            biased;
+            speaks = connection.speaks() => speaks,
+            _ = draining.wait_for(|draining| *draining) => false,
+        };
+        if !speaks {
+            return tokio::select! {
+                closed = connection.close() => closed,
+                _ = ending.wait_for(|ending| *ending) => Ok(()),
+            };
+        }
+        let session = http1_session(connection.clone(), peer.clone(), &limits, &mut draining);
+        let mut session = Box::pin(session);
+        let silent = tokio::select! {
+            silent = connection.until_silent(session.as_mut()) => silent.map_err(io::Error::other)?,
+            _ = ending.wait_for(|ending| *ending) => return Ok(()),
+        };
+        if !silent {
+            return Ok(());
+        }
+    }
+}
+
+async fn http1_session<T>(
+    io: Lent<T>,
     peer: Arc<Peer>,
     limits: &Limits,
-    mut draining: watch::Receiver<bool>,
-    mut ending: watch::Receiver<bool>,
-) -> hyper::Result<()> {
-    let service = service_fn(move |request| answer(peer.clone(), request));
+    draining: &mut watch::Receiver<bool>,
+) -> hyper::Result<()>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    // Boxed, so that it is freed with its request and not with its connection.
+    let service = service_fn(move |request| Box::pin(answer(peer.clone(), request)));
     let connection = http1::Builder::new()
         // The guard keeps both, and answers in our words.
         .header_read_timeout(None)
@@ -173,42 +232,65 @@ async fn http1_connection<T: Read + Write + Unpin + Send + 'static>(
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
+        // hyper reads what there is before it is told to end.
+        biased;
         ended = connection.as_mut() => return ended,
         _ = draining.wait_for(|draining| *draining) => connection.as_mut().graceful_shutdown(),
-        _ = ending.wait_for(|ending| *ending) => return Ok(()),
     }
-    tokio::select! {
-        ended = connection => ended,
-        _ = ending.wait_for(|ending| *ending) => Ok(()),
-    }
+    connection.await
 }
 
-async fn http2_connection<T: Read + Write + Unpin + Send + 'static>(
-    io: T,
-    peer: Arc<Peer>,
-    limits: &Limits,
-    mut draining: watch::Receiver<bool>,
-    mut ending: watch::Receiver<bool>,
-) -> hyper::Result<()> {
+async fn speak_http2<T>(accepted: Accepted, stream: T, read: Vec<u8>) -> io::Result<()>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Accepted { gateway, address, limits, place } = accepted;
+    let (mut draining, mut ending) = (gateway.draining.subscribe(), gateway.ending.subscribe());
+    let io = GuardedIo::pass_through(stream, read, guard_options(&limits));
+    let streams = Arc::new(Streams::default());
+    let peer = Arc::new(Peer { gateway, address, framing: None, streams: streams.clone(), place });
     let service = service_fn(move |request| answer(peer.clone(), request));
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.max_streams)
         .max_header_list_size(u32::try_from(limits.max_head).unwrap_or(u32::MAX))
         .max_send_buf_size(256 * 1024)
-        // A peer that is gone does not answer, and a peer that is idle does.
+        // A peer that is gone does not answer.
         .keep_alive_interval(limits.idle_timeout)
         .keep_alive_timeout(limits.header_timeout)
         .serve_connection(io, service);
     let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        ended = connection.as_mut() => return ended,
-        _ = draining.wait_for(|draining| *draining) => connection.as_mut().graceful_shutdown(),
+    let idle = tokio::select! {
+        ended = connection.as_mut() => return ended.map_err(io::Error::other),
+        _ = draining.wait_for(|draining| *draining) => false,
+        () = without_streams(&streams, limits.idle_timeout) => true,
         _ = ending.wait_for(|ending| *ending) => return Ok(()),
-    }
+    };
+    connection.as_mut().graceful_shutdown();
+    let patience = async {
+        match idle {
+            // Nothing is lost by not waiting for long.
+            true => sleep(limits.header_timeout).await,
+            false => std::future::pending().await,
+        }
+    };
     tokio::select! {
-        ended = connection => ended,
+        ended = connection => ended.map_err(io::Error::other),
+        () = patience => Ok(()),
         _ = ending.wait_for(|ending| *ending) => Ok(()),
+    }
+}
+
+/// Returns once there was no request for `patience`, within a fourth of it.
+async fn without_streams(streams: &Streams, patience: Duration) {
+    let mut ticks = interval((patience / 4).max(Duration::from_millis(10)));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut before, mut silent) = (None, 0);
+    while silent < 4 {
+        ticks.tick().await;
+        let now = streams.idle_since();
+        silent = if now.is_some() && now == before { silent + 1 } else { 0 };
+        before = now;
     }
 }
 

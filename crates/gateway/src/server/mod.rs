@@ -2,6 +2,7 @@
 
 mod connection;
 mod service;
+mod session;
 pub mod tls;
 
 pub use connection::{Listener, serve};

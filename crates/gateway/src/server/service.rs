@@ -8,14 +8,14 @@ use countersign::decision::Check;
 use countersign::request::Body as BodyKind;
 use countersign::{Code, Decision, Denial, Permit, Purpose, RequestView, Verdict};
 use countersign_tower::{BodyReader, GateBody, problem};
-use http::header::{CONNECTION, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, request};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 use crate::http1::{Admitted, InFlight, UpgradeDecision, Violation, ViolationKind};
-use crate::proxy::body::{RequestBody, ResponseBody};
+use crate::proxy::body::{Busy, Progress, RequestBody, ResponseBody};
 use crate::proxy::headers::{Hops, X_FORWARDED_FOR, join_cookies, to_caller};
 use crate::proxy::{MayUpgrade, Tunnel};
 use crate::server::connection::Peer;
@@ -29,7 +29,8 @@ pub(super) async fn handle(peer: &Peer, request: Request<Incoming>) -> Response<
         None => (None, None, None),
     };
     let is_http1 = request.version() < Version::HTTP_2;
-    let exchange = Exchange { peer, runtime: peer.gateway.runtime.load_full(), in_flight, upgrade };
+    let busy = Busy { http1: in_flight, http2: (!is_http1).then(|| peer.streams.open()) };
+    let exchange = Exchange { peer, runtime: peer.gateway.runtime.load_full(), busy, upgrade };
     let (mut response, drop_connection) = exchange.run(request, violation).await;
     if drop_connection && is_http1 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -40,7 +41,7 @@ pub(super) async fn handle(peer: &Peer, request: Request<Incoming>) -> Response<
 struct Exchange<'a> {
     peer: &'a Peer,
     runtime: Arc<Runtime>,
-    in_flight: Option<InFlight>,
+    busy: Busy,
     upgrade: Option<UpgradeDecision>,
 }
 
@@ -72,6 +73,12 @@ impl Exchange<'_> {
             received_at: runtime.gate.now(),
             purpose: Purpose::Decide,
         };
+        // The guard counts the fields of HTTP/1; here cookies are one again.
+        let too_many = view.headers.len() > config.limits.max_headers;
+        let violation = violation.or(too_many.then_some(Violation {
+            kind: ViolationKind::HeadersTooLarge,
+            reason: "more fields than limits.max_headers",
+        }));
         if let Some(violation) = violation {
             let code = match violation.kind {
                 ViolationKind::HeadersTooLarge => Code::HeadersTooLarge,
@@ -88,7 +95,7 @@ impl Exchange<'_> {
                 let verdict = runtime.gate.decide(&route.rule, &view, &mut BodyReader(&mut body)).await;
                 self.record(Some(route), verdict.decision(), started).await;
                 match verdict {
-                    Verdict::Permit(permit) => return (self.pass(route, permit, parts, body).await, false),
+                    Verdict::Permit(permit) => return self.pass(route, permit, parts, body).await,
                     Verdict::Deny(decision) => decision,
                 }
             }
@@ -122,9 +129,11 @@ impl Exchange<'_> {
         permit: Permit,
         mut parts: request::Parts,
         body: GateBody<Incoming>,
-    ) -> Response<ResponseBody> {
+    ) -> (Response<ResponseBody>, bool) {
         let limits = &self.runtime.config.limits;
         let body = RequestBody::new(body, limits.body_timeout, limits.max_body);
+        let progress = body.progress();
+        let head = parts.method == Method::HEAD;
         let decision = permit.decision().clone();
         let upgrade = self.upgrade.take().filter(|_| is_websocket(&parts.method, &parts.headers));
         let caller = upgrade.as_ref().and_then(|_| {
@@ -140,13 +149,14 @@ impl Exchange<'_> {
             self.runtime.forwarder.forward(permit, &route.upstream, parts, body, public_url, &hops).await;
         let (mut response, standing) = match forwarded {
             Ok(forwarded) => forwarded,
-            Err(denial) => return self.failed(route, &decision, &denial),
+            Err(denial) => return self.failed(route, &decision, &denial, &progress),
         };
         route.metrics.answered(response.status(), started.elapsed());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let (Some(upgrade), Some(caller)) = (upgrade, caller) else {
                 let cause = "the upstream switched protocols without being asked";
-                return self.failed(route, &decision, &Denial::new(Code::UpstreamUnreachable, cause));
+                let denial = Denial::new(Code::UpstreamUnreachable, cause);
+                return self.failed(route, &decision, &denial, &progress);
             };
             let protocol = response.headers().get(UPGRADE).cloned();
             let tunnel = Tunnel {
@@ -164,42 +174,54 @@ impl Exchange<'_> {
             if let Some(protocol) = protocol {
                 response.headers_mut().insert(UPGRADE, protocol);
             }
-            return response.map(|_| ResponseBody::ours(bytes::Bytes::new(), self.in_flight.take()));
+            let busy = std::mem::take(&mut self.busy);
+            return (response.map(|_| ResponseBody::ours(bytes::Bytes::new(), busy)), false);
         }
+        // How long the body would be, where there is none: nobody but the upstream knows.
+        let length = response.headers_mut().remove(CONTENT_LENGTH).filter(|_| head);
         to_caller(response.headers_mut(), decision.id.encode(&mut [0; 36]));
+        if let Some(length) = length {
+            response.headers_mut().insert(CONTENT_LENGTH, length);
+        }
         let patience = self.runtime.config.upstream.stream_timeout;
-        let in_flight = self.in_flight.take();
-        response.map(|body| ResponseBody::upstream(body, patience, in_flight))
+        let busy = std::mem::take(&mut self.busy);
+        (response.map(|body| ResponseBody::upstream(body, patience, busy)), false)
     }
 
     fn carry(&self, tunnel: Tunnel) {
         let gateway = self.gateway().clone();
+        // A tunnel is a connection still, and takes up its place.
+        let place = self.peer.place.clone();
         tokio::spawn(async move {
             gateway.metrics.tunnels.inc();
             tunnel.run().await;
             gateway.metrics.tunnels.dec();
+            drop(place);
         });
     }
 
     /// It was permitted, and did not arrive.
-    fn failed(mut self, route: &Route, decision: &Decision, denial: &Denial) -> Response<ResponseBody> {
-        let broken_by_guard = self.in_flight.as_ref().and_then(InFlight::body_violation);
+    fn failed(
+        self,
+        route: &Route,
+        decision: &Decision,
+        denial: &Denial,
+        progress: &Progress,
+    ) -> (Response<ResponseBody>, bool) {
+        let broken_by_guard = self.busy.http1.as_ref().and_then(InFlight::body_violation);
         let guarded = broken_by_guard.map(|violation| Denial::new(Code::Framing, violation.reason));
         let denial = guarded.as_ref().unwrap_or(denial);
         tracing::warn!(decision = %decision.id, code = %denial.code(), cause = denial.cause(), "not forwarded");
         self.gateway().metrics.upstream_failure(&route.metrics, denial.code().as_str());
-        let mut response = problem(denial, decision.id, decision.at);
+        let response = problem(denial, decision.id, decision.at);
         // What is left of the caller's body has no reader.
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        let in_flight = self.in_flight.take();
-        response.map(|bytes| ResponseBody::ours(bytes, in_flight))
+        (response.map(|bytes| ResponseBody::ours(bytes, self.busy)), !progress.is_whole())
     }
 
-    fn refusal(mut self, decision: &Decision) -> Response<ResponseBody> {
+    fn refusal(self, decision: &Decision) -> Response<ResponseBody> {
         let denied = decision.denial();
         let response = denied.map(|denial| problem(denial, decision.id, decision.at)).unwrap_or_default();
-        let in_flight = self.in_flight.take();
-        response.map(|bytes| ResponseBody::ours(bytes, in_flight))
+        response.map(|bytes| ResponseBody::ours(bytes, self.busy))
     }
 
     /// Who sent the request: the peer, or whom a trusted peer names last.

@@ -4,6 +4,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
 
+pub mod raw;
+
 use std::io::{Read, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -147,19 +149,26 @@ impl Gateway {
         self.process = None;
     }
 
-    /// SIGTERM, and waits for the end.
+    /// SIGTERM, and waits for the end, which must be a good one.
     pub fn stop(&mut self) {
-        self.process().signal("-TERM");
+        let status = self.end();
+        assert!(status.success(), "{status}: {}", self.log());
+    }
+
+    /// SIGTERM, and waits for the end; says how it ended.
+    pub fn end(&mut self) -> std::process::ExitStatus {
         let mut process = self.process.take().unwrap();
         let start = Instant::now();
-        let status = loop {
+        // It may have ended already.
+        let pid = process.0.id().to_string();
+        let _ = Command::new("kill").args(["-TERM", &pid]).stderr(Stdio::null()).status();
+        loop {
             if let Some(status) = process.0.try_wait().unwrap() {
-                break status;
+                return status;
             }
             assert!(start.elapsed() < Duration::from_secs(60), "SIGTERM did not end it: {}", self.log());
             std::thread::sleep(Duration::from_millis(10));
-        };
-        assert!(status.success(), "{status}: {}", self.log());
+        }
     }
 
     /// The command line, in the gateway's folder and with its configuration.

@@ -1,0 +1,210 @@
+//! One reading, on real sockets through the whole gateway: what has two is refused, and nothing behind it is heard.
+
+mod support;
+
+use std::io::Write as _;
+
+use support::raw::{connect, converse, read_all, routes};
+use support::{Echo, Gateway, Request, Response};
+
+const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
+
+/// Asserts that the only answer is a refusal with `code`, that the connection closes, and that the upstream heard
+/// nothing.
+#[track_caller]
+fn refused(gateway: &Gateway, echo: &Echo, request: &str, status: u16, code: &str) {
+    let before = echo.seen().len();
+    let answer = converse(gateway.address, request);
+    let shown: String = request.chars().take(200).collect();
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{shown:?}: {answer}");
+    assert!(answer.contains(&format!("\"code\":\"{code}\"")), "{shown:?}: {answer}");
+    assert!(answer.contains("connection: close\r\n"), "{shown:?}: {answer}");
+    assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{shown:?}: {answer}");
+    assert_eq!(echo.seen().len(), before, "{shown:?} reached the upstream");
+}
+
+#[test]
+fn heads_with_two_readings_are_refused_and_so_is_what_stands_behind_them() {
+    let echo = Echo::start();
+    let gateway = Gateway::started(&routes(&echo.url(), ""));
+    let post = "POST /x HTTP/1.1\r\nHost: x\r\n";
+    for (start, fields) in [
+        (post, "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n"),
+        (post, "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n"),
+        (post, "Content-Length: 0\r\nContent-Length: 39\r\n"),
+        (post, "Content-Length: 5\r\nContent-Length: 5\r\n"),
+        (post, "Content-Length: 5, 5\r\n"),
+        (post, "Content-Length: +5\r\n"),
+        (post, "Content-Length: 0x5\r\n"),
+        (post, "Content_Length: 5\r\n"),
+        (post, "Content-Length : 5\r\n"),
+        (post, "Content-Length:\r\n 5\r\n"),
+        (post, "Transfer-Encoding: xchunked\r\n"),
+        (post, "Transfer-Encoding: chunked, identity\r\n"),
+        (post, "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
+        (post, "Transfer-Encoding : chunked\r\n"),
+        (post, "Transfer-Encoding:\x0bchunked\r\n"),
+        (post, "Connection: Content-Length\r\nContent-Length: 5\r\n"),
+        (post, "Host: y\r\n"),
+        (post, "A: b\nC: d\r\n"),
+        (post, "A: b\r\n folded\r\n"),
+        (post, " A: b\r\n"),
+        ("POST /x HTTP/1.1\nHost: x\n", "\n"),
+        ("POST /x HTTP/1.0\r\nHost: x\r\n", "Transfer-Encoding: chunked\r\n"),
+        ("POST /x HTTP/1.1\r\n", "Content-Length: 0\r\n"),
+        ("POST  /x HTTP/1.1\r\nHost: x\r\n", ""),
+        ("POST /x  HTTP/1.1\r\nHost: x\r\n", ""),
+        ("POST /x HTTP/1.2\r\nHost: x\r\n", ""),
+        ("POST http://y/x HTTP/1.1\r\nHost: x\r\n", ""),
+        ("POST http://user@x/x HTTP/1.1\r\nHost: x\r\n", ""),
+        ("POST /x HTTP/1.1\r\nHost: x@y\r\n", ""),
+        ("POST /x HTTP/1.1\r\nHost: \r\n", ""),
+    ] {
+        refused(&gateway, &echo, &format!("{start}{fields}\r\n0\r\n\r\n{SMUGGLED}"), 400, "framing");
+    }
+}
+
+#[test]
+fn a_head_that_is_too_large_is_431() {
+    let echo = Echo::start();
+    let limits = "[limits]\nmax_head = \"4KiB\"\nmax_headers = 20\n";
+    let gateway = Gateway::started(&routes(&echo.url(), limits));
+    let large = format!("GET /x HTTP/1.1\r\nHost: x\r\nA: {}\r\n\r\n", "a".repeat(4096));
+    refused(&gateway, &echo, &large, 431, "headers_too_large");
+    let many = format!("GET /x HTTP/1.1\r\nHost: x\r\n{}\r\n{SMUGGLED}", "A: b\r\n".repeat(20));
+    refused(&gateway, &echo, &many, 431, "headers_too_large");
+    let enough = format!("GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{}\r\n", "A: b\r\n".repeat(18));
+    assert!(converse(gateway.address, &enough).starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
+fn bodies_with_two_readings_end_the_connection() {
+    let echo = Echo::start();
+    let gateway = Gateway::started(&routes(&echo.url(), ""));
+    let head = "POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for body in [
+        "5;a=b\r\nhello\r\n0\r\n\r\n",
+        "5\nhello\r\n0\r\n\r\n",
+        "5 \r\nhello\r\n0\r\n\r\n",
+        "0x5\r\nhello\r\n0\r\n\r\n",
+        "+5\r\nhello\r\n0\r\n\r\n",
+        "-1\r\nhello\r\n0\r\n\r\n",
+        "\r\n0\r\n\r\n",
+        "5\r\nhelloo\r\n0\r\n\r\n",
+        "5\r\nhello0\r\n\r\n",
+        "10000000000000005\r\nhello\r\n0\r\n\r\n",
+        "0\r\nContent-Length: 5\r\n\r\n",
+        "0\r\nCountersign-Subject: key:admin\r\n\r\n",
+        "0\r\nA: b\n\r\n",
+    ] {
+        refused(&gateway, &echo, &format!("{head}{body}{SMUGGLED}"), 400, "framing");
+    }
+}
+
+#[test]
+fn bytes_behind_an_early_answer_are_not_read_as_a_request() {
+    let echo = Echo::start();
+    let gateway = Gateway::started(&routes(&echo.url(), ""));
+    let denied = format!("POST /guarded/x HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{SMUGGLED}");
+    refused(&gateway, &echo, &denied, 401, "credential_missing");
+    let chunked = "POST /guarded/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    refused(
+        &gateway,
+        &echo,
+        &format!("{chunked}5\r\nhello\r\n0\r\n\r\n{SMUGGLED}"),
+        401,
+        "credential_missing",
+    );
+}
+
+#[test]
+fn a_path_with_two_readings_is_400() {
+    let echo = Echo::start();
+    let gateway = Gateway::started(&routes(&echo.url(), ""));
+    for path in [
+        "//",
+        "//x",
+        "/a//b",
+        "/./x",
+        "/a/.",
+        "/../x",
+        "/a/..",
+        "/%2e/x",
+        "/a/%2E%2e/b",
+        "/.%2e/x",
+        "/a%2fb",
+        "/a%2Fb",
+        "/a%5cb",
+        "/a\\b",
+        "/a%00",
+        "/a%",
+        "/a%2",
+        "/public/..%2fguarded/x",
+        "/guarded/../x",
+        "/guarded%2fx",
+    ] {
+        let mut stream = connect(gateway.address);
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        Response::read(&mut stream).is(400, "path_ambiguous");
+        assert_eq!(echo.seen().len(), 0, "{path}");
+    }
+    // A route that everybody may use does not open another's.
+    for path in ["/%67uarded/x", "/GUARDED/x", "/guarded;a/x"] {
+        let answer = gateway.get(path, None);
+        assert!(
+            answer.status == 400 || echo.last().request_line() == format!("GET {path} HTTP/1.1"),
+            "{path}"
+        );
+    }
+    gateway.get("/%67uarded/x", None).is(400, "path_ambiguous");
+}
+
+#[test]
+fn the_target_and_the_host_do_not_choose_who_is_addressed() {
+    let echo = Echo::start();
+    let gateway = Gateway::started(&routes(&echo.url(), ""));
+    for (target, host) in [
+        ("http://elsewhere.example/x?a=1", "elsewhere.example"),
+        ("http://169.254.169.254:80/x?a=1", "169.254.169.254:80"),
+        ("/x?a=1", "elsewhere.example"),
+        ("/x?a=1", "localhost:1"),
+    ] {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        assert!(converse(gateway.address, &request).starts_with("HTTP/1.1 200 "), "{target}");
+        let seen = echo.last();
+        assert_eq!(seen.request_line(), "GET /x?a=1 HTTP/1.1");
+        assert_eq!(seen.headers("host"), [echo.address.to_string()]);
+        assert_eq!(seen.headers("x-forwarded-host"), [gateway.address.to_string()]);
+    }
+}
+
+#[test]
+fn a_credential_sent_twice_is_ambiguous() {
+    let echo = Echo::start();
+    let gateway = Gateway::started(&routes(&echo.url(), ""));
+    let (_, key) = gateway.key(&[]);
+    let bearer = format!("Bearer {key}");
+    let twice = Request::get("/guarded/x").header("Authorization", &bearer).header("Authorization", &bearer);
+    gateway.send(&twice).is(400, "credential_ambiguous");
+    let twice = Request::get("/guarded/x").header("X-API-Key", &key).header("X-API-Key", &key);
+    gateway.send(&twice).is(400, "credential_ambiguous");
+    assert_eq!(echo.seen().len(), 0);
+}
+
+#[test]
+fn a_request_after_a_sound_one_is_still_read_strictly() {
+    let echo = Echo::start();
+    let gateway = Gateway::started(&routes(&echo.url(), ""));
+    let mut stream = connect(gateway.address);
+    // Long enough for the connection's buffers to have been given back.
+    for pause in [0, 300] {
+        stream.write_all(b"GET /sound HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        assert_eq!(Response::read(&mut stream).status, 200);
+        std::thread::sleep(std::time::Duration::from_millis(pause));
+    }
+    write!(stream, "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{SMUGGLED}")
+        .unwrap();
+    Response::read(&mut stream).is(400, "framing");
+    assert_eq!(read_all(&mut stream), "");
+    assert_eq!(echo.seen().len(), 2);
+}
