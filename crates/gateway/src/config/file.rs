@@ -147,7 +147,7 @@ pub struct Upstream {
     /// Between two pieces of a response's body, and on an upgraded connection. Default: 5m.
     #[schemars(with = "Option<String>")]
     pub stream_timeout: Option<Text>,
-    /// How long an unused connection is kept. Default: 30s.
+    /// How long an unused connection is kept; shorter than the upstream keeps it. Default: 4s.
     #[schemars(with = "Option<String>")]
     pub idle_timeout: Option<Text>,
     /// Unused connections kept for each upstream. Default: 256.

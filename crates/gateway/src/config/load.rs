@@ -356,7 +356,7 @@ impl Reader<'_> {
         let connect = self.duration("upstream.connect_timeout", upstream.connect_timeout.as_ref(), "5s");
         let response = self.duration("upstream.response_timeout", upstream.response_timeout.as_ref(), "60s");
         let stream = self.duration("upstream.stream_timeout", upstream.stream_timeout.as_ref(), "5m");
-        let idle = self.duration("upstream.idle_timeout", upstream.idle_timeout.as_ref(), "30s");
+        let idle = self.duration("upstream.idle_timeout", upstream.idle_timeout.as_ref(), "4s");
         let max_idle = self.number("upstream.max_idle", upstream.max_idle.as_ref(), 256, 0..=1_000_000);
         Some(UpstreamLimits {
             connect_timeout: connect?,
