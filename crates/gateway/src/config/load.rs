@@ -270,18 +270,17 @@ impl Reader<'_> {
         let in_folder = |text: &str| Ok::<_, String>(folder.join(text));
         let admin_token_file =
             self.maybe("server.admin_token_file", server.admin_token_file.as_ref(), in_folder);
-        let default_socket = match store.map(|store| &store.url) {
+        let default_socket = default_socket(match store.map(|store| &store.url) {
             Some(StoreUrl::Redb(path)) => path.with_file_name("management.sock"),
             _ => folder.join("management.sock"),
-        };
+        });
         let default_socket = default_socket.display().to_string();
         let management_socket = self.parsed(
             "server.management_socket",
             server.management_socket.as_ref(),
             &default_socket,
             |text| match folder.join(text) {
-                // The kernel's sockaddr_un holds 108 bytes, one of them NUL.
-                path if path.as_os_str().len() > 107 => {
+                path if path.as_os_str().len() > LONGEST_SOCKET => {
                     Err(format!("the path of the management socket is longer than 107 bytes: {text}"))
                 }
                 path => Ok(path),
@@ -534,6 +533,20 @@ impl Reader<'_> {
         }
         written.get_ref().iter().cloned().collect()
     }
+}
+
+/// The kernel's `sockaddr_un` holds 108 bytes, one of them NUL.
+const LONGEST_SOCKET: usize = 107;
+
+/// Beside the store; where that path is too long for a socket, a short name of it in the folder for
+/// temporary files. Whoever connects to either judges by user who answers, and the other way round.
+fn default_socket(beside_store: PathBuf) -> PathBuf {
+    if beside_store.as_os_str().len() <= LONGEST_SOCKET {
+        return beside_store;
+    }
+    let digest = countersign::crypto::sha256(beside_store.as_os_str().as_encoded_bytes());
+    let name: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    std::env::temp_dir().join(format!("countersign-{name}.sock"))
 }
 
 /// The first line of a table.

@@ -38,7 +38,7 @@ pub enum Management {
 impl Management {
     /// The gateway behind `socket`, if one answers.
     pub async fn running(socket: &Path) -> Option<Self> {
-        UnixStream::connect(socket).await.ok().map(|_| Self::Running(Box::new(socket.to_owned())))
+        connect(socket).await.ok().map(|_| Self::Running(Box::new(socket.to_owned())))
     }
 
     /// Management without a running gateway.
@@ -57,7 +57,7 @@ impl Management {
         let (status, bytes) = match self {
             Self::Running(socket) => {
                 let request = request.body(Full::new(body)).map_err(|error| unreachable(&error))?;
-                let stream = UnixStream::connect(&**socket).await.map_err(|error| unreachable(&error))?;
+                let stream = connect(socket).await.map_err(|error| unreachable(&error))?;
                 let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
                 let (mut sender, connection) = handshake.map_err(|error| unreachable(&error))?;
                 tokio::spawn(connection);
@@ -92,4 +92,16 @@ impl Management {
             let _ = gateway.store.close().await;
         }
     }
+}
+
+/// Connects, and sees to it that our own user or root answers: what a stranger's socket in our place
+/// would be told are new keys.
+async fn connect(socket: &Path) -> std::io::Result<UnixStream> {
+    let stream = UnixStream::connect(socket).await?;
+    let (uid, ours) = (stream.peer_cred()?.uid(), rustix::process::geteuid().as_raw());
+    if uid == ours || uid == 0 {
+        return Ok(stream);
+    }
+    let message = format!("{} belongs to the user {uid}, not to us", socket.display());
+    Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, message))
 }
