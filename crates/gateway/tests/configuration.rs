@@ -202,16 +202,16 @@ fn what_is_not_safe_beyond_loopback_is_refused() {
 
 #[test]
 fn a_sealing_key_that_others_can_read_is_not_used() {
-    let folder = folder("[store]\nseal_key_file = \"k\"\n");
-    let key = folder.path().join("k");
+    let gateway = Gateway::new("[store]\nseal_key_file = \"k\"\n");
+    let key = gateway.path("k");
     std::fs::write(&key, [1; 32]).unwrap();
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
-    let output = command(&folder, &["serve"]).output().unwrap();
+    let output = gateway.refuses_to_start(&[]);
     assert_eq!(output.status.code(), Some(2));
     let said = said(&output);
     assert!(said.contains("can be read by others (mode 644): run `chmod 600 "), "{said}");
     std::fs::remove_file(&key).unwrap();
-    let output = command(&folder, &["serve"]).output().unwrap();
+    let output = gateway.refuses_to_start(&[]);
     assert_eq!(output.status.code(), Some(2), "one that was named is not made");
 }
 

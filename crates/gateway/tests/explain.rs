@@ -162,14 +162,22 @@ fn mistakes_in_use_are_sentences_and_exit_code_2() {
 #[test]
 fn what_a_request_says_does_not_command_a_terminal() {
     let gateway = Gateway::started(&configuration(&Echo::start()));
-    for path in ["/orders/\u{202e}x", "/orders/\u{9b}31mx", "/orders/\u{200f}\u{2066}x"] {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nX-A: \u{1b}[31m\u{9b}\r\n\r\n");
-        for more in [&[][..], &["--json"]] {
-            let output = explain(&gateway, request.as_bytes(), more);
-            let commands = |c: char| {
-                c != '\n' && (c.is_control() || ('\u{200e}'..='\u{2069}').contains(&c) && !"—…".contains(c))
+    for (path, escaped) in [
+        ("/orders/\u{202e}x", "/orders/\\u{202e}x"),
+        ("/orders/\u{9b}31mx", "/orders/\\u{9b}31mx"),
+        ("/orders/\u{200f}\u{2066}x", "/orders/\\u{200f}\\u{2066}x"),
+    ] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let human = explain(&gateway, request.as_bytes(), &[]);
+        assert!(said(&human).starts_with(&format!("GET {escaped}  denied")), "{:?}", said(&human));
+        let json = explain(&gateway, request.as_bytes(), &["--json"]);
+        assert_eq!(story(&json)["path"], path, "programs get what was sent");
+        for output in [human, json] {
+            let obeyed = |c: char| {
+                c != '\n'
+                    && (c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{2069}'))
             };
-            assert!(!said(&output).contains(commands), "{:?}", said(&output));
+            assert!(!said(&output).contains(obeyed), "{:?}", said(&output));
         }
     }
     let odd = explain(&gateway, b"GET /orders/\x1b[31m HTTP/1.1\r\nHost: x\r\n\r\n", &[]);

@@ -80,7 +80,7 @@ fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
     assert!(!gateway.path("management.sock").exists(), "one that stops takes it along");
 
     let live = UnixListener::bind(gateway.path("management.sock")).unwrap();
-    let output = gateway.run(&["serve"]);
+    let output = gateway.refuses_to_start(&[]);
     assert_eq!(output.status.code(), Some(2));
     assert!(said(&output).contains("another gateway is answering on"), "{}", said(&output));
     drop(live);
@@ -91,7 +91,7 @@ fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
 fn a_file_in_the_sockets_place_is_left_alone() {
     let gateway = Gateway::with_server("management_socket = \"precious\"", &keyed(&Echo::start()));
     std::fs::write(gateway.path("precious"), "data").unwrap();
-    let output = gateway.run(&["serve"]);
+    let output = gateway.refuses_to_start(&[]);
     assert_eq!(output.status.code(), Some(2));
     assert!(said(&output).contains("is there, and is no socket"), "{}", said(&output));
     assert_eq!(std::fs::read(gateway.path("precious")).unwrap(), b"data");
@@ -102,8 +102,7 @@ fn a_second_gateway_on_the_same_store_is_refused_and_the_first_goes_on() {
     let echo = Echo::start();
     let gateway = Gateway::started(&keyed(&echo));
     let (_, key) = gateway.key(&[]);
-    let second = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
-    let output = gateway.run(&second);
+    let output = gateway.refuses_to_start(&["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
     assert!(said(&output).contains("open"), "{}", said(&output));
     assert_eq!(gateway.get("/", Some(&key)).status, 200);
@@ -115,7 +114,7 @@ fn a_port_in_use_is_said_and_the_next_start_finds_a_store_that_was_closed() {
     let echo = Echo::start();
     let mut gateway = Gateway::new(&keyed(&echo));
     let taken = std::net::TcpListener::bind(gateway.address).unwrap();
-    let output = gateway.run(&["serve"]);
+    let output = gateway.refuses_to_start(&[]);
     assert_eq!(output.status.code(), Some(2));
     assert!(said(&output).contains("server.listen cannot listen on"), "{}", said(&output));
     assert!(!gateway.path("management.sock").exists());
@@ -152,7 +151,7 @@ fn over_tcp_management_needs_the_token_our_host_and_no_foreign_origin() {
         std::fs::set_permissions(gateway.path("token"), permissions).unwrap();
     };
     permit(0o640);
-    let output = gateway.run(&["serve"]);
+    let output = gateway.refuses_to_start(&[]);
     assert_eq!(output.status.code(), Some(2));
     assert!(said(&output).contains("can be read by others (mode 640)"), "{}", said(&output));
     permit(0o600);
@@ -180,7 +179,7 @@ fn a_token_that_is_no_secret_is_refused() {
     std::fs::write(gateway.path("token"), "short\n").unwrap();
     let private = std::fs::Permissions::from_mode(0o600);
     std::fs::set_permissions(gateway.path("token"), private).unwrap();
-    let output = gateway.run(&["serve"]);
+    let output = gateway.refuses_to_start(&[]);
     assert_eq!(output.status.code(), Some(2));
     assert!(said(&output).contains("fewer than 16 characters"), "{}", said(&output));
 }

@@ -182,6 +182,21 @@ impl Gateway {
         self.command(arguments).output().unwrap()
     }
 
+    /// `serve`, which must end by itself: what it said and its exit code.
+    pub fn refuses_to_start(&self, more: &[&str]) -> Output {
+        let mut command = self.command(&[&["serve"], more].concat());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let start = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if start.elapsed() > PATIENCE {
+                let _ = child.kill();
+                panic!("it started");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        child.wait_with_output().unwrap()
+    }
+
     /// Runs a command that must succeed and print JSON.
     pub fn json(&self, arguments: &[&str]) -> Value {
         let output = self.run(&[arguments, &["--json"]].concat());
