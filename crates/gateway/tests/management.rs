@@ -309,3 +309,18 @@ fn a_flood_of_unproven_requests_pushes_out_no_proven_decision() {
     assert_eq!((&story["path"], &story["outcome"]), (&"/kept".into(), &"permit".into()));
     assert_eq!(gateway.explain_latest()["path"], "/flood");
 }
+
+#[test]
+fn a_folder_too_deep_for_a_socket_is_managed_all_the_same() {
+    let mut gateway = Gateway::in_folder(&"deep".repeat(30), "", "");
+    gateway.start();
+    let (id, _) = gateway.key(&[]);
+    let shown = gateway.json(&["config", "show"]);
+    let socket =
+        shown.as_array().unwrap().iter().find(|setting| setting["setting"] == "server.management_socket");
+    let socket = socket.unwrap()["value"].as_str().unwrap().to_owned();
+    assert!(std::path::Path::new(&socket).exists() && socket.len() < 107, "{socket}");
+    assert_eq!(gateway.json(&["key", "list"])[0]["id"], id);
+    gateway.stop();
+    assert!(!std::path::Path::new(&socket).exists());
+}

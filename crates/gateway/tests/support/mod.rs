@@ -81,7 +81,12 @@ impl Gateway {
 
     /// The same, with more lines in `[server]`.
     pub fn with_server(server: &str, more: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix("countersign-").tempdir().unwrap();
+        Self::in_folder("countersign-", server, more)
+    }
+
+    /// The same, in a folder whose name begins so.
+    pub fn in_folder(prefix: &str, server: &str, more: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix(prefix).tempdir().unwrap();
         let gateway = Self { address: free_address(), admin: free_address(), folder, process: None };
         gateway.configure(server, more);
         gateway
