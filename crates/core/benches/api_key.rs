@@ -108,7 +108,7 @@ fn api_key(criterion: &mut Criterion) {
         });
     });
 
-    let gate = Gate::new(store.clone(), clock.clone(), Arc::new(SystemRandom));
+    let gate = Gate::new(store.clone(), clock.clone(), &SystemRandom);
     let rule = Rule::requiring("orders", Requirement::parse(["api-key"]).expect("a requirement"))
         .verifier(ApiKeyVerifier::new(store, Arc::new(LastUses::default())))
         .policy(Policy { permissions: ["orders:read".into()].into(), ..Policy::default() })

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::crypto::Random;
-use crate::decision::{Check, Decision, DecisionId, Outcome, Step};
+use crate::decision::{Check, Decision, DecisionIds, Outcome, Step};
 use crate::denial::{Challenge, Code, Denial};
 use crate::limit::{Limiter, Rate};
 use crate::policy::Policy;
@@ -244,7 +244,7 @@ impl Verdict {
 pub struct Gate<S> {
     store: S,
     clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
+    ids: DecisionIds,
     unproven: Option<Limiter<IpAddr>>,
     /// The latest `received_at`, in milliseconds.
     latest: AtomicU64,
@@ -253,8 +253,8 @@ pub struct Gate<S> {
 impl<S: Store> Gate<S> {
     /// A gate that spends in `store`.
     #[must_use]
-    pub fn new(store: S, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        Self { store, clock, random, unproven: None, latest: AtomicU64::new(0) }
+    pub fn new(store: S, clock: Arc<dyn Clock>, random: &dyn Random) -> Self {
+        Self { store, clock, ids: DecisionIds::new(random), unproven: None, latest: AtomicU64::new(0) }
     }
 
     /// The same, letting each source fail to prove itself only so often.
@@ -319,7 +319,7 @@ impl<S: Store> Gate<S> {
         outcome: Outcome,
     ) -> Decision {
         Decision {
-            id: DecisionId::new(request.received_at, &self.random),
+            id: self.ids.next(request.received_at),
             at: request.received_at,
             source: request.source,
             method: redact_method(request.method),

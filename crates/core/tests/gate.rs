@@ -102,7 +102,7 @@ impl World {
     fn new() -> Self {
         let clock = Arc::new(ManualClock::new(NOW));
         let store = Arc::new(MemoryStore::new(clock.clone()));
-        let gate = Gate::new(store.clone(), clock.clone(), Arc::new(SystemRandom));
+        let gate = Gate::new(store.clone(), clock.clone(), &SystemRandom);
         Self { clock, store, gate }
     }
 
@@ -454,7 +454,7 @@ async fn explaining_spends_nothing_and_takes_no_budget() {
 async fn a_source_that_keeps_failing_is_slowed_and_others_are_not() {
     let clock = Arc::new(ManualClock::new(NOW));
     let store = Arc::new(MemoryStore::new(clock.clone()));
-    let gate = Gate::new(store.clone(), clock.clone(), Arc::new(SystemRandom));
+    let gate = Gate::new(store.clone(), clock.clone(), &SystemRandom);
     let world = World { clock, store, gate: gate.with_unproven_limit("2/min".parse().unwrap()) };
     let rule = world.rule(&["api-key"]);
     let key = world.key(&[]).await;
@@ -513,7 +513,7 @@ async fn a_store_that_does_not_answer_is_503() {
         }
     }
     let clock = Arc::new(ManualClock::new(NOW));
-    let gate = Gate::new(Broken, clock, Arc::new(SystemRandom));
+    let gate = Gate::new(Broken, clock, &SystemRandom);
     let verifier = ApiKeyVerifier::new(Broken, Arc::new(LastUses::default()));
     let requirement = Requirement::parse(["api-key", "signature"]).unwrap();
     let rule = Rule::requiring("test", requirement).verifier(verifier).verifier(TestScheme::new());

@@ -103,7 +103,7 @@ impl Runtime {
         let gate = match parts.before {
             Some(before) if before.config.limits.unproven == config.limits.unproven => before.gate.clone(),
             _ => {
-                let gate = Gate::new(parts.store.clone(), parts.clock.clone(), parts.random.clone());
+                let gate = Gate::new(parts.store.clone(), parts.clock.clone(), parts.random);
                 Arc::new(gate.with_unproven_limit(config.limits.unproven))
             }
         };

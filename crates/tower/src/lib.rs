@@ -12,4 +12,7 @@ mod strip;
 pub use body::{BodyReader, GateBody};
 pub use layer::{GateFuture, GateLayer, GateService};
 pub use problem::problem;
-pub use strip::{DECISION, SCHEME, SUBJECT, is_ours, remove_look_alikes, strip_credentials, strip_identity};
+pub use strip::{
+    DECISION, SCHEME, SUBJECT, is_ours, remove_look_alikes, remove_matching, strip_credentials,
+    strip_identity,
+};

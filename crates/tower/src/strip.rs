@@ -39,7 +39,8 @@ fn look_alike(name: &HeaderName, ours: &HeaderName) -> bool {
     name.len() == ours.len() && name.iter().zip(ours).all(same)
 }
 
-fn remove_matching(headers: &mut HeaderMap, matches: impl Fn(&HeaderName) -> bool) {
+/// Removes every header whose name matches.
+pub fn remove_matching(headers: &mut HeaderMap, matches: impl Fn(&HeaderName) -> bool) {
     // Nearly always there is nothing to remove, so nothing is allocated for it.
     while let Some(name) = headers.keys().find(|name| matches(name)).cloned() {
         if let Entry::Occupied(entry) = headers.entry(name) {

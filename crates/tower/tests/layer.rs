@@ -143,7 +143,7 @@ impl World {
     fn new() -> Self {
         let clock = Arc::new(ManualClock::new(NOW));
         let store = Arc::new(MemoryStore::new(clock.clone()));
-        let gate = Gate::new(store.clone(), clock.clone(), Arc::new(SystemRandom))
+        let gate = Gate::new(store.clone(), clock.clone(), &SystemRandom)
             .with_unproven_limit("2/min".parse().unwrap());
         Self { clock, store, gate: Arc::new(gate) }
     }
@@ -330,7 +330,7 @@ async fn a_source_that_keeps_failing_is_refused_when_the_layer_knows_it() {
 #[tokio::test]
 async fn a_store_that_is_down_closes_the_gate() {
     let clock = Arc::new(ManualClock::new(NOW));
-    let gate = Arc::new(Gate::new(Down, clock, Arc::new(SystemRandom)));
+    let gate = Arc::new(Gate::new(Down, clock, &SystemRandom));
     let rule = Rule::requiring("test", Requirement::parse(["api-key"]).unwrap())
         .verifier(ApiKeyVerifier::new(Down, Arc::default()))
         .build()

@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(std::env::args().nth(1).unwrap_or("127.0.0.1:3000".into())).await?;
     let url = format!("http://{}", listener.local_addr()?);
     let store = Arc::new(MemoryStore::new(SystemClock));
-    let gate = Gate::new(store.clone(), Arc::new(SystemClock), Arc::new(SystemRandom));
+    let gate = Gate::new(store.clone(), Arc::new(SystemClock), &SystemRandom);
     let (gate, public_url) = (Arc::new(gate), PublicUrl::parse(&url)?);
     let needs = |permission: &str| {
         let rule = Rule::requiring(permission, Requirement::parse(["api-key"])?)

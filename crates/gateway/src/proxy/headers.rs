@@ -3,11 +3,8 @@
 use std::net::IpAddr;
 
 use countersign::{Code, Denial, Permit, PublicUrl};
-use countersign_tower::{DECISION, SCHEME, SUBJECT, remove_look_alikes, strip_identity};
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRANSFER_ENCODING, UPGRADE,
-};
+use countersign_tower::{DECISION, SCHEME, SUBJECT, is_ours, remove_look_alikes, remove_matching};
+use http::header::{CONNECTION, HOST, TE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Who forwarded for whom.
@@ -16,37 +13,46 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Meant for the next hop alone (RFC 9110 §7.6.1), or framing, which is ours.
-const HOP_BY_HOP: [HeaderName; 10] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    TE,
-    TRANSFER_ENCODING,
-    CONTENT_LENGTH,
-    UPGRADE,
-    HeaderName::from_static("http2-settings"),
-];
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "transfer-encoding"
+            | "content-length"
+            | "upgrade"
+            | "http2-settings"
+    )
+}
 
 /// Said by whoever forwards, so by us; and what would make an upstream read another method, path or
-/// host than the one that was judged.
-const REPLACED: [HeaderName; 14] = [
-    FORWARDED,
-    X_FORWARDED_FOR,
-    X_FORWARDED_PROTO,
-    X_FORWARDED_HOST,
-    HeaderName::from_static("x-forwarded-port"),
-    HeaderName::from_static("x-forwarded-prefix"),
-    HeaderName::from_static("x-forwarded-server"),
-    HeaderName::from_static("x-real-ip"),
-    HeaderName::from_static("x-http-method"),
-    HeaderName::from_static("x-http-method-override"),
-    HeaderName::from_static("x-method-override"),
-    HeaderName::from_static("x-original-url"),
-    HeaderName::from_static("x-original-uri"),
-    HeaderName::from_static("x-rewrite-url"),
-];
+/// host than the one that was judged. CGI and WSGI read `_` as `-`.
+fn is_replaced(name: &str) -> bool {
+    if name.contains('_') {
+        return is_replaced(&name.replace('_', "-"));
+    }
+    matches!(
+        name,
+        "forwarded"
+            | "x-forwarded-for"
+            | "x-forwarded-proto"
+            | "x-forwarded-host"
+            | "x-forwarded-port"
+            | "x-forwarded-prefix"
+            | "x-forwarded-server"
+            | "x-real-ip"
+            | "x-http-method"
+            | "x-http-method-override"
+            | "x-method-override"
+            | "x-original-url"
+            | "x-original-uri"
+            | "x-rewrite-url"
+    )
+}
 
 /// Who stands between the caller and us.
 pub struct Hops<'a> {
@@ -68,11 +74,10 @@ pub fn to_upstream(
     hops: &Hops<'_>,
 ) -> Result<(), Denial> {
     let trailers = headers.get(TE).is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
-    strip_hop_by_hop(headers);
+    remove_named_by_connection(headers);
     // hyper says 100 Continue for us when the body is first read, which is after the permit.
-    headers.remove(EXPECT);
-    remove_look_alikes(headers, &REPLACED);
-    strip_identity(headers);
+    let stops_here = |name: &str| is_hop_by_hop(name) || is_replaced(name) || name == "expect";
+    remove_matching(headers, |name| stops_here(name.as_str()) || is_ours(name));
 
     headers.insert(HOST, upstream_host.clone());
     if trailers {
@@ -104,8 +109,8 @@ pub fn to_upstream(
 
 /// Makes an upstream's headers into what the caller reads.
 pub fn to_caller(headers: &mut HeaderMap, permit_id: &str) {
-    strip_hop_by_hop(headers);
-    strip_identity(headers);
+    remove_named_by_connection(headers);
+    remove_matching(headers, |name| is_hop_by_hop(name.as_str()) || is_ours(name));
     if let Ok(id) = HeaderValue::from_str(permit_id) {
         headers.insert(DECISION, id);
     }
@@ -116,13 +121,15 @@ pub fn to_caller(headers: &mut HeaderMap, permit_id: &str) {
 pub(super) fn strip_trailers(trailers: &mut HeaderMap) {
     const NEVER: [HeaderName; 4] =
         [HOST, http::header::AUTHORIZATION, http::header::COOKIE, HeaderName::from_static("x-api-key")];
-    strip_hop_by_hop(trailers);
-    remove_look_alikes(trailers, &REPLACED);
+    remove_named_by_connection(trailers);
+    remove_matching(trailers, |name| {
+        is_hop_by_hop(name.as_str()) || is_replaced(name.as_str()) || is_ours(name)
+    });
     remove_look_alikes(trailers, &NEVER);
-    strip_identity(trailers);
 }
 
-fn strip_hop_by_hop(headers: &mut HeaderMap) {
+/// What `Connection` names is for the next hop too. The header itself goes with the others.
+fn remove_named_by_connection(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)
@@ -134,9 +141,6 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
         for name in named {
             headers.remove(name);
         }
-    }
-    for name in &HOP_BY_HOP {
-        headers.remove(name);
     }
 }
 
@@ -182,7 +186,8 @@ mod tests {
             ("keep-alive", "1"),
             ("accept", "*/*"),
         ]);
-        strip_hop_by_hop(&mut headers);
+        to_caller(&mut headers, "");
+        headers.remove(DECISION);
         assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["accept"]);
     }
 
