@@ -85,12 +85,11 @@ impl Exchange<'_> {
                 _ => Code::Framing,
             };
             let denial = Denial::new(code, violation.reason);
-            let decision = runtime.gate.refuse(&view, Check::Reading, denial);
-            self.record(None, &decision, started).await;
+            let decision = self.refuse(&view, Check::Reading, denial, started).await;
             return (self.refusal(&decision), true);
         }
         let too_large = config.limits.max_body.filter(|limit| body.size_hint().lower() > *limit as u64);
-        let verdict = match (too_large, runtime.route(&view)) {
+        let decision = match (too_large, runtime.route(&view)) {
             (None, Ok(route)) => {
                 let verdict = runtime.gate.decide(&route.rule, &view, &mut BodyReader(&mut body)).await;
                 self.record(Some(route), verdict.decision(), started).await;
@@ -102,18 +101,25 @@ impl Exchange<'_> {
             (Some(limit), Ok(_)) => {
                 let denial =
                     Denial::new(Code::BodyTooLarge, format!("more than limits.max_body, {limit} bytes"));
-                let decision = runtime.gate.refuse(&view, Check::Reading, denial);
-                self.record(None, &decision, started).await;
-                decision
+                self.refuse(&view, Check::Reading, denial, started).await
             }
-            (_, Err((check, denial))) => {
-                let decision = runtime.gate.refuse(&view, check, denial);
-                self.record(None, &decision, started).await;
-                decision
-            }
+            (_, Err((check, denial))) => self.refuse(&view, check, denial, started).await,
         };
         // A body that nobody will read: the guard drains a little of it and lingers.
-        (self.refusal(&verdict), !body.is_end_stream())
+        (self.refusal(&decision), !body.is_end_stream())
+    }
+
+    /// Refuses a request before it met a rule.
+    async fn refuse(
+        &self,
+        view: &RequestView<'_>,
+        check: Check,
+        denial: Denial,
+        started: Instant,
+    ) -> Arc<Decision> {
+        let decision = self.runtime.gate.refuse(view, check, denial);
+        self.record(None, &decision, started).await;
+        decision
     }
 
     async fn record(&self, route: Option<&Route>, decision: &Arc<Decision>, started: Instant) {
