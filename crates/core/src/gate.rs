@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::HeaderValue;
+
 use crate::crypto::Random;
 use crate::decision::{Check, Decision, DecisionIds, Outcome, Step};
 use crate::denial::{Challenge, Code, Denial};
@@ -15,7 +18,7 @@ use crate::principal::{Principal, Scheme, Subject};
 use crate::redaction::{redact_method, redact_path};
 use crate::request::{BodySource, Carrier, Purpose, RequestView};
 use crate::requirement::{Presentations, Requirement, SchemeSet};
-use crate::store::{Spent, Store, StoreError};
+use crate::store::{Id, Space, Spent, Store, StoreError};
 use crate::time::{Clock, Timestamp};
 use crate::verifier::{AnyVerifier, Presented, Spending, Verifier};
 
@@ -82,6 +85,12 @@ impl Rule {
     #[must_use]
     pub fn carriers(&self) -> &[Carrier] {
         &self.carriers
+    }
+
+    fn look_at_limit(&self, principal: &Principal, request: &RequestView<'_>) -> Result<(), Denial> {
+        let Some(limiter) = &self.limit else { return Ok(()) };
+        let looked = limiter.look(&principal.subject, request.received_at);
+        looked.map_err(|wait| over_limit(limiter.rate(), wait))
     }
 }
 
@@ -178,6 +187,15 @@ impl Permit {
     #[must_use]
     pub const fn rule(&self) -> &Arc<Rule> {
         &self.rule
+    }
+
+    /// What the response says of the schemes that proved it, as `Authentication-Info`.
+    pub fn authentication_info(&self) -> impl Iterator<Item = HeaderValue> {
+        let schemes = self.principal.iter().flat_map(|principal| &principal.schemes);
+        schemes.filter_map(|scheme| {
+            let verifier = self.rule.verifiers.iter().find(|verifier| verifier.scheme() == *scheme)?;
+            verifier.authentication_info()
+        })
     }
 
     /// Gives the permit up for forwarding. What is left can be asked whether it still holds, and lets
@@ -352,6 +370,13 @@ impl<S: Store> Gate<S> {
         let schemes: SchemeSet = presented.iter().map(|credential| credential.scheme()).collect();
         note(steps, Check::Requirement, None, judge_presented(requirement, schemes))?;
 
+        if let [credential] = &presented[..]
+            && let Some(claimed) = credential.claimed()
+        {
+            let may = rule.policy.allows(&claimed).and_then(|()| rule.look_at_limit(&claimed, request));
+            note(steps, Check::Policy, Some(credential.scheme()), may)?;
+        }
+
         let mut principal: Option<Principal> = None;
         let (mut bodies, mut spends) = (Vec::new(), Vec::new());
         let mut fresh_until: Option<Timestamp> = None;
@@ -372,9 +397,8 @@ impl<S: Store> Gate<S> {
         };
 
         note(steps, Check::Policy, None, rule.policy.allows(&principal))?;
-        if let Some(limiter) = &rule.limit {
-            let looked = limiter.look(&principal.subject, request.received_at);
-            note(steps, Check::Limit, None, looked.map_err(|wait| over_limit(limiter.rate(), wait)))?;
+        if rule.limit.is_some() {
+            note(steps, Check::Limit, None, rule.look_at_limit(&principal, request))?;
         }
         for demand in bodies {
             let whole = body.read(demand.limit).await.and_then(|bytes| (demand.check)(&bytes));
@@ -453,6 +477,20 @@ impl<S: Store> Gate<S> {
                     None => Err(Denial::new(absent, format!("not in {}, or taken", space.name()))),
                 }
             }
+            Spending::Keep { space, id, entry } => Ok(self.keep(space, id, entry).await?),
+        }
+    }
+
+    /// Puts an entry in the place of whatever is there. Whoever does the same at the same time wins or
+    /// loses as a whole.
+    async fn keep(&self, space: Space, id: Id, entry: Option<(Bytes, Timestamp)>) -> Result<(), StoreError> {
+        let Some((value, until)) = entry else { return self.store.take_if(space, id, None).await.map(drop) };
+        if self.store.insert(space, id, value.clone(), Some(until)).await? {
+            return Ok(());
+        }
+        match self.store.get(space, id).await? {
+            Some(old) => self.store.replace(space, id, old, value, Some(until)).await.map(drop),
+            None => self.store.insert(space, id, value, Some(until)).await.map(drop),
         }
     }
 }

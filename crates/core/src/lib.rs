@@ -6,6 +6,7 @@
 pub mod crypto;
 pub mod decision;
 pub mod denial;
+pub mod fetch;
 pub mod gate;
 pub mod limit;
 pub mod path;
@@ -19,9 +20,11 @@ pub mod schemes;
 pub mod store;
 pub mod time;
 pub mod verifier;
+pub mod workers;
 
 pub use decision::{Decision, DecisionId, Outcome};
 pub use denial::{Challenge, Code, Denial};
+pub use fetch::{ChosenBy, Fetch, FetchError, FetchRequest, FetchResponse};
 pub use gate::{Gate, Permit, Rule, Standing, Verdict};
 pub use policy::Policy;
 pub use principal::{Permissions, Principal, Scheme, Subject};
@@ -31,3 +34,4 @@ pub use requirement::Requirement;
 pub use store::{MemoryStore, Store};
 pub use time::{Clock, Timestamp};
 pub use verifier::{Proven, Verifier};
+pub use workers::Workers;

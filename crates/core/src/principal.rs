@@ -82,6 +82,12 @@ impl Subject {
         Self(name.into())
     }
 
+    /// `webhook:<url>`: the API at a webhook URL, as that was asked.
+    #[must_use]
+    pub fn webhook(url: &str) -> Self {
+        Self(format!("webhook:{url}").into())
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {

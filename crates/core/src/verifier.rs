@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
+use http::HeaderValue;
 
 use crate::denial::{Challenge, Code, Denial};
 use crate::principal::{Principal, Scheme};
@@ -37,8 +38,20 @@ pub trait Verifier: Send + Sync + 'static {
         body: &mut dyn BodySource,
     ) -> impl Future<Output = Result<Proven, Denial>> + Send;
 
+    /// Whom a credential names, before it is proven, where proving it asks another host: the policy
+    /// judges that name first, so that nobody is dialled for a request that cannot pass.
+    fn claimed(&self, _credential: &Self::Credential) -> Option<Principal> {
+        None
+    }
+
     /// How to ask for this scheme on a 401.
     fn challenge(&self) -> Option<Challenge> {
+        None
+    }
+
+    /// What the response to a permitted request says of this scheme, as `Authentication-Info`
+    /// (RFC 9110 §11.6.3).
+    fn authentication_info(&self) -> Option<HeaderValue> {
         None
     }
 
@@ -84,7 +97,7 @@ pub struct BodyCheck {
 /// Judges a whole body.
 pub type JudgeBody = Box<dyn FnOnce(&Bytes) -> Result<(), Denial> + Send>;
 
-/// Something that may be used once.
+/// What a permit costs, or leaves behind.
 #[derive(Clone, Debug)]
 pub enum Spending {
     /// A proof that names itself.
@@ -105,6 +118,16 @@ pub enum Spending {
         /// What it is called when it is not there.
         absent: Code,
     },
+    /// Something that is learnt if the request passes: the entry replaces whatever is there, or, with
+    /// `None`, takes it away.
+    Keep {
+        /// Its space.
+        space: Space,
+        /// Its identifier.
+        id: Id,
+        /// Its value and its end.
+        entry: Option<(Bytes, Timestamp)>,
+    },
 }
 
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -114,6 +137,7 @@ pub(crate) trait AnyVerifier: Send + Sync {
     fn scheme(&self) -> Scheme;
     fn carriers(&self) -> Vec<Carrier>;
     fn challenge(&self) -> Option<Challenge>;
+    fn authentication_info(&self) -> Option<HeaderValue>;
     fn present<'a>(&'a self, request: &'a RequestView<'a>)
     -> Result<Option<Box<dyn Presented + 'a>>, Denial>;
     fn still_holds<'a>(
@@ -126,6 +150,7 @@ pub(crate) trait AnyVerifier: Send + Sync {
 /// A credential together with the verifier that will judge it.
 pub(crate) trait Presented: Send {
     fn scheme(&self) -> Scheme;
+    fn claimed(&self) -> Option<Principal>;
     fn verify<'b>(self: Box<Self>, body: &'b mut dyn BodySource) -> BoxFuture<'b, Result<Proven, Denial>>
     where
         Self: 'b;
@@ -150,6 +175,10 @@ impl<V: Verifier> AnyVerifier for V {
         Verifier::challenge(self)
     }
 
+    fn authentication_info(&self) -> Option<HeaderValue> {
+        Verifier::authentication_info(self)
+    }
+
     fn present<'a>(
         &'a self,
         request: &'a RequestView<'a>,
@@ -172,6 +201,10 @@ impl<V: Verifier> AnyVerifier for V {
 impl<V: Verifier> Presented for Presentation<'_, V> {
     fn scheme(&self) -> Scheme {
         Verifier::scheme(self.verifier)
+    }
+
+    fn claimed(&self) -> Option<Principal> {
+        self.verifier.claimed(&self.credential)
     }
 
     fn verify<'b>(self: Box<Self>, body: &'b mut dyn BodySource) -> BoxFuture<'b, Result<Proven, Denial>>
