@@ -9,7 +9,7 @@ mod secret;
 
 pub use base62::{decode_base62, encode_base62};
 pub use digest::{Digest, equal, hash_parts, sha256};
-pub use ed25519::{Ed25519Seed, derive_ed25519};
+pub use ed25519::{Ed25519Key, Ed25519Seed, derive_ed25519, thumbprint, verify_ed25519};
 pub use random::{Random, SystemRandom};
 pub use seal::{SealError, SealKey};
 pub use secret::Secret;
