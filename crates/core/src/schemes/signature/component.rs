@@ -1,11 +1,12 @@
-//! What a signature covers, by name: component identifiers (RFC 9421 §2), read and written.
+//! What a signature covers, by name: component identifiers (RFC 9421 §2).
 
 use std::borrow::Cow;
 use std::fmt;
 
 use http::HeaderName;
-use sfv::visitor::{ItemVisitor, ParameterVisitor};
-use sfv::{BareItemFromInput, ItemSerializer, KeyRef, Parser, StringRef};
+use sfv::{Parser, StringRef};
+
+use super::identifier::{ReadComponents, write_item};
 
 /// A part of a message that is no field (RFC 9421 §2.2). Of a response's, none yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub enum Derived {
 }
 
 /// Each with its identifier, quoted as it is when it has no parameters.
-const DERIVED: [(Derived, &str); 8] = [
+pub(super) const DERIVED: [(Derived, &str); 8] = [
     (Derived::Method, "\"@method\""),
     (Derived::TargetUri, "\"@target-uri\""),
     (Derived::Authority, "\"@authority\""),
@@ -76,7 +77,7 @@ pub struct Component {
     /// `;tr`: of the trailers.
     pub(super) of_trailers: bool,
     /// The identifier, serialised.
-    text: Cow<'static, str>,
+    pub(super) text: Cow<'static, str>,
 }
 
 /// Why something is not a component identifier.
@@ -188,165 +189,84 @@ impl fmt::Debug for Component {
     }
 }
 
-/// The components of a list as they are read, and that list's text as it is serialised.
-#[derive(Default)]
-pub(super) struct ReadComponents {
-    pub(super) components: Vec<Component>,
-    pub(super) text: String,
-    /// What is wrong with the first component that cannot be used. Reading goes on: it may be in a
-    /// signature that is none of ours.
-    pub(super) flaw: Option<ComponentError>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl ReadComponents {
-    pub(super) fn next(&mut self) -> NextComponent<'_> {
-        NextComponent(self)
-    }
-}
-
-pub(super) struct NextComponent<'a>(&'a mut ReadComponents);
-
-impl<'a, 'de: 'a> ItemVisitor<'de> for NextComponent<'a> {
-    type Out = ();
-    type Error = std::convert::Infallible;
-
-    fn bare_item(
-        self,
-        item: BareItemFromInput<'de>,
-    ) -> Result<impl ParameterVisitor<'de, Out = ()>, Self::Error> {
-        let start = self.0.text.len();
-        write_item(&mut self.0.text, &item);
-        let name = match item {
-            BareItemFromInput::String(name) => Some(name),
-            _ => None,
-        };
-        Ok(Draft { read: self.0, start, name, marks: Marks::default(), flaw: None })
-    }
-}
-
-/// One component between its name and its last parameter.
-struct Draft<'a, 'de> {
-    read: &'a mut ReadComponents,
-    start: usize,
-    name: Option<Cow<'de, StringRef>>,
-    marks: Marks,
-    flaw: Option<ComponentError>,
-}
-
-/// The parameters of one component.
-#[derive(Default)]
-struct Marks {
-    structured: bool,
-    bytes: bool,
-    of_request: bool,
-    of_trailers: bool,
-    key: Option<String>,
-    parameter: Option<String>,
-}
-
-impl Marks {
-    /// `None`: unknown, there twice, or of the wrong type.
-    fn add(&mut self, key: &str, value: &BareItemFromInput<'_>) -> Option<()> {
-        let flag = match key {
-            "sf" => &mut self.structured,
-            "bs" => &mut self.bytes,
-            "req" => &mut self.of_request,
-            "tr" => &mut self.of_trailers,
-            "key" | "name" => {
-                let text = if key == "key" { &mut self.key } else { &mut self.parameter };
-                let first = text.is_none();
-                *text = Some(value.as_string()?.as_str().to_owned());
-                return first.then_some(());
-            }
-            _ => return None,
-        };
-        (value.as_boolean()? && !std::mem::replace(flag, true)).then_some(())
+    fn name(text: &str) -> Result<String, ComponentError> {
+        Component::parse(text).map(|component| component.to_string())
     }
 
-    /// `None`: these parameters do not go together, or not with this name.
-    fn form(&mut self, name: &Name) -> Option<Form> {
-        let Name::Field(_) = name else {
-            let fields_alone = self.structured || self.bytes || self.of_trailers || self.key.is_some();
-            return match (name, self.parameter.take()) {
-                _ if fields_alone => None,
-                (Name::Derived(Derived::QueryParam), Some(parameter)) => Some(Form::Parameter(parameter)),
-                (Name::Derived(Derived::QueryParam), None) | (_, Some(_)) => None,
-                _ => Some(Form::Plain),
-            };
-        };
-        match (self.key.take(), self.structured, self.bytes) {
-            _ if self.parameter.is_some() => None,
-            (Some(key), _, false) => Some(Form::Key(key)),
-            (None, true, false) => Some(Form::Structured),
-            (None, false, true) => Some(Form::Bytes),
-            (None, false, false) => Some(Form::Plain),
-            (_, _, true) => None,
+    #[test]
+    fn identifiers_are_kept_as_sent() {
+        for text in [
+            r#""@method""#,
+            r#""content-type""#,
+            r#""x";sf"#,
+            r#""x";key="a\"b""#,
+            r#""x";bs;tr"#,
+            r#""x";tr;bs"#,
+            r#""@path";req"#,
+            r#""@query-param";name="a%20b""#,
+        ] {
+            assert_eq!(name(text).as_deref(), Ok(text));
         }
     }
-}
 
-impl<'de> ParameterVisitor<'de> for Draft<'_, 'de> {
-    type Out = ();
-    type Error = std::convert::Infallible;
-
-    fn parameter(&mut self, key: &'de KeyRef, value: BareItemFromInput<'de>) -> Result<(), Self::Error> {
-        write_parameter(&mut self.read.text, key, &value);
-        if self.marks.add(key.as_str(), &value).is_none() {
-            self.flaw.get_or_insert_with(|| ComponentError::Parameter(key.as_str().to_owned()));
-        }
-        Ok(())
+    #[test]
+    fn what_is_written_here_is_what_is_read() {
+        let member = Component::member(HeaderName::from_static("signature-key"), "a\"b").unwrap();
+        assert_eq!(member, Component::parse(member.as_str()).unwrap());
+        assert_eq!(Component::parse("\"@path\"").unwrap(), Component::derived(Derived::Path));
+        let field = Component::field(HeaderName::from_static("x-thing"));
+        assert_eq!(Component::parse("\"x-thing\"").unwrap(), field);
+        assert!(Component::member(HeaderName::from_static("x"), "\n").is_err());
     }
 
-    fn finish(mut self) -> Result<(), Self::Error> {
-        match self.component() {
-            Ok(component) => self.read.components.push(component),
-            Err(flaw) => {
-                self.read.flaw.get_or_insert(flaw);
-            }
+    #[test]
+    fn names_that_nobody_knows_are_refused() {
+        for text in [r#""@status""#, r#""@signature-params""#, r#""@""#, r#""""#, r#""Date""#, r#""a b""#] {
+            assert!(matches!(name(text), Err(ComponentError::Name(_))), "{text}");
         }
-        Ok(())
+        assert_eq!(name("date"), Err(ComponentError::Syntax));
+        assert_eq!(name("1"), Err(ComponentError::Syntax));
+        assert_eq!(name("\"date"), Err(ComponentError::Syntax));
     }
-}
 
-impl Draft<'_, '_> {
-    fn component(&mut self) -> Result<Component, ComponentError> {
-        if let Some(flaw) = self.flaw.take() {
-            return Err(flaw);
+    #[test]
+    fn parameters_that_nobody_knows_or_twice_are_refused() {
+        for text in [
+            r#""x";new"#,
+            r#""x";sf=?0"#,
+            r#""x";sf=1"#,
+            r#""x";key=a"#,
+            r#""x";key="a";key="b""#,
+            r#""x";tr;tr"#,
+        ] {
+            assert!(matches!(name(text), Err(ComponentError::Parameter(_))), "{text}");
         }
-        let text = &self.read.text[self.start..];
-        let name = self.name.as_deref().ok_or(ComponentError::Syntax)?.as_str();
-        let known = DERIVED.iter().find(|known| known.1[1..known.1.len() - 1] == *name);
-        let whole = match known {
-            Some((_, whole)) if *whole == text => Cow::Borrowed(*whole),
-            _ => Cow::Owned(text.to_owned()),
-        };
-        let name = match known {
-            Some((derived, _)) => Name::Derived(*derived),
-            None => Name::Field(field_name(name).ok_or_else(|| ComponentError::Name(name.to_owned()))?),
-        };
-        let form = self.marks.form(&name).ok_or_else(|| ComponentError::Combination(text.to_owned()))?;
-        let Marks { of_request, of_trailers, .. } = self.marks;
-        Ok(Component { name, form, of_request, of_trailers, text: whole })
     }
-}
 
-/// A field's name, which is written in lower case (RFC 9421 §2.1).
-fn field_name(name: &str) -> Option<HeaderName> {
-    let lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
-    lower.then(|| HeaderName::from_bytes(name.as_bytes()).ok()).flatten()
-}
+    #[test]
+    fn parameters_that_do_not_go_together_are_refused() {
+        for text in [
+            r#""x";bs;sf"#,
+            r#""x";bs;key="a""#,
+            r#""x";name="a""#,
+            r#""@path";sf"#,
+            r#""@path";tr"#,
+            r#""@path";name="a""#,
+            r#""@query-param""#,
+            r#""@query-param";name="a";bs"#,
+        ] {
+            assert!(matches!(name(text), Err(ComponentError::Combination(_))), "{text}");
+        }
+    }
 
-pub(super) fn write_item<'b>(out: &mut String, item: impl Into<sfv::RefBareItem<'b>>) {
-    let _ = ItemSerializer::with_buffer(out).bare_item(item).finish();
-}
-
-/// Writes `;key=value`, or `;key` for the value true (RFC 9651 §4.1.1.2).
-pub(super) fn write_parameter<'b>(out: &mut String, key: &KeyRef, value: impl Into<sfv::RefBareItem<'b>>) {
-    out.push(';');
-    out.push_str(key.as_str());
-    let value = value.into();
-    if value.as_boolean() != Some(true) {
-        out.push('=');
-        write_item(out, value);
+    #[test]
+    fn the_order_of_parameters_makes_no_difference() {
+        let [one, other] = [r#""x";req;sf"#, r#""x";sf;req"#].map(|text| Component::parse(text).unwrap());
+        assert_eq!(one, other);
+        assert_ne!(one, Component::parse(r#""x";sf"#).unwrap());
     }
 }

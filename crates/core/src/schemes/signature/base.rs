@@ -1,0 +1,61 @@
+//! What is signed: the signature base (RFC 9421 §2.5), a line for each component.
+
+use super::component::Component;
+use super::value::Message;
+use crate::denial::{Code, Denial};
+
+/// Why there is no signature base for these components on this message. Each names the component.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BaseError {
+    /// The same component twice, whatever the order of its parameters.
+    #[error("{0} is covered twice")]
+    Duplicate(String),
+    /// The message has no such field, dictionary member or query parameter.
+    #[error("{0} is covered and not there")]
+    Missing(String),
+    /// The query has this parameter more than once.
+    #[error("{0} is covered and there twice")]
+    Repeated(String),
+    /// Its value has a line break, a control character, or a character beyond ASCII.
+    #[error("{0} has a value that cannot be signed")]
+    NotText(String),
+    /// Not a structured field, or not known as one.
+    #[error("{0} is not the structured field that it is covered as")]
+    NotStructured(String),
+    /// `;req` and `;tr`: a request has neither a request of its own nor trailers yet.
+    #[error("{0} is not on a request")]
+    NotOnRequest(String),
+}
+
+/// A signature whose base cannot be made verifies under no key.
+impl From<BaseError> for Denial {
+    fn from(error: BaseError) -> Self {
+        Self::new(Code::SignatureInvalid, error.to_string())
+    }
+}
+
+/// The signature base: a line for each component, and last the parameters. `parameters` is the
+/// serialised value of `@signature-params`, which lists the components again.
+///
+/// # Errors
+/// [`BaseError`].
+pub fn signature_base(
+    components: &[Component],
+    parameters: &str,
+    message: &Message<'_>,
+) -> Result<String, BaseError> {
+    // The parameters repeat each identifier; 48 characters hold most values.
+    let mut base = String::with_capacity(64 + 2 * parameters.len() + 48 * components.len());
+    for (index, component) in components.iter().enumerate() {
+        if components[..index].contains(component) {
+            return Err(BaseError::Duplicate(component.to_string()));
+        }
+        base.push_str(component.as_str());
+        base.push_str(": ");
+        message.write(component, &mut base)?;
+        base.push('\n');
+    }
+    base.push_str("\"@signature-params\": ");
+    base.push_str(parameters);
+    Ok(base)
+}
