@@ -370,11 +370,16 @@ impl<S: Store> Gate<S> {
         let schemes: SchemeSet = presented.iter().map(|credential| credential.scheme()).collect();
         note(steps, Check::Requirement, None, judge_presented(requirement, schemes))?;
 
-        if let [credential] = &presented[..]
-            && let Some(claimed) = credential.claimed()
-        {
-            let may = rule.policy.allows(&claimed).and_then(|()| rule.look_at_limit(&claimed, request));
-            note(steps, Check::Policy, Some(credential.scheme()), may)?;
+        let alone = presented.len() == 1;
+        for credential in &presented {
+            let scheme = Some(credential.scheme());
+            let Some(claimed) = note_denial(steps, Check::Policy, scheme, credential.claimed())? else {
+                continue;
+            };
+            if alone {
+                let may = rule.policy.allows(&claimed).and_then(|()| rule.look_at_limit(&claimed, request));
+                note(steps, Check::Policy, scheme, may)?;
+            }
         }
 
         let mut principal: Option<Principal> = None;
@@ -554,6 +559,19 @@ fn network(source: IpAddr) -> IpAddr {
 
 fn passed(check: Check, scheme: Option<Scheme>, note: &'static str) -> Step {
     Step { check, scheme, passed: true, note: Cow::Borrowed(note) }
+}
+
+/// The same, where passing is not worth a word.
+fn note_denial<T>(
+    steps: &mut Vec<Step>,
+    check: Check,
+    scheme: Option<Scheme>,
+    result: Result<T, Denial>,
+) -> Result<T, Denial> {
+    match result {
+        Ok(value) => Ok(value),
+        denied => note(steps, check, scheme, denied),
+    }
 }
 
 fn note<T>(

@@ -62,6 +62,12 @@ impl PublicUrl {
         &self.authority
     }
 
+    /// The port of the scheme, where the authority names none.
+    #[must_use]
+    pub fn default_port(&self) -> u16 {
+        if self.scheme == Scheme::HTTPS { 443 } else { 80 }
+    }
+
     /// Host and port as a header value.
     #[must_use]
     pub const fn host_header(&self) -> &HeaderValue {

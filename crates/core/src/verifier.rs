@@ -40,8 +40,11 @@ pub trait Verifier: Send + Sync + 'static {
 
     /// Whom a credential names, before it is proven, where proving it asks another host: the policy
     /// judges that name first, so that nobody is dialled for a request that cannot pass.
-    fn claimed(&self, _credential: &Self::Credential) -> Option<Principal> {
-        None
+    ///
+    /// # Errors
+    /// Nobody of that name is let in at all.
+    fn claimed(&self, _credential: &Self::Credential) -> Result<Option<Principal>, Denial> {
+        Ok(None)
     }
 
     /// How to ask for this scheme on a 401.
@@ -150,7 +153,7 @@ pub(crate) trait AnyVerifier: Send + Sync {
 /// A credential together with the verifier that will judge it.
 pub(crate) trait Presented: Send {
     fn scheme(&self) -> Scheme;
-    fn claimed(&self) -> Option<Principal>;
+    fn claimed(&self) -> Result<Option<Principal>, Denial>;
     fn verify<'b>(self: Box<Self>, body: &'b mut dyn BodySource) -> BoxFuture<'b, Result<Proven, Denial>>
     where
         Self: 'b;
@@ -203,7 +206,7 @@ impl<V: Verifier> Presented for Presentation<'_, V> {
         Verifier::scheme(self.verifier)
     }
 
-    fn claimed(&self) -> Option<Principal> {
+    fn claimed(&self) -> Result<Option<Principal>, Denial> {
         self.verifier.claimed(&self.credential)
     }
 

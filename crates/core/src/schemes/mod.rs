@@ -4,3 +4,4 @@
 pub mod api_key;
 pub mod authorization;
 pub mod signature;
+pub mod webhook;

@@ -26,6 +26,13 @@ pub struct File {
     pub upstream: Upstream,
     /// The audit log.
     pub audit: Audit,
+    /// Whom outgoing calls may reach.
+    pub egress: Egress,
+    /// The `webhook` scheme: APIs that share no secret.
+    pub webhook: Webhook,
+    /// Listeners for applications here, whose requests are proven and sent to a peer.
+    #[schemars(with = "Vec<Outbound>")]
+    pub outbound: Vec<Spanned<Outbound>>,
     /// What is served, and for whom.
     #[schemars(with = "Vec<Route>")]
     pub route: Vec<Spanned<Route>>,
@@ -165,6 +172,66 @@ pub struct Audit {
     /// Also decisions, not only changes of keys. Default: true.
     #[schemars(with = "Option<bool>")]
     pub decisions: Option<Truth>,
+}
+
+/// `[egress]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Egress {
+    /// The ports that https may use. Default: [443].
+    #[schemars(with = "Option<Vec<u16>>")]
+    pub ports: Option<Spanned<Vec<u16>>>,
+    /// Certificates of authorities that are trusted besides the system's, PEM.
+    #[schemars(with = "Option<String>")]
+    pub ca_file: Option<Text>,
+    /// Private ranges that may be dialled for hosts that this file names: `["10.1.0.0/16"]`. For labs and inside a network.
+    #[schemars(with = "Vec<String>")]
+    pub allow_private: Vec<Text>,
+    /// Plain HTTP on loopback, any port. For labs.
+    #[schemars(with = "Option<bool>")]
+    pub allow_http_loopback: Option<Truth>,
+}
+
+/// `[webhook]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Webhook {
+    /// Who may call: webhook URLs, or origins, of which only /.well-known/webhook-auth counts. Default: nobody.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub callers: Option<Spanned<Vec<Text>>>,
+    /// What callers may do, by their entry in `callers`.
+    pub permissions: std::collections::BTreeMap<String, Vec<String>>,
+}
+
+/// `[[outbound]]`
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Outbound {
+    /// Where an application here connects: `127.0.0.1:9100`, or `unix:/run/countersign/bob.sock`.
+    #[schemars(with = "String")]
+    pub listen: Text,
+    /// The peer, `https://host[:port]`.
+    #[schemars(with = "String")]
+    pub target: Text,
+    /// How requests are proven.
+    pub prove: Prove,
+}
+
+/// `prove = { webhook = ".." }`
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Prove {
+    /// Our webhook URL: where the peer asks. This gateway answers there if it is under `public_url`.
+    #[schemars(with = "String")]
+    pub webhook: Text,
+    /// How tokens are hashed for a peer that is not known yet: `bcrypt` or `sha-256`. Default: bcrypt.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub hash: Option<Text>,
+    /// What introduced keys may do, permissions separated by spaces. Default: whatever we may.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub scope: Option<Text>,
 }
 
 /// `[[route]]`

@@ -7,10 +7,12 @@ pub mod overrides;
 pub mod quantities;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::limit::Rate;
+use countersign::schemes::webhook::{Algorithm, Callers, UrlRules, WebhookUrl};
 use countersign::{Policy, PublicUrl, Requirement};
 use http::Method;
 
@@ -33,6 +35,12 @@ pub struct Config {
     pub upstream: UpstreamLimits,
     /// The audit log.
     pub audit: AuditConfig,
+    /// Whom outgoing calls may reach.
+    pub egress: EgressConfig,
+    /// The webhook scheme.
+    pub webhook: WebhookConfig,
+    /// Listeners for applications here.
+    pub outbounds: Vec<OutboundConfig>,
     /// What is served.
     pub routes: Vec<RouteConfig>,
     /// Finds a route.
@@ -137,6 +145,97 @@ pub struct AuditConfig {
     pub file: Option<PathBuf>,
     /// Also decisions.
     pub decisions: bool,
+}
+
+/// `[egress]`, parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EgressConfig {
+    /// The ports that https may use.
+    pub ports: Vec<u16>,
+    /// Certificates of authorities that are trusted besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Private ranges that may be dialled for hosts that the configuration names.
+    pub allow_private: Vec<quantities::Network>,
+    /// Plain HTTP on loopback, any port.
+    pub allow_http_loopback: bool,
+}
+
+impl EgressConfig {
+    /// What a URL that is to be dialled may look like.
+    #[must_use]
+    pub fn url_rules(&self) -> UrlRules {
+        UrlRules { ports: self.ports.clone(), http_on_loopback: self.allow_http_loopback }
+    }
+}
+
+/// `[webhook]`, parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookConfig {
+    /// Who may call.
+    pub callers: Arc<Callers>,
+    /// What their URLs may look like.
+    pub rules: UrlRules,
+}
+
+/// `[[outbound]]`, parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboundConfig {
+    /// Where an application connects.
+    pub listen: OutboundListen,
+    /// The peer.
+    pub target: PublicUrl,
+    /// How requests are proven.
+    pub prove: Prove,
+}
+
+/// Where an application connects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OutboundListen {
+    /// An address and port.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl OutboundListen {
+    /// Reads `127.0.0.1:9100` or `unix:<path>`, whose path is beside the file.
+    fn parse(text: &str, folder: &Path) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = folder.join(path);
+            return match path.as_os_str().len() {
+                0..=107 => Ok(Self::Unix(path)),
+                _ => Err(format!("the path of a socket has at most 107 bytes: {}", path.display())),
+            };
+        }
+        let address: SocketAddr =
+            text.parse().map_err(|_| format!("`{text}` is neither an address and port nor unix:<path>"))?;
+        // Whoever can connect speaks in our name.
+        match address.ip().is_loopback() {
+            true => Ok(Self::Tcp(address)),
+            false => {
+                Err(format!("{address} is not loopback: whoever connects there would speak in our name"))
+            }
+        }
+    }
+
+    /// Whether the system chooses a port.
+    const fn is_any_port(&self) -> bool {
+        matches!(self, Self::Tcp(address) if address.port() == 0)
+    }
+}
+
+/// How an outbound's requests are proven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Prove {
+    /// By being asked.
+    Webhook {
+        /// Where.
+        url: WebhookUrl,
+        /// The hash for peers that are not known yet.
+        hash: Algorithm,
+        /// What introduced keys may do.
+        scope: Option<String>,
+    },
 }
 
 /// `[[route]]`, parsed.

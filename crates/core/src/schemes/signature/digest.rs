@@ -11,7 +11,8 @@ use super::identifier::write_item;
 use crate::crypto::{equal, sha256};
 use crate::denial::{Code, Denial};
 
-pub(super) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
+/// `Content-Digest`, RFC 9530 §2.
+pub const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
 
 /// The digests of a body that a message announces, by the algorithms that RFC 9530 calls active.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

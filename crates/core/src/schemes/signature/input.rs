@@ -11,8 +11,10 @@ use super::identifier::ReadComponents;
 use crate::denial::{Code, Denial};
 use crate::time::Timestamp;
 
-pub(super) const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
-pub(super) const SIGNATURE: HeaderName = HeaderName::from_static("signature");
+/// `Signature-Input`, RFC 9421 §4.1.
+pub const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
+/// `Signature`, RFC 9421 §4.2.
+pub const SIGNATURE: HeaderName = HeaderName::from_static("signature");
 
 /// Both headers together, in bytes.
 const MAX_BYTES: usize = 16 * 1024;

@@ -19,8 +19,8 @@ mod verify;
 
 pub use base::{BaseError, signature_base};
 pub use component::{Component, ComponentError, Derived, Form, Name};
-pub use digest::ContentDigest;
-pub use input::{Parameters, Signed};
+pub use digest::{CONTENT_DIGEST, ContentDigest};
+pub use input::{Parameters, SIGNATURE, SIGNATURE_INPUT, Signed};
 pub use profile::{Fresh, covers, fresh};
 pub use signer::{SignError, cover_floor, sign};
 pub use value::Message;

@@ -1,0 +1,167 @@
+//! `[egress]`, `[webhook]` and `[[outbound]]`: whom we ask, who may ask us to, and for whom we speak.
+
+use std::sync::Arc;
+
+use countersign::schemes::webhook::{Algorithm, Callers, UrlRules, WebhookUrl};
+use countersign::{Permissions, PublicUrl};
+use toml::Spanned;
+
+use super::Reader;
+use super::routes::is_one_of;
+use crate::config::diagnostics::Problem;
+use crate::config::file;
+use crate::config::quantities::Network;
+use crate::config::{EgressConfig, OutboundConfig, OutboundListen, Prove, ServerConfig, WebhookConfig};
+
+impl Reader<'_> {
+    pub(super) fn egress(&mut self, egress: &file::Egress) -> EgressConfig {
+        let ports = match &egress.ports {
+            None => vec![443],
+            Some(ports) => {
+                if ports.get_ref().is_empty() || ports.get_ref().contains(&0) {
+                    let message = "egress.ports names at least one port, and not port 0";
+                    self.wrong(message, "egress.ports", Some(ports.span()));
+                }
+                ports.get_ref().clone()
+            }
+        };
+        let shown: Vec<String> = ports.iter().map(u16::to_string).collect();
+        self.show("egress.ports", shown.join(", "), egress.ports.as_ref().map(Spanned::span));
+        let folder = self.folder.clone();
+        let ca_file =
+            self.maybe("egress.ca_file", egress.ca_file.as_ref(), |text| Ok::<_, String>(folder.join(text)));
+        let mut allow_private = Vec::new();
+        for text in &egress.allow_private {
+            allow_private.extend(self.parsed("egress.allow_private", Some(text), "", str::parse::<Network>));
+        }
+        if let [network, ..] = &egress.allow_private[..] {
+            self.warnings.push(format!(
+                "egress.allow_private lets outgoing calls reach {} and what else it lists: for labs and \
+                 for hosts inside your own network",
+                network.get_ref()
+            ));
+        }
+        let allow_http_loopback =
+            self.said("egress.allow_http_loopback", egress.allow_http_loopback.as_ref());
+        if allow_http_loopback {
+            let warning =
+                "egress.allow_http_loopback accepts plain HTTP on loopback, on any port: for labs alone";
+            self.warnings.push(warning.to_owned());
+        }
+        EgressConfig { ports, ca_file, allow_private, allow_http_loopback }
+    }
+
+    pub(super) fn webhook(&mut self, webhook: &file::Webhook, egress: &EgressConfig) -> WebhookConfig {
+        let rules = egress.url_rules();
+        // Listing a URL with a port that is not dialled is a mistake, and no reason not to start.
+        let any_port = UrlRules { ports: (1..=u16::MAX).collect(), ..rules.clone() };
+        let mut callers = Callers::default();
+        let written = webhook.callers.as_ref();
+        if written.is_some_and(|callers| callers.get_ref().is_empty()) {
+            let message = "`callers` is empty: name some, or leave it out for nobody";
+            self.wrong(message, "webhook.callers", written.map(Spanned::span));
+        }
+        for text in written.into_iter().flat_map(|callers| callers.get_ref()) {
+            let entry = text.get_ref();
+            self.show("webhook.callers", entry, Some(text.span()));
+            let granted = webhook
+                .permissions
+                .get(entry)
+                .map(|names| Permissions::Only(names.iter().map(|name| Arc::from(name.as_str())).collect()));
+            if let Err(error) = callers.add(entry, granted, &any_port) {
+                self.wrong(format!("`{entry}`: {error}"), "webhook.callers", Some(text.span()));
+            } else if WebhookUrl::parse(entry, &rules).is_err() {
+                self.warnings.push(format!(
+                    "webhook.callers lists {entry}, and egress.ports does not list its port: it cannot call"
+                ));
+            }
+        }
+        for (entry, names) in &webhook.permissions {
+            let listed = written.into_iter().flat_map(|callers| callers.get_ref());
+            if !listed.into_iter().any(|caller| caller.get_ref() == entry) {
+                let message = format!("webhook.permissions names `{entry}`, which is not among the callers");
+                self.wrong(message, "webhook.permissions", written.map(Spanned::span));
+            }
+            if names.is_empty() {
+                let message = format!("the permissions of `{entry}` are empty: leave it out instead");
+                self.wrong(message, "webhook.permissions", written.map(Spanned::span));
+            }
+        }
+        WebhookConfig { callers: Arc::new(callers), rules }
+    }
+
+    pub(super) fn outbounds(
+        &mut self,
+        written: &[Spanned<file::Outbound>],
+        server: Option<&ServerConfig>,
+        egress: &EgressConfig,
+    ) -> Vec<OutboundConfig> {
+        let mut outbounds: Vec<OutboundConfig> = Vec::new();
+        for outbound in written {
+            let span = outbound.get_ref().listen.span();
+            let Some(outbound) = self.outbound(outbound.get_ref(), server, egress) else { continue };
+            if outbounds.iter().any(|other| other.listen == outbound.listen && !other.listen.is_any_port()) {
+                self.wrong("another [[outbound]] listens there", "outbound.listen", Some(span));
+            }
+            outbounds.push(outbound);
+        }
+        outbounds
+    }
+
+    fn outbound(
+        &mut self,
+        outbound: &file::Outbound,
+        server: Option<&ServerConfig>,
+        egress: &EgressConfig,
+    ) -> Option<OutboundConfig> {
+        let folder = self.folder.clone();
+        let listen = self.parsed("outbound.listen", Some(&outbound.listen), "", |text| {
+            OutboundListen::parse(text, &folder)
+        });
+        let target = self.parsed("outbound.target", Some(&outbound.target), "", PublicUrl::parse);
+        if let (Some(OutboundListen::Tcp(listen)), Some(server)) = (&listen, server)
+            && listen.port() != 0
+            && (*listen == server.listen || Some(*listen) == server.admin_listen)
+        {
+            let span = Some(outbound.listen.span());
+            self.wrong("this is one of our other listeners", "outbound.listen", span);
+        }
+        if let (Some(target), Some(server)) = (&target, server)
+            && is_one_of(target.authority(), target.default_port(), server)
+        {
+            let message = "the target is one of our own listeners";
+            self.wrong(message, "outbound.target", Some(outbound.target.span()));
+        }
+        if let Some(target) = &target
+            && let Err(error) = WebhookUrl::parse(&target.to_string(), &egress.url_rules())
+        {
+            let origin = self.origin("outbound.target", Some(outbound.target.span()));
+            let problem = Problem::new(format!("the target cannot be called: {error}"), origin);
+            self.problems.push(problem.help("egress.ports lists the ports that https may use; allow_http_loopback allows plain HTTP on loopback"));
+        }
+        let prove = self.prove(outbound, egress);
+        Some(OutboundConfig { listen: listen?, target: target?, prove: prove? })
+    }
+
+    fn prove(&mut self, outbound: &file::Outbound, egress: &EgressConfig) -> Option<Prove> {
+        // Where others ask is for them to dial: any port will do here.
+        let rules = UrlRules { ports: (1..=u16::MAX).collect(), ..egress.url_rules() };
+        let prove = &outbound.prove;
+        let url = self.parsed("outbound.prove.webhook", Some(&prove.webhook), "", |text| {
+            WebhookUrl::parse(text, &rules)
+        });
+        let hash = self.maybe("outbound.prove.hash", prove.hash.as_ref(), |text| match text {
+            "bcrypt" => Ok(Algorithm::Bcrypt),
+            "sha-256" => Ok(Algorithm::Sha256),
+            _ => Err(format!("`{text}` is no hash: write bcrypt or sha-256")),
+        });
+        let scope = self.maybe("outbound.prove.scope", prove.scope.as_ref(), |text| {
+            let plain = |byte: u8| (b' '..0x7f).contains(&byte) && byte != b'"' && byte != b'\\';
+            match !text.is_empty() && text.bytes().all(plain) {
+                true => Ok(text.to_owned()),
+                false => Err("a scope is permissions, separated by spaces"),
+            }
+        });
+        Some(Prove::Webhook { url: url?, hash: hash.unwrap_or(Algorithm::Bcrypt), scope })
+    }
+}

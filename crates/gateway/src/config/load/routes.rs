@@ -1,0 +1,238 @@
+//! `[[route]]`: what is served, and for whom.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+
+use countersign::{Policy, Requirement};
+use http::Method;
+use http::uri::Authority;
+use toml::Spanned;
+
+use super::Reader;
+use crate::config::diagnostics::{Origin, Problem, did_you_mean};
+use crate::config::file::{self, Text};
+use crate::config::{Access, RouteConfig, ServerConfig, UpstreamUrl};
+use crate::routes::{Router, Template};
+
+/// The schemes that this version verifies.
+const BUILT: [&str; 2] = ["api-key", "webhook"];
+
+impl Reader<'_> {
+    pub(super) fn routes(
+        &mut self,
+        routes: &[Spanned<file::Route>],
+        server: Option<&ServerConfig>,
+    ) -> (Vec<RouteConfig>, Router) {
+        let mut parsed: Vec<RouteConfig> = Vec::new();
+        let mut router = Router::default();
+        for written in routes {
+            let before = self.problems.len();
+            let Some(route) = self.route(written, server) else { continue };
+            if self.problems.len() > before {
+                continue;
+            }
+            let number = parsed.len();
+            if let Err(other) = router.insert(&route.template, route.methods.clone(), number) {
+                let other = parsed.get(other).map_or("", |route| route.template.as_str());
+                let message = format!("this route and `{other}` serve the same path and method");
+                self.wrong(message, "route.path", Some(written.get_ref().path.span()));
+                continue;
+            }
+            parsed.push(route);
+        }
+        if routes.is_empty() {
+            self.warnings.push("there is no [[route]]: every request gets 404".to_owned());
+        }
+        (parsed, router)
+    }
+
+    fn route(
+        &mut self,
+        written: &Spanned<file::Route>,
+        server: Option<&ServerConfig>,
+    ) -> Option<RouteConfig> {
+        let route = written.get_ref();
+        let template = self.parsed("route.path", Some(&route.path), "", Template::parse);
+        let upstream = self.parsed("route.upstream", Some(&route.upstream), "", parse_upstream);
+        if let (Some(upstream), Some(server)) = (&upstream, server)
+            && is_one_of(&upstream.authority, 80, server)
+        {
+            let message = "the upstream is one of our own listeners";
+            self.wrong(message, "route.upstream", Some(route.upstream.span()));
+        }
+        let methods = self.methods(route);
+        let access = self.access(written, route);
+        let limit = self.maybe("route.limit", route.limit.as_ref(), str::parse);
+        if matches!(access, Some(Access::Public)) && route.limit.is_some() {
+            let message = "a public route has no subjects whose limit could be counted";
+            self.wrong(message, "route.limit", route.limit.as_ref().map(Spanned::span));
+        }
+        Some(RouteConfig {
+            template: template?,
+            methods: methods?,
+            upstream: upstream?,
+            access: access?,
+            limit,
+        })
+    }
+
+    fn methods(&mut self, route: &file::Route) -> Option<Option<Vec<Method>>> {
+        let Some(written) = &route.methods else { return Some(None) };
+        if written.is_empty() {
+            let message = "`methods` is empty: name some, or leave it out for all";
+            self.wrong(message, "route.methods", Some(route.path.span()));
+            return None;
+        }
+        let mut methods = Vec::new();
+        for text in written {
+            methods.push(self.parsed("route.methods", Some(text), "", parse_method)?);
+        }
+        Some(Some(methods))
+    }
+
+    fn access(&mut self, written: &Spanned<file::Route>, route: &file::Route) -> Option<Access> {
+        let path_span = Some(route.path.span());
+        let require = &route.require;
+        let demands = require.permission.is_some() || require.subject.is_some() || !require.claim.is_empty();
+        let public = self.said("route.public", route.public.as_ref());
+        let anyone = self.said("route.anyone", route.anyone.as_ref());
+        let key_in_query = self.said("route.key_in_query", route.key_in_query.as_ref());
+        let Some(accept) = &route.accept else {
+            if !public {
+                let origin = Origin::File(header_line(self.text, written.span()));
+                let problem =
+                    Problem::new("the route says neither what it accepts nor that it is public", origin);
+                self.problems
+                    .push(problem.help("write `accept = [\"api-key\"]`, or `public = true` for everybody"));
+                return None;
+            }
+            if demands || anyone || key_in_query {
+                self.wrong("a public route asks nobody, so it can demand nothing", "route.public", path_span);
+            }
+            return Some(Access::Public);
+        };
+        let groups: Vec<&str> = accept.get_ref().iter().map(|group| group.get_ref().as_str()).collect();
+        self.show("route.accept", groups.join(", "), Some(accept.span()));
+        if public {
+            self.wrong("a route is either public or accepts schemes", "route.accept", Some(accept.span()));
+        }
+        for group in accept.get_ref() {
+            self.schemes(group);
+        }
+        let requirement = match Requirement::parse(groups) {
+            Ok(requirement) => requirement,
+            Err(countersign::requirement::RequirementError::UnknownScheme(_)) => return None,
+            Err(error) => {
+                self.wrong(error, "route.accept", Some(accept.span()));
+                return None;
+            }
+        };
+        let policy = Policy {
+            permissions: self.names("permission", require.permission.as_ref()),
+            subjects: self.names("subject", require.subject.as_ref()),
+            claims: require.claim.clone(),
+        };
+        if let Some((name, _)) = policy.claims.iter().find(|(_, values)| values.is_empty()) {
+            self.wrong(format!("the claim `{name}` accepts no value"), "route.require", path_span);
+        }
+        Some(Access::Guarded { requirement, policy, key_in_query })
+    }
+
+    fn schemes(&mut self, group: &Text) {
+        for name in group.get_ref().split('+').map(str::trim) {
+            if BUILT.contains(&name) {
+                continue;
+            }
+            let origin = self.origin("route.accept", Some(group.span()));
+            self.problems.push(match countersign::Scheme::from_name(name) {
+                Some(scheme) => {
+                    Problem::new(format!("the scheme `{scheme}` is not in this version yet"), origin)
+                        .help(format!("this version has {}", BUILT.join(", ")))
+                }
+                None => {
+                    let known = countersign::Scheme::ALL.map(countersign::Scheme::as_str);
+                    let problem = Problem::new(format!("no scheme is called `{name}`"), origin);
+                    match did_you_mean(name, known) {
+                        Some(help) => problem.help(help),
+                        None => problem.help(format!("there are {}", known.join(", "))),
+                    }
+                }
+            });
+        }
+    }
+
+    fn names(&mut self, what: &str, written: Option<&Spanned<Vec<String>>>) -> BTreeSet<String> {
+        let Some(written) = written else { return BTreeSet::new() };
+        self.show(&format!("route.require.{what}"), written.get_ref().join(", "), Some(written.span()));
+        if written.get_ref().is_empty() {
+            let message = format!("`{what}` is empty: nobody knows whether that means everybody or nobody");
+            self.wrong(message, "route.require", Some(written.span()));
+        }
+        written.get_ref().iter().cloned().collect()
+    }
+}
+
+/// The first line of a table.
+fn header_line(text: &str, span: Range<usize>) -> Range<usize> {
+    let end = text[span.start..].find('\n').map_or(span.end, |length| span.start + length);
+    span.start..end.max(span.start)
+}
+
+fn parse_method(text: &str) -> Result<Method, String> {
+    match text {
+        "TRACE" | "CONNECT" => Err(format!("{text} is never served")),
+        "HEAD" | "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => {
+            text.parse().map_err(|_| format!("`{text}` is no method"))
+        }
+        _ if text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') && !text.is_empty() => {
+            text.parse().map_err(|_| format!("`{text}` is no method"))
+        }
+        _ => Err(format!("`{text}` is no method: methods are written in capitals")),
+    }
+}
+
+fn parse_upstream(text: &str) -> Result<UpstreamUrl, String> {
+    let wrong = |why: &str| Err(format!("`{text}` is no upstream: {why}"));
+    let Ok(uri) = text.parse::<http::Uri>() else { return wrong("write http://host:port") };
+    match uri.scheme_str() {
+        Some("http") => {}
+        Some("https") => {
+            return wrong("https to upstreams is not in this version yet; write http://host:port");
+        }
+        _ => return wrong("write http://host:port"),
+    }
+    let Some(authority) = uri.authority() else { return wrong("write http://host:port") };
+    if authority.as_str().contains('@') {
+        return wrong("user information is not sent to upstreams");
+    }
+    if uri.path() != "/" || uri.query().is_some() || text.contains('#') {
+        return wrong("it ends with its host or port, since paths are forwarded byte for byte");
+    }
+    Ok(UpstreamUrl { authority: authority.clone() })
+}
+
+/// Whether a host and port are one of our listeners.
+pub(super) fn is_one_of(authority: &Authority, default_port: u16, server: &ServerConfig) -> bool {
+    let ours = [Some(server.listen), server.admin_listen];
+    ours.into_iter().flatten().any(|ours| leads_to(authority, default_port, ours))
+}
+
+/// Whether a host and port are this listener, as far as names without look-up can tell.
+fn leads_to(authority: &Authority, default_port: u16, ours: SocketAddr) -> bool {
+    if authority.port_u16().unwrap_or(default_port) != ours.port() || ours.port() == 0 {
+        return false;
+    }
+    let own = ours.ip().to_canonical();
+    let host = authority.host().trim_matches(['[', ']']).trim_end_matches('.');
+    if host.eq_ignore_ascii_case("localhost") {
+        return own.is_loopback() || own.is_unspecified();
+    }
+    let Ok(address) = host.parse::<IpAddr>() else { return false };
+    let address = address.to_canonical();
+    // Dialling 0.0.0.0 reaches loopback.
+    let dials_loopback = address.is_loopback() || address.is_unspecified();
+    address == own
+        || (own.is_unspecified() && dials_loopback)
+        || (address.is_unspecified() && own.is_loopback())
+}
