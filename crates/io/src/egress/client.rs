@@ -96,10 +96,10 @@ impl GuardedClient {
             return;
         }
         // Connections that nobody asks for again must not stay open. The client may be dropped meanwhile.
-        let idle = Arc::downgrade(&self.idle);
+        let (idle, life) = (Arc::downgrade(&self.idle), self.idle.life);
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(IdleConnections::<Line>::LIFE).await;
+                tokio::time::sleep(life).await;
                 if !idle.upgrade().is_some_and(|idle| idle.sweep(Instant::now())) {
                     return;
                 }
@@ -112,5 +112,46 @@ impl Fetch for GuardedClient {
     async fn fetch(&self, request: FetchRequest) -> Result<FetchResponse, FetchError> {
         let deadline = Deadline::after(request.timeout);
         deadline.bound(self.exchange(request, deadline)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::time::Duration;
+
+    use countersign::ChosenBy;
+    use http::{HeaderMap, Method};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_nobody_asks_for_again_is_closed() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            let _ = stream.read(&mut [0; 1024]).unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+            // The end of the stream, not the end of the patience.
+            stream.read(&mut [0; 1]).is_ok_and(|length| length == 0)
+        });
+        let policy = EgressPolicy { allow_http_loopback: true, ..EgressPolicy::default() };
+        let idle = Arc::new(IdleConnections::living(Duration::from_millis(100)));
+        let client = GuardedClient { dialer: Dialer::new(policy), idle };
+        let request = FetchRequest {
+            method: Method::GET,
+            url,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            chosen_by: ChosenBy::Request,
+            timeout: Duration::from_secs(5),
+            max_bytes: 0,
+        };
+        assert!(client.fetch(request).await.is_ok());
+        let closed = tokio::task::spawn_blocking(move || server.join().unwrap()).await.unwrap();
+        assert!(closed);
     }
 }

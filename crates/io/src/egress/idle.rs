@@ -13,6 +13,8 @@ use super::target::Target;
 
 /// Idle connections, the oldest first. A list suffices: it is short, and looked through once a request.
 pub(super) struct IdleConnections<C> {
+    /// How long one waits.
+    pub(super) life: Duration,
     state: Mutex<State<C>>,
 }
 
@@ -37,21 +39,24 @@ struct Waiting<C> {
 }
 
 impl<C> Default for IdleConnections<C> {
+    /// Ten seconds: less than what servers commonly wait.
     fn default() -> Self {
-        Self { state: Mutex::new(State { waiting: VecDeque::new(), swept: false }) }
+        Self::living(Duration::from_secs(10))
     }
 }
 
 impl<C> IdleConnections<C> {
     const IN_ALL: usize = 256;
     const TO_ONE_HOST: usize = 4;
-    /// How long one waits: less than what servers commonly wait.
-    pub(super) const LIFE: Duration = Duration::from_secs(10);
+
+    pub(super) fn living(life: Duration) -> Self {
+        Self { life, state: Mutex::new(State { waiting: VecDeque::new(), swept: false }) }
+    }
 
     /// What waits at `now`, without those that waited too long.
     fn state(&self, now: Instant) -> MutexGuard<'_, State<C>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let too_long = |one: &Waiting<C>| now.saturating_duration_since(one.since) >= Self::LIFE;
+        let too_long = |one: &Waiting<C>| now.saturating_duration_since(one.since) >= self.life;
         while state.waiting.front().is_some_and(too_long) {
             state.waiting.pop_front();
         }

@@ -82,13 +82,15 @@ pub(crate) struct Server {
     task: JoinHandle<()>,
 }
 
+/// The server name and the protocol of a TLS handshake.
+pub(crate) type Handshake = (Option<String>, Option<Vec<u8>>);
+
 #[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) accepted: AtomicUsize,
     pub(crate) ended: AtomicUsize,
     pub(crate) requests: Mutex<Vec<String>>,
-    /// The server name and the protocol of each TLS handshake.
-    pub(crate) handshakes: Mutex<Vec<(Option<String>, Option<Vec<u8>>)>>,
+    pub(crate) handshakes: Mutex<Vec<Handshake>>,
 }
 
 impl Server {
