@@ -1,10 +1,13 @@
-//! What Countersign opens sockets and files with: the embedded store, the Redis store, the clock.
+//! What Countersign opens sockets and files with: the embedded store, the Redis store, the clock,
+//! the guarded outgoing client, the threads for hashing.
 
 mod any_store;
 mod clock;
+pub mod egress;
 mod redb_store;
 mod redis_store;
 mod store_url;
+pub mod workers;
 
 pub use any_store::{AnyStore, OpenError};
 pub use clock::SystemClock;
