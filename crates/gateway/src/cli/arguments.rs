@@ -44,6 +44,16 @@ pub(super) enum Command {
     /// Make, list, rotate and revoke API keys.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Call an API, and prove who is calling: like curl, with a proof.
+    ///
+    /// Exits 0 when an answer below 400 came, 1 for an answer of 400 and more, 2 for a mistake in use
+    /// or when there is no answer. Redirects are not followed.
+    Call(CallFlags),
+    /// See a scheme at work: who calls whom, who asks whom, and how an attacker fails.
+    ///
+    /// Without a name it lists the scenes. Exits 0 when everything was as it must be, 1 otherwise,
+    /// 2 when the scene could not be set up.
+    Demo(DemoFlags),
     /// Say why a request was allowed or denied: a past one, or one on file.
     ///
     /// Exits 0 for a permit, 1 for a denial, 2 for a mistake in use.
@@ -170,6 +180,105 @@ pub(super) enum ConfigCommand {
     },
     /// Print the JSON Schema of countersign.toml, for editors.
     Schema,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CallFlags {
+    /// What is called: https, or plain http on this machine.
+    #[arg(value_name = "URL")]
+    pub(super) url: String,
+    /// The method. Default: GET, and POST with a body.
+    #[arg(short = 'X', long = "request", value_name = "METHOD")]
+    pub(super) method: Option<String>,
+    /// A header, `Name: value`; several times for several.
+    #[arg(short = 'H', long = "header", value_name = "HEADER")]
+    pub(super) headers: Vec<String>,
+    /// The body; @FILE for a file's bytes, @- for standard input.
+    ///
+    /// Without a header that says otherwise its Content-Type is application/json if it is a JSON object
+    /// or array, else application/x-www-form-urlencoded.
+    #[arg(short = 'd', long = "data", value_name = "BODY")]
+    pub(super) body: Option<String>,
+    /// Print the status and the headers of the answer too.
+    #[arg(short, long)]
+    pub(super) include: bool,
+    /// Tell on standard error what is sent, how it is proven, and who asks about it.
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+    /// Trust the authorities in this PEM file too.
+    #[arg(long, value_name = "FILE")]
+    pub(super) cacert: Option<PathBuf>,
+    /// How long a call may take, as in 30s.
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    pub(super) timeout: String,
+    /// Call so many times, one after another.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(super) repeat: u32,
+    /// An API key. Whoever lists the processes of this machine sees it: --key-file does not tell.
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["key_file", "webhook"])]
+    pub(super) key: Option<String>,
+    /// A file that holds an API key; mode 0600.
+    #[arg(long, value_name = "FILE", conflicts_with = "webhook")]
+    pub(super) key_file: Option<PathBuf>,
+    /// Send the key as itself.
+    #[arg(long)]
+    pub(super) bearer: bool,
+    /// Prove the call as the API at this webhook URL.
+    ///
+    /// The receiver asks there. Either --listen answers, or the API at that URL does, from the store that
+    /// it shares with us: then --config names its configuration.
+    #[arg(long, value_name = "URL")]
+    pub(super) webhook: Option<String>,
+    /// Answer at this address, plain HTTP, while the call lasts.
+    #[arg(long, value_name = "ADDRESS", requires = "webhook")]
+    pub(super) listen: Option<std::net::SocketAddr>,
+    /// How tokens are hashed for a receiver that has not said what it takes.
+    #[arg(long, value_name = "HASH", requires = "webhook", value_parser = ["bcrypt", "sha-256"])]
+    pub(super) hash: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DemoFlags {
+    /// Which scene; without it they are listed.
+    pub(super) scene: Option<Scene>,
+    /// Stay up afterwards, until Ctrl-C.
+    #[arg(long)]
+    pub(super) keep: bool,
+    /// Keep everything that the demonstration writes in this folder. Default: a temporary one.
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) folder: Option<PathBuf>,
+    /// Be one of those who take part, as a process or a container of its own.
+    #[arg(long = "as", value_name = "PART", hide = true, requires = "folder")]
+    pub(super) part: Option<Part>,
+    /// End with standard input, and take orders from it.
+    #[arg(long, hide = true, requires = "part")]
+    pub(super) directed: bool,
+}
+
+/// The seeds' scenes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Scene {
+    /// APIs that share no secret prove who they are.
+    Webhook,
+    /// A callback URL that is good for one use.
+    Callback,
+    /// A session in two halves that no script can carry away.
+    Session,
+    /// A wallet signs requests.
+    Wallet,
+}
+
+/// Who takes part in `demo webhook`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Part {
+    /// Makes the certificates of all others, and ends.
+    Authority,
+    /// Calls Bob.
+    Alice,
+    /// Lets Alice in, and nobody else.
+    Bob,
+    /// Would like to be Alice.
+    Eve,
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! The command line: what is asked, and what is printed.
 
 mod arguments;
+mod call;
 mod configuration;
+mod demo;
 mod dev;
 mod explain;
 mod init;
@@ -67,6 +69,8 @@ fn run(arguments: Arguments) -> Outcome {
         Command::Dev(flags) => dev::dev(&flags),
         Command::Init(flags) => init::init(&shared, &flags),
         Command::Key(command) => current_thread(key::key(&shared, command)),
+        Command::Call(flags) => current_thread(call::call(&shared, flags)),
+        Command::Demo(flags) => demo::demo(&shared, flags),
         Command::Explain(flags) => current_thread(explain::explain(&shared, flags)),
         Command::Config(command) => configuration::config(&shared, command),
         Command::Completions { shell } => {

@@ -1,0 +1,105 @@
+//! `call`: a request to any API, with a proof of who sends it.
+
+mod answerer;
+mod message;
+mod proof;
+mod shown;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use countersign::{ChosenBy, Clock as _, Fetch as _, FetchError, FetchRequest, FetchResponse, Timestamp};
+use countersign_io::SystemClock;
+use countersign_io::egress::{EgressPolicy, GuardedClient, read_roots};
+
+use super::arguments::{CallFlags, Shared};
+use super::{Failure, Outcome};
+use crate::config::quantities::parse_duration;
+use crate::terminal::escape;
+use message::Message;
+use proof::{Proof, Sent};
+use shown::Screen;
+
+/// As much of an answer as is kept in memory.
+const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
+
+pub(super) async fn call(shared: &Shared, flags: CallFlags) -> Outcome {
+    let screen = Screen::new(shared.json, flags.include, flags.verbose);
+    let timeout = parse_duration(&flags.timeout).map_err(Failure::Said)?;
+    let message = Message::read(&flags)?;
+    let client = client(&flags, &message)?;
+    let proof = Proof::prepare(shared, &flags, &message, screen).await?;
+    let mut worst = ExitCode::SUCCESS;
+    for _ in 0..flags.repeat {
+        let (answer, sent, retried) = exchange(&client, &proof, &message, timeout, screen).await?;
+        screen.answer(&answer, &sent, retried);
+        if answer.status.as_u16() >= 400 {
+            worst = ExitCode::from(1);
+        }
+    }
+    Ok(worst)
+}
+
+/// Sends the request; and once more, proven anew, if the answer says how it may pass.
+async fn exchange(
+    client: &GuardedClient,
+    proof: &Proof,
+    message: &Message,
+    timeout: Duration,
+    screen: Screen,
+) -> Result<(FetchResponse, Sent, bool), Failure> {
+    let mut retried = false;
+    loop {
+        let sent = proof.prove(message, now()).await?;
+        screen.request(message, &sent);
+        let request = FetchRequest {
+            method: message.method.clone(),
+            url: message.url.clone(),
+            headers: sent.headers.clone(),
+            body: message.body.clone().unwrap_or_default(),
+            // Whoever types a URL has chosen its host.
+            chosen_by: ChosenBy::Configuration,
+            timeout,
+            max_bytes: LONGEST_ANSWER,
+        };
+        let answer = client.fetch(request).await.map_err(|error| no_answer(&error))?;
+        screen.status(&answer);
+        if !proof.learn(&sent, &answer, now()) || retried {
+            return Ok((answer, sent, retried));
+        }
+        retried = true;
+        screen.again();
+    }
+}
+
+/// Time is data: read here, and handed on.
+fn now() -> Timestamp {
+    SystemClock.now()
+}
+
+/// Dials the URL that was typed, wherever it leads, and nothing else.
+fn client(flags: &CallFlags, message: &Message) -> Result<GuardedClient, Failure> {
+    let plain = message.url.scheme_str() == Some("http");
+    let extra_roots = match &flags.cacert {
+        Some(file) => read_roots(file)
+            .map_err(|error| Failure::said(format!("--cacert {}: {error}", file.display())))?,
+        None => Vec::new(),
+    };
+    let everywhere = ["0.0.0.0/0", "::/0"].map(str::parse);
+    Ok(GuardedClient::new(EgressPolicy {
+        ports: vec![message.url.port_u16().unwrap_or(443)],
+        extra_roots,
+        allow_private: everywhere.into_iter().collect::<Result<_, _>>()?,
+        allow_http_loopback: plain,
+        own_listeners: flags.listen.into_iter().collect(),
+    }))
+}
+
+fn no_answer(error: &FetchError) -> Failure {
+    Failure::said(match error {
+        FetchError::Forbidden(why) if why.contains("plain http") => {
+            format!("{}: use https; plain http is for this machine alone", escape(why))
+        }
+        other => format!("no answer: {}", escape(&other.to_string())),
+    })
+}

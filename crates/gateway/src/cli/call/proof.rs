@@ -1,0 +1,192 @@
+//! How a call is proven: one variant for each way.
+
+use std::sync::Arc;
+
+use countersign::crypto::SystemRandom;
+use countersign::schemes::api_key::{ApiKey, signer::send_as_itself};
+use countersign::schemes::webhook::signer::{Attempt, OutgoingBody, Requester};
+use countersign::schemes::webhook::wire::WEBHOOK_KEY;
+use countersign::schemes::webhook::{Algorithm, TokenHash, UrlRules, WebhookUrl};
+use countersign::{Clock, FetchResponse, Timestamp};
+use countersign_io::workers::Pool;
+use countersign_io::{AnyStore, StoreUrl, SystemClock};
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+
+use super::super::arguments::{CallFlags, Shared};
+use super::super::{Failure, configuration, environment};
+use super::answerer::Answerer;
+use super::message::Message;
+use super::shown::Screen;
+use crate::seal::read_secret;
+use crate::terminal::escape;
+
+/// Who we say that we are, and what makes it true.
+pub(super) enum Proof {
+    /// Nobody.
+    Nothing,
+    /// Whoever holds this key; it is sent as itself.
+    Bearer(ApiKey),
+    /// The API at a webhook URL.
+    Webhook {
+        requester: Box<Requester<Arc<AnyStore>>>,
+        /// Answers while the calls last, if the API at the URL does not.
+        _answerer: Option<Answerer>,
+    },
+}
+
+/// What was sent, and how it was proven.
+pub(super) struct Sent {
+    pub(super) headers: HeaderMap,
+    pub(super) by: By,
+    attempt: Option<Attempt>,
+}
+
+/// How one request was proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// Not at all.
+    Nothing,
+    /// By a key that is sent as itself.
+    Bearer,
+    /// By a token that the receiver asks for.
+    Token { algorithm: Algorithm, introduces: bool },
+    /// By a key that was introduced before.
+    IntroducedKey,
+}
+
+impl Proof {
+    /// What the flags ask for.
+    pub(super) async fn prepare(
+        shared: &Shared,
+        flags: &CallFlags,
+        message: &Message,
+        screen: Screen,
+    ) -> Result<Self, Failure> {
+        let proof = match (&flags.webhook, key(flags)?) {
+            (Some(url), _) => Self::webhook(shared, flags, url, screen).await?,
+            (None, Some(_)) if !flags.bearer => {
+                return Err(Failure::said(
+                    "signing with a key is not in this version yet: --bearer sends it as itself",
+                ));
+            }
+            (None, Some(key)) => Self::Bearer(key),
+            (None, None) if flags.bearer => {
+                return Err(Failure::said("--bearer sends a key: add --key-file FILE or --key cs_…"));
+            }
+            (None, None) => Self::Nothing,
+        };
+        if !matches!(proof, Self::Nothing) && message.headers.contains_key(AUTHORIZATION) {
+            return Err(Failure::said(
+                "-H Authorization and a proof exclude each other: the proof is that header",
+            ));
+        }
+        Ok(proof)
+    }
+
+    async fn webhook(shared: &Shared, flags: &CallFlags, url: &str, screen: Screen) -> Result<Self, Failure> {
+        // Where others ask is for them to dial; plain HTTP on loopback is for labs, and so is this flag.
+        let rules = UrlRules { ports: (1..=u16::MAX).collect(), http_on_loopback: true };
+        let url = WebhookUrl::parse(url, &rules)
+            .map_err(|error| Failure::said(format!("--webhook {}: {error}", escape(url))))?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let store_url = match flags.listen {
+            Some(_) => StoreUrl::Memory,
+            None => shared_store(shared)?,
+        };
+        let store = Arc::new(AnyStore::open(&store_url, clock).await?);
+        let answerer = match flags.listen {
+            Some(address) => {
+                let answerer =
+                    Answerer::listen(address, &url, store.clone(), move |asked| screen.asked(&asked));
+                let failed = |error| Failure::said(format!("--listen {address}: {error}"));
+                Some(answerer.await.map_err(failed)?)
+            }
+            None => None,
+        };
+        let first = match flags.hash.as_deref() {
+            Some("sha-256") => Algorithm::Sha256,
+            _ => Algorithm::Bcrypt,
+        };
+        let requester = Requester::new(url, store, Arc::new(SystemRandom), Arc::new(Pool::default()));
+        Ok(Self::Webhook { requester: Box::new(requester.hashing_first_by(first)), _answerer: answerer })
+    }
+
+    /// The headers of `message`, with the proof among them.
+    pub(super) async fn prove(&self, message: &Message, now: Timestamp) -> Result<Sent, Failure> {
+        let mut headers = message.headers.clone();
+        let (by, attempt) = match self {
+            Self::Nothing => (By::Nothing, None),
+            Self::Bearer(key) => {
+                send_as_itself(key, &mut headers);
+                (By::Bearer, None)
+            }
+            Self::Webhook { requester, .. } => {
+                let body = match &message.body {
+                    Some(body) if !body.is_empty() => OutgoingBody::Whole(body),
+                    _ => OutgoingBody::Absent,
+                };
+                let attempt = requester.prove(&message.method, &message.url, &mut headers, body, now).await?;
+                (By::read(&attempt, &headers), Some(attempt))
+            }
+        };
+        Ok(Sent { headers, by, attempt })
+    }
+
+    /// Learns from the answer; true if the same request, proven anew, may pass.
+    pub(super) fn learn(&self, sent: &Sent, answer: &FetchResponse, now: Timestamp) -> bool {
+        match (self, &sent.attempt) {
+            (Self::Webhook { requester, .. }, Some(attempt)) => {
+                requester.learn(attempt, answer.status, &answer.headers, now)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl By {
+    fn read(attempt: &Attempt, headers: &HeaderMap) -> Self {
+        if attempt.is_by_key() {
+            return Self::IntroducedKey;
+        }
+        let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let hash = value.rsplit(' ').next().and_then(|hash| TokenHash::parse(hash).ok());
+        let algorithm = hash.map_or(Algorithm::Bcrypt, |hash| hash.algorithm());
+        Self::Token { algorithm, introduces: headers.contains_key(WEBHOOK_KEY) }
+    }
+}
+
+fn key(flags: &CallFlags) -> Result<Option<ApiKey>, Failure> {
+    // What is wrong with a key is said without repeating it.
+    let parse = |what: &str, text: &str| {
+        ApiKey::parse(text.trim()).map_err(|error| Failure::said(format!("{what} holds no API key: {error}")))
+    };
+    match (&flags.key, &flags.key_file) {
+        (Some(text), _) => parse("--key", text).map(Some),
+        (None, Some(file)) => {
+            let bytes = read_secret(file)?;
+            let text = std::str::from_utf8(bytes.expose()).unwrap_or_default();
+            parse("--key-file", text).map(Some)
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// The store of the configuration, which the API at the webhook URL must look into as well.
+fn shared_store(shared: &Shared) -> Result<StoreUrl, Failure> {
+    let hint = "add --listen ADDRESS to answer from here";
+    if !shared.config.exists() {
+        return Err(Failure::said(format!(
+            "who answers at the webhook URL? {hint}, or --config FILE with the store that the API there uses"
+        )));
+    }
+    let loaded = configuration(shared, &environment()?)?;
+    match loaded.config.store.url {
+        url @ StoreUrl::Redis(_) => Ok(url),
+        _ => Err(Failure::said(format!(
+            "the store of {} belongs to one process, so the API at the webhook URL cannot see tokens that are \
+             made here: {hint}, or use a Redis store",
+            shared.config.display()
+        ))),
+    }
+}
