@@ -5,11 +5,13 @@
 //! extensions; another is answered with RFC 9457 problem details.
 
 mod body;
+mod endpoint;
 mod layer;
 mod problem;
 mod strip;
 
 pub use body::{BodyReader, GateBody};
+pub use endpoint::answer;
 pub use layer::{GateFuture, GateLayer, GateService};
 pub use problem::problem;
 pub use strip::{
