@@ -12,6 +12,8 @@ mod identifier;
 mod input;
 mod profile;
 mod signer;
+#[cfg(test)]
+mod tests;
 mod value;
 #[cfg(test)]
 mod vectors;
