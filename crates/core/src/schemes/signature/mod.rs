@@ -15,8 +15,6 @@ mod signer;
 #[cfg(test)]
 mod tests;
 mod value;
-#[cfg(test)]
-mod vectors;
 mod verify;
 
 pub use base::{BaseError, signature_base};
