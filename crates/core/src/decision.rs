@@ -95,6 +95,8 @@ pub enum Check {
     Spend,
     /// The subject's rate.
     Limit,
+    /// A request of an application of ours stays with the peer that it is for.
+    Outbound,
 }
 
 /// One check and what came of it.

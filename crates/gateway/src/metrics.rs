@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use countersign::Decision;
+use http::StatusCode;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -25,6 +26,8 @@ pub struct Metrics {
     pub connections_refused: Counter,
     /// Upgraded connections.
     pub tunnels: Gauge,
+    questions: Family<AnswerLabel, Counter>,
+    outbound: Family<OutboundLabels, Counter>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -43,6 +46,17 @@ struct RouteLabel {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct UpstreamLabels {
     route: Arc<str>,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct AnswerLabel {
+    answer: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OutboundLabels {
+    target: Arc<str>,
     result: &'static str,
 }
 
@@ -87,8 +101,16 @@ impl Default for Metrics {
         let connections_refused = Counter::default();
         let help = "Connections turned away because too many were open";
         registry.register("connections_refused", help, connections_refused.clone());
+        let questions = Family::default();
+        let help = "Questions about our own requests, by whether the token was given";
+        registry.register("webhook_questions", help, questions.clone());
+        let outbound = Family::default();
+        let help = "Responses to requests of [[outbound]] by class, or our code";
+        registry.register("outbound_responses", help, outbound.clone());
         Self {
             registry,
+            questions,
+            outbound,
             decisions,
             decision_seconds,
             upstream_seconds,
@@ -101,6 +123,24 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// A question about one of our own requests was answered.
+    pub fn question(&self, status: StatusCode) {
+        let answer = if status == StatusCode::OK { "given" } else { "refused" };
+        self.questions.get_or_create(&AnswerLabel { answer }).inc();
+    }
+
+    /// A request of an `[[outbound]]` was answered by its target, or by us with a code.
+    pub fn outbound(&self, target: &Arc<str>, result: Result<StatusCode, &'static str>) {
+        let result = result.map_or_else(
+            |code| code,
+            |status| {
+                let class = usize::from(status.as_u16() / 100).saturating_sub(1);
+                ANSWERS.get(class).copied().unwrap_or("other")
+            },
+        );
+        self.outbound.get_or_create(&OutboundLabels { target: target.clone(), result }).inc();
+    }
+
     /// The counters of a route.
     #[must_use]
     pub fn route(&self, name: &Arc<str>, schemes: &[String]) -> RouteMetrics {

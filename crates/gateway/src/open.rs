@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use countersign::Clock;
 use countersign::crypto::{Random, SystemRandom};
 use countersign::schemes::api_key::LastUses;
+use countersign::schemes::webhook::Budget;
+use countersign::{Clock, Workers};
+use countersign_io::workers::Pool;
 use countersign_io::{AnyStore, OpenError, StoreUrl, SystemClock};
 use tokio::sync::watch;
 
@@ -14,7 +16,7 @@ use crate::config::Config;
 use crate::decisions::Decisions;
 use crate::metrics::Metrics;
 use crate::seal::{SecretFileError, seal_key};
-use crate::state::{Gateway, Parts, RouteError, Runtime};
+use crate::state::{Gateway, Parts, Runtime, RuntimeError};
 
 /// Why a gateway did not come up.
 #[derive(Debug, thiserror::Error)]
@@ -33,9 +35,9 @@ pub enum SetUpError {
         /// Why.
         error: std::io::Error,
     },
-    /// A route.
+    /// A route, or authorities.
     #[error(transparent)]
-    Route(#[from] RouteError),
+    Runtime(#[from] RuntimeError),
     /// A listener.
     #[error("{what} cannot listen on {address}: {error}")]
     Listen {
@@ -88,14 +90,26 @@ pub async fn open(config: Config) -> Result<Arc<Gateway>, SetUpError> {
     })?;
     let uses = Arc::new(LastUses::default());
     let metrics = Metrics::default();
-    let parts =
-        Parts { store: &store, uses: &uses, clock: &clock, random: &random, metrics: &metrics, before: None };
+    let workers: Arc<dyn Workers> = Arc::new(Pool::default());
+    let webhook_budget = Arc::new(Budget::default());
+    let parts = Parts {
+        store: &store,
+        uses: &uses,
+        clock: &clock,
+        random: &random,
+        workers: &workers,
+        webhook_budget: &webhook_budget,
+        metrics: &metrics,
+        before: None,
+    };
     let runtime = Runtime::new(config, &parts)?;
     Ok(Arc::new(Gateway {
         store,
         uses,
         clock,
         random,
+        workers,
+        webhook_budget,
         seal_key,
         decisions: Decisions::default(),
         audit,

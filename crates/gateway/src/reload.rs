@@ -106,6 +106,7 @@ fn needs_restart(before: &Config, after: &Config) -> Option<&'static str> {
         (before.store.url.to_string() != after.store.url.to_string(), "store.url"),
         (before.store.seal_key_file != after.store.seal_key_file, "store.seal_key_file"),
         (before.audit != after.audit, "[audit]"),
+        (before.outbounds != after.outbounds, "[[outbound]]"),
         (before.limits.max_connections != after.limits.max_connections, "limits.max_connections"),
     ]
     .into_iter()

@@ -14,6 +14,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use crate::config::{Loaded, Overrides};
 use crate::management::{self, AdminToken};
 use crate::open::{SetUpError, open};
+use crate::outbound::Outbounds;
 use crate::reload::Reloader;
 use crate::seal::read_secret;
 use crate::server::{self, Listener, tls};
@@ -30,6 +31,7 @@ pub struct Bound {
     gateway: Arc<Gateway>,
     listener: Listener,
     admin: Option<Admin>,
+    outbounds: Outbounds,
     management: tokio::net::UnixListener,
     socket: PathBuf,
     reloader: Reloader,
@@ -60,10 +62,16 @@ impl Bound {
                 return Err(error.into());
             }
         };
-        match Self::bind_ports(listen, admin_listen, token_file, tls.clone()).await {
-            Ok((listener, admin)) => {
+        let ports = async {
+            let (listener, admin) = Self::bind_ports(listen, admin_listen, token_file, tls.clone()).await?;
+            let outbounds = Outbounds::bind(&gateway).await;
+            let failed = |(address, error)| SetUpError::Listen { what: "outbound.listen", address, error };
+            Ok((listener, admin, outbounds.map_err(failed)?))
+        };
+        match ports.await {
+            Ok((listener, admin, outbounds)) => {
                 let reloader = Reloader::new(path.to_owned(), overrides, gateway.clone(), tls, hang_up);
-                Ok(Self { gateway, listener, admin, management, socket, reloader, stop })
+                Ok(Self { gateway, listener, admin, outbounds, management, socket, reloader, stop })
             }
             Err(error) => {
                 // Nobody crashed: the next start shall find a store that was closed.
@@ -116,7 +124,7 @@ impl Bound {
 
     /// Serves until SIGTERM or SIGINT, then drains and closes.
     pub async fn run(self) {
-        let Self { gateway, listener, admin, management, socket, reloader, stop } = self;
+        let Self { gateway, listener, admin, outbounds, management, socket, reloader, stop } = self;
         if let Ok(address) = listener.socket.local_addr() {
             let public_url = gateway.runtime.load().config.server.public_url.to_string();
             tracing::info!(%address, tls = listener.tls.load().is_some(), public_url, "listening");
@@ -139,7 +147,12 @@ impl Bound {
         tokio::spawn(note_uses(gateway.clone()));
         tokio::spawn(reloader.watch());
 
-        let serving = tokio::spawn(server::serve(gateway.clone(), listener));
+        let outbounds = outbounds.serve(&gateway);
+        let serving = server::serve(gateway.clone(), listener);
+        let serving = tokio::spawn(async move {
+            serving.await;
+            let _ = outbounds.await;
+        });
         stop.wait().await;
         drain(&gateway, serving).await;
         // Before the store is free: the next gateway's socket must not be the one that is removed.

@@ -6,17 +6,20 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use countersign::crypto::{Random, SealKey};
 use countersign::decision::Check;
+use countersign::gate::RuleBuilder;
 use countersign::schemes::api_key::{ApiKeyVerifier, KeyRegistry, LastUses};
+use countersign::schemes::webhook::{Budget, Tokens, WELL_KNOWN, WebhookVerifier};
 use countersign::{
-    BodySource, Clock, Code, Decision, Denial, Gate, Policy, Purpose, RequestView, Requirement, Rule, Scheme,
-    Verdict,
+    BodySource, Clock, Code, Decision, Denial, Gate, Purpose, RequestView, Requirement, Rule, Scheme,
+    Verdict, Workers,
 };
 use countersign_io::AnyStore;
 use tokio::sync::watch;
 
 use crate::audit::Audit;
-use crate::config::{Access, Config, RouteConfig};
+use crate::config::{Access, Config, Prove, RouteConfig};
 use crate::decisions::Decisions;
+use crate::egress::{Egress, EgressError};
 use crate::metrics::{Metrics, RouteMetrics};
 use crate::proxy::{Forwarder, Upstream};
 use crate::routes::Found;
@@ -31,6 +34,10 @@ pub struct Gateway {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub random: Arc<dyn Random>,
+    /// Hashes where it holds up nobody.
+    pub workers: Arc<dyn Workers>,
+    /// The questions to webhook URLs that are in flight.
+    pub webhook_budget: Arc<Budget>,
     /// Seals secrets at rest; `None` where nothing outlives the process.
     pub seal_key: Option<SealKey>,
     /// The last decisions.
@@ -57,6 +64,10 @@ pub struct Runtime {
     pub routes: Vec<Route>,
     /// Sends permitted requests on.
     pub forwarder: Arc<Forwarder>,
+    /// Dials out.
+    pub egress: Egress,
+    /// Where we answer questions about our own requests.
+    webhook_paths: Vec<String>,
 }
 
 /// One route, ready.
@@ -71,10 +82,18 @@ pub struct Route {
 
 /// A configuration that cannot be made ready.
 #[derive(Debug, thiserror::Error)]
-#[error("the route {route}: {why}")]
-pub struct RouteError {
-    route: String,
-    why: String,
+pub enum RuntimeError {
+    /// A route cannot be served.
+    #[error("the route {route}: {why}")]
+    Route {
+        /// Its path.
+        route: String,
+        /// Why.
+        why: String,
+    },
+    /// Nobody could be dialled.
+    #[error(transparent)]
+    Egress(#[from] EgressError),
 }
 
 /// What a runtime is made with.
@@ -87,6 +106,10 @@ pub struct Parts<'a> {
     pub clock: &'a Arc<dyn Clock>,
     /// Randomness.
     pub random: &'a Arc<dyn Random>,
+    /// Hashes where it holds up nobody.
+    pub workers: &'a Arc<dyn Workers>,
+    /// The questions to webhook URLs that are in flight.
+    pub webhook_budget: &'a Arc<Budget>,
     /// Counters.
     pub metrics: &'a Metrics,
     /// The runtime that this one replaces: what did not change is kept.
@@ -97,8 +120,8 @@ impl Runtime {
     /// Makes a configuration ready.
     ///
     /// # Errors
-    /// A route that cannot be.
-    pub fn new(config: Config, parts: &Parts<'_>) -> Result<Self, RouteError> {
+    /// A route that cannot be, or authorities that cannot be read.
+    pub fn new(config: Config, parts: &Parts<'_>) -> Result<Self, RuntimeError> {
         // The gate remembers who failed lately, and the latest time; that outlives a reload.
         let gate = match parts.before {
             Some(before) if before.config.limits.unproven == config.limits.unproven => before.gate.clone(),
@@ -111,8 +134,22 @@ impl Runtime {
             Some(before) if before.config.upstream == config.upstream => before.forwarder.clone(),
             _ => Arc::new(Forwarder::new(&config.upstream)),
         };
-        let routes = config.routes.iter().map(|route| ready(route, parts)).collect::<Result<_, _>>()?;
-        Ok(Self { config, gate, routes, forwarder })
+        // Made anew each time: a file of authorities is read again.
+        let egress = Egress::new(&config)?;
+        let routes = config
+            .routes
+            .iter()
+            .map(|route| ready(route, &config, &egress, parts))
+            .collect::<Result<_, _>>()?;
+        let webhook_paths = webhook_paths(&config);
+        Ok(Self { config, gate, routes, forwarder, egress, webhook_paths })
+    }
+
+    /// Whether a path is where we answer questions about our own requests. A route that names the path
+    /// itself comes first: then an application behind us answers.
+    #[must_use]
+    pub fn is_webhook_endpoint(&self, path: &str) -> bool {
+        self.webhook_paths.iter().any(|known| known == path)
     }
 
     /// The route for a request, or why there is none.
@@ -166,13 +203,35 @@ impl Runtime {
     }
 }
 
-fn ready(route: &RouteConfig, parts: &Parts<'_>) -> Result<Route, RouteError> {
+/// The well-known path, and whatever else under our own URL is named as ours by an `[[outbound]]`.
+fn webhook_paths(config: &Config) -> Vec<String> {
+    let mut paths = vec![WELL_KNOWN.to_owned()];
+    for outbound in &config.outbounds {
+        let Prove::Webhook { url, .. } = &outbound.prove;
+        if url.origin() == config.server.public_url.to_string() {
+            paths.push(url.path().to_owned());
+        }
+    }
+    paths.retain(|path| !config.routes.iter().any(|route| route.template.as_str() == path));
+    paths
+}
+
+fn ready(
+    route: &RouteConfig,
+    config: &Config,
+    egress: &Egress,
+    parts: &Parts<'_>,
+) -> Result<Route, RuntimeError> {
     let name: Arc<str> = route.template.as_str().into();
-    let error = |why: String| RouteError { route: route.template.as_str().to_owned(), why };
+    let error = |why: String| RuntimeError::Route { route: route.template.as_str().to_owned(), why };
     let (rule, schemes) = match &route.access {
         Access::Public => (Rule::public(name.clone()), vec![String::new()]),
         Access::Guarded { requirement, policy, key_in_query } => {
-            let rule = guarded(&name, requirement, policy, *key_in_query, route, parts);
+            let mut rule = Rule::requiring(name.clone(), requirement.clone()).policy(policy.clone());
+            if let Some(rate) = route.limit {
+                rule = rule.limit(rate);
+            }
+            let rule = verified(rule, requirement, *key_in_query, config, egress, parts).build();
             let schemes = requirement.schemes().iter().map(|scheme| scheme.as_str().to_owned()).collect();
             (rule.map_err(|why| error(why.to_string()))?, schemes)
         }
@@ -181,25 +240,33 @@ fn ready(route: &RouteConfig, parts: &Parts<'_>) -> Result<Route, RouteError> {
     Ok(Route { rule: Arc::new(rule), upstream, metrics: parts.metrics.route(&name, &schemes) })
 }
 
-fn guarded(
-    name: &Arc<str>,
+/// The verifiers of the schemes that a requirement names, one line a scheme. Those that this version
+/// lacks were refused when the configuration was read.
+fn verified(
+    mut rule: RuleBuilder,
     requirement: &Requirement,
-    policy: &Policy,
     key_in_query: bool,
-    route: &RouteConfig,
+    config: &Config,
+    egress: &Egress,
     parts: &Parts<'_>,
-) -> Result<Rule, countersign::gate::RuleError> {
-    let mut rule = Rule::requiring(name.clone(), requirement.clone()).policy(policy.clone());
-    if let Some(rate) = route.limit {
-        rule = rule.limit(rate);
-    }
+) -> RuleBuilder {
     let named = requirement.schemes();
-    // One line a scheme. Those that this version lacks were refused when the configuration was read.
     if named.contains(Scheme::ApiKey) {
         let verifier = ApiKeyVerifier::new(parts.store.clone(), parts.uses.clone());
         rule = rule.verifier(verifier.also_in_query(key_in_query));
     }
-    rule.build()
+    if named.contains(Scheme::Webhook) {
+        rule = rule.verifier(WebhookVerifier {
+            store: parts.store.clone(),
+            fetch: egress.client.clone(),
+            workers: parts.workers.clone(),
+            budget: parts.webhook_budget.clone(),
+            callers: config.webhook.callers.clone(),
+            rules: config.webhook.rules.clone(),
+            max_signed_body: config.limits.max_signed_body,
+        });
+    }
+    rule
 }
 
 impl Gateway {
@@ -207,6 +274,12 @@ impl Gateway {
     #[must_use]
     pub fn keys(&self) -> KeyRegistry<Arc<AnyStore>> {
         KeyRegistry::new(self.store.clone())
+    }
+
+    /// The tokens of our own requests, which wait for their question.
+    #[must_use]
+    pub fn webhook_tokens(&self) -> Tokens<Arc<AnyStore>> {
+        Tokens::new(self.store.clone())
     }
 
     /// What a runtime is made with here.
@@ -217,6 +290,8 @@ impl Gateway {
             uses: &self.uses,
             clock: &self.clock,
             random: &self.random,
+            workers: &self.workers,
+            webhook_budget: &self.webhook_budget,
             metrics: &self.metrics,
             before,
         }

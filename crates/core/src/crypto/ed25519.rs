@@ -97,9 +97,7 @@ impl hkdf::KeyType for SeedLength {
 /// under the former one signature fits many messages, under the latter one key has two names.
 #[must_use]
 pub fn verify_ed25519(public: &[u8; 32], message: &[u8], signature: &[u8]) -> bool {
-    signature.len() == 64
-        && !is_weak(public)
-        && UnparsedPublicKey::new(&ED25519, public).verify(message, signature).is_ok()
+    !is_weak(public) && UnparsedPublicKey::new(&ED25519, public).verify(message, signature).is_ok()
 }
 
 /// The y coordinates of the eight points of small order; four of them belong to two points each
@@ -129,6 +127,7 @@ fn is_weak(public: &[u8; 32]) -> bool {
     let mut y = *public;
     y[31] &= 0x7f;
     // The field's prime is 2^255 - 19: from there on, a y is a second way to write a smaller one.
+    // AWS-LC's assembly refuses those itself; its portable code does not.
     let beyond_prime = y[31] == 0x7f && y[1..31].iter().all(|byte| *byte == 0xff) && y[0] >= 0xed;
     beyond_prime || SMALL_ORDER.contains(&y)
 }
@@ -173,6 +172,7 @@ mod tests {
         assert!(!verify_ed25519(&key.public(), b"massage", &signature));
         assert!(!verify_ed25519(&other.public(), b"message", &signature));
         assert!(!verify_ed25519(&key.public(), b"message", &signature[..63]));
+        assert!(!verify_ed25519(&key.public(), b"message", &[&signature[..], &[0]].concat()));
         assert!(!verify_ed25519(&key.public(), b"message", b""));
         assert_eq!(Ed25519Key::from_seed(key.seed().clone()).public(), key.public());
     }
@@ -196,6 +196,18 @@ mod tests {
     }
 
     #[test]
+    fn a_key_has_one_spelling() {
+        let spelled = |low: u8| {
+            let mut public = [0xff; 32];
+            (public[0], public[31]) = (low, 0x7f);
+            public
+        };
+        assert!((0xed..=0xff).all(|low| is_weak(&spelled(low))));
+        assert!(!is_weak(&spelled(0xeb)), "the prime less two is the largest y of a key");
+        assert!(!is_weak(&Ed25519Key::generate(&SystemRandom).public()));
+    }
+
+    #[test]
     fn a_signature_has_one_spelling() {
         let key = Ed25519Key::generate(&SystemRandom);
         let mut signature = key.sign(b"message");
@@ -215,7 +227,8 @@ mod tests {
 
     #[test]
     fn the_thumbprint_is_that_of_rfc_8037() {
-        let x = URL_SAFE_NO_PAD.decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPjHURo").unwrap();
+        // Its key is the first of RFC 8032 §7.1.
+        let x = URL_SAFE_NO_PAD.decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
         let public: [u8; 32] = x.try_into().unwrap();
         assert_eq!(thumbprint(&public), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
     }

@@ -1,26 +1,24 @@
 //! From text to types; every problem is collected, so that one run shows them all.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use countersign::{Policy, PublicUrl, Requirement};
+use countersign::{PublicUrl, Scheme};
 use countersign_io::StoreUrl;
-use http::Method;
+use countersign_io::egress::Network;
 use toml::Spanned;
 
-use super::diagnostics::{ConfigError, Origin, Problem, did_you_mean};
+use super::diagnostics::{ConfigError, Origin, Problem};
 use super::file::{self, File, Text, Truth};
 use super::overrides::Overrides;
-use super::quantities::{Network, parse_duration, parse_size};
+use super::quantities::{parse_duration, parse_size};
 use super::{
     Access, AuditConfig, Config, Limits, RouteConfig, ServerConfig, StoreConfig, TlsFiles, UpstreamLimits,
-    UpstreamUrl,
 };
-use crate::routes::{Router, Template};
 
 mod outgoing;
 mod routes;
@@ -190,6 +188,9 @@ impl Reader<'_> {
         let webhook = self.webhook(&file.webhook, &egress);
         let outbounds = self.outbounds(&file.outbound, server.as_ref(), &egress);
         let (routes, router) = self.routes(&file.route, server.as_ref());
+        if file.route.is_empty() && file.outbound.is_empty() {
+            self.warnings.push("there is no [[route]]: every request gets 404".to_owned());
+        }
         let takes_webhooks = |route: &RouteConfig| match &route.access {
             Access::Guarded { requirement, .. } => requirement.schemes().contains(Scheme::Webhook),
             Access::Public => false,

@@ -14,6 +14,7 @@ use std::time::Duration;
 use countersign::limit::Rate;
 use countersign::schemes::webhook::{Algorithm, Callers, UrlRules, WebhookUrl};
 use countersign::{Policy, PublicUrl, Requirement};
+use countersign_io::egress::Network;
 use http::Method;
 
 use crate::routes::{Router, Template};
@@ -63,7 +64,7 @@ pub struct ServerConfig {
     /// Certificate and key files.
     pub tls: Option<TlsFiles>,
     /// Whose X-Forwarded-For is believed.
-    pub trusted_proxies: Vec<quantities::Network>,
+    pub trusted_proxies: Vec<Network>,
     /// How long requests in progress may go on after SIGTERM.
     pub drain_timeout: Duration,
 }
@@ -155,7 +156,7 @@ pub struct EgressConfig {
     /// Certificates of authorities that are trusted besides the system's.
     pub ca_file: Option<PathBuf>,
     /// Private ranges that may be dialled for hosts that the configuration names.
-    pub allow_private: Vec<quantities::Network>,
+    pub allow_private: Vec<Network>,
     /// Plain HTTP on loopback, any port.
     pub allow_http_loopback: bool,
 }
@@ -215,6 +216,15 @@ impl OutboundListen {
             false => {
                 Err(format!("{address} is not loopback: whoever connects there would speak in our name"))
             }
+        }
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Tcp(address) => address.to_string(),
+            Self::Unix(path) => format!("unix:{}", path.display()),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::http1::{Limits, UpstreamIo};
 
 /// Heads of responses may be larger than those of requests: an upstream is chosen by the operator, and
 /// what is refused here is an answer lost.
-const OF_RESPONSES: Limits =
+pub(crate) const OF_RESPONSES: Limits =
     Limits { max_head_bytes: 128 * 1024, max_fields: 100, max_trailer_bytes: 8 * 1024 };
 
 /// Opens connections to upstreams, each behind the guard.

@@ -1,6 +1,6 @@
 //! Sends a permitted request to its upstream.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use countersign::{Code, Denial, Permit, PublicUrl, Standing};
@@ -123,22 +123,33 @@ impl Forwarder {
         request: Request<RequestBody>,
         progress: &Progress,
     ) -> Result<Response<Incoming>, Denial> {
-        let mut response = pin!(self.client.request(request));
-        loop {
-            let (pieces, whole) = (progress.pieces(), progress.is_whole());
-            match timeout(self.response_timeout, response.as_mut()).await {
-                Ok(Ok(response)) => return Ok(response),
-                Ok(Err(error)) => {
-                    return Err(progress
-                        .failure()
-                        .unwrap_or_else(|| Denial::new(Code::UpstreamUnreachable, reasons(&error))));
-                }
-                // The clock runs from the end of the request, and a long upload takes its time.
-                Err(_) if !whole && (progress.is_whole() || progress.pieces() > pieces) => {}
-                Err(_) => {
-                    let cause = format!("no head of a response within {:?}", self.response_timeout);
-                    return Err(Denial::new(Code::UpstreamTimeout, cause));
-                }
+        let response = pin!(self.client.request(request));
+        let answered = await_response(response, progress, self.response_timeout).await?;
+        answered.map_err(|error| {
+            let failed = progress.failure();
+            failed.unwrap_or_else(|| Denial::new(Code::UpstreamUnreachable, reasons(&error)))
+        })
+    }
+}
+
+/// Waits for the head of a response. The clock runs from the end of the request, since a long upload
+/// takes its time.
+///
+/// # Errors
+/// `upstream_timeout`.
+pub(crate) async fn await_response<F: Future>(
+    mut response: Pin<&mut F>,
+    progress: &Progress,
+    patience: Duration,
+) -> Result<F::Output, Denial> {
+    loop {
+        let (pieces, whole) = (progress.pieces(), progress.is_whole());
+        match timeout(patience, response.as_mut()).await {
+            Ok(response) => return Ok(response),
+            Err(_) if !whole && (progress.is_whole() || progress.pieces() > pieces) => {}
+            Err(_) => {
+                let cause = format!("no head of a response within {patience:?}");
+                return Err(Denial::new(Code::UpstreamTimeout, cause));
             }
         }
     }
@@ -149,7 +160,7 @@ impl Forwarder {
 pub struct MayUpgrade;
 
 /// An error with all that it wraps: "client error (Connect): tcp connect error: refused".
-fn reasons(error: &dyn std::error::Error) -> String {
+pub(crate) fn reasons(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

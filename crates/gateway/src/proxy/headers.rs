@@ -107,6 +107,12 @@ pub fn to_upstream(
     Ok(())
 }
 
+/// Removes what is meant for the next hop alone.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    remove_named_by_connection(headers);
+    remove_matching(headers, |name| is_hop_by_hop(name.as_str()));
+}
+
 /// Makes an upstream's headers into what the caller reads.
 pub fn to_caller(headers: &mut HeaderMap, permit_id: &str) {
     remove_named_by_connection(headers);

@@ -1,18 +1,21 @@
 //! One request, from its head to its response.
 
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use countersign::decision::Check;
 use countersign::request::Body as BodyKind;
-use countersign::{Code, Decision, Denial, Permit, Purpose, RequestView, Verdict};
-use countersign_tower::{BodyReader, GateBody, problem};
+use countersign::schemes::webhook::wire::LONGEST_QUESTION;
+use countersign::{BodySource, Code, Decision, Denial, Permit, Purpose, RequestView, Verdict};
+use countersign_tower::{BodyReader, GateBody, answer, problem};
 use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, request};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
+use tokio::time::timeout;
 
 use crate::http1::{Admitted, InFlight, UpgradeDecision, Violation, ViolationKind};
 use crate::proxy::body::{Busy, Progress, RequestBody, ResponseBody};
@@ -88,10 +91,17 @@ impl Exchange<'_> {
             let decision = self.refuse(&view, Check::Reading, denial, started).await;
             return (self.refusal(&decision), true);
         }
+        if runtime.is_webhook_endpoint(view.target.path()) {
+            let response = self.answer_question(&parts.method, &mut body).await;
+            let whole = body.is_end_stream();
+            return (response.map(|bytes| ResponseBody::ours(bytes, self.busy)), !whole);
+        }
         let too_large = config.limits.max_body.filter(|limit| body.size_hint().lower() > *limit as u64);
         let decision = match (too_large, runtime.route(&view)) {
             (None, Ok(route)) => {
-                let verdict = runtime.gate.decide(&route.rule, &view, &mut BodyReader(&mut body)).await;
+                let patience = config.limits.body_timeout;
+                let mut reader = PatientReader { reader: BodyReader(&mut body), patience };
+                let verdict = runtime.gate.decide(&route.rule, &view, &mut reader).await;
                 self.record(Some(route), verdict.decision(), started).await;
                 match verdict {
                     Verdict::Permit(permit) => return self.pass(route, permit, parts, body).await,
@@ -107,6 +117,26 @@ impl Exchange<'_> {
         };
         // A body that nobody will read: the guard drains a little of it and lingers.
         (self.refusal(&decision), !body.is_end_stream())
+    }
+
+    /// Answers a receiver that asks whether one of our requests is ours.
+    async fn answer_question(
+        &self,
+        method: &Method,
+        body: &mut GateBody<Incoming>,
+    ) -> Response<bytes::Bytes> {
+        let patience = self.runtime.config.limits.body_timeout;
+        let mut reader = BodyReader(body);
+        let question = async {
+            match *method {
+                Method::POST => reader.read(LONGEST_QUESTION).await.unwrap_or_default(),
+                _ => bytes::Bytes::new(),
+            }
+        };
+        let question = timeout(patience, question).await.unwrap_or_default();
+        let response = answer(&self.gateway().webhook_tokens(), method, question).await;
+        self.gateway().metrics.question(response.status());
+        response
     }
 
     /// Refuses a request before it met a rule.
@@ -141,6 +171,7 @@ impl Exchange<'_> {
         let progress = body.progress();
         let head = parts.method == Method::HEAD;
         let decision = permit.decision().clone();
+        let authentication_info: Vec<HeaderValue> = permit.authentication_info().collect();
         let upgrade = self.upgrade.take().filter(|_| is_websocket(&parts.method, &parts.headers));
         let caller = upgrade.as_ref().and_then(|_| {
             parts.extensions.insert(MayUpgrade);
@@ -182,6 +213,9 @@ impl Exchange<'_> {
             }
             let busy = std::mem::take(&mut self.busy);
             return (response.map(|_| ResponseBody::ours(bytes::Bytes::new(), busy)), false);
+        }
+        for info in authentication_info {
+            response.headers_mut().append(AUTHENTICATION_INFO, info);
         }
         // How long the body would be, where there is none: nobody but the upstream knows.
         let length = response.headers_mut().remove(CONTENT_LENGTH).filter(|_| head);
@@ -247,6 +281,28 @@ impl Exchange<'_> {
             }
         }
         source
+    }
+}
+
+/// RFC 9110 §11.6.3.
+const AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("authentication-info");
+
+/// Reads a body that a proof covers, as long as that does not take too long.
+struct PatientReader<'a> {
+    reader: BodyReader<'a, Incoming>,
+    patience: Duration,
+}
+
+impl BodySource for PatientReader<'_> {
+    fn read(
+        &mut self,
+        limit: usize,
+    ) -> Pin<Box<dyn Future<Output = Result<bytes::Bytes, Denial>> + Send + '_>> {
+        let patience = self.patience;
+        Box::pin(async move {
+            let read = timeout(patience, self.reader.read(limit)).await;
+            read.unwrap_or_else(|_| Err(Denial::new(Code::Framing, "the body came too slowly")))
+        })
     }
 }
 

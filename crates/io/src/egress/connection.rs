@@ -39,6 +39,13 @@ impl Connection {
     }
 }
 
+/// For hyper-util's client, which asks what it may do with a connection: nothing special.
+impl hyper_util::client::legacy::connect::Connection for Connection {
+    fn connected(&self) -> hyper_util::client::legacy::connect::Connected {
+        hyper_util::client::legacy::connect::Connected::new()
+    }
+}
+
 impl AsyncRead for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,

@@ -12,9 +12,9 @@ mod identifier;
 mod input;
 mod profile;
 mod signer;
-mod value;
 #[cfg(test)]
-mod vectors;
+mod tests;
+mod value;
 mod verify;
 
 pub use base::{BaseError, signature_base};

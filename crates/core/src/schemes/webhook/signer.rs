@@ -183,6 +183,10 @@ impl<S: Store> Requester<S> {
     ) -> Result<Attempt, ProveError> {
         let (target, receiver, origin) = normal(target)?;
         let peer = self.peer(&origin, now);
+        // What is left of another attempt, or was never ours to send.
+        for name in [SIGNATURE_KEY, WEBHOOK_KEY, SIGNATURE_AGENT] {
+            headers.remove(name);
+        }
         let signs = self.introduces && !matches!(body, OutgoingBody::Streaming);
         let by_key = signs
             && peer.and_then(|peer| peer.introduced_until).is_some_and(|until| now.plus(MARGIN) < until);

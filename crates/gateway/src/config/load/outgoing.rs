@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use countersign::schemes::webhook::{Algorithm, Callers, UrlRules, WebhookUrl};
 use countersign::{Permissions, PublicUrl};
+use countersign_io::egress::Network;
 use toml::Spanned;
 
 use super::Reader;
 use super::routes::is_one_of;
 use crate::config::diagnostics::Problem;
 use crate::config::file;
-use crate::config::quantities::Network;
 use crate::config::{EgressConfig, OutboundConfig, OutboundListen, Prove, ServerConfig, WebhookConfig};
 
 impl Reader<'_> {

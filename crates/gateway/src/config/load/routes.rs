@@ -41,9 +41,6 @@ impl Reader<'_> {
             }
             parsed.push(route);
         }
-        if routes.is_empty() {
-            self.warnings.push("there is no [[route]]: every request gets 404".to_owned());
-        }
         (parsed, router)
     }
 

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderName, Method, Uri};
 use serde::Deserialize;
 
-use super::*;
 use crate::crypto::{Ed25519Key, Secret};
+use crate::schemes::signature::*;
 
 #[derive(Deserialize)]
 struct Vectors {

@@ -1,0 +1,259 @@
+//! One request of an application: looked at, proven, sent to the target, and answered.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::decision::Check;
+use countersign::path::check_path;
+use countersign::request::Body as BodyKind;
+use countersign::schemes::webhook::signer::{OutgoingBody, ProveError, Requester};
+use countersign::{Code, Denial, FetchError, PublicUrl, Purpose, RequestView};
+use countersign_io::AnyStore;
+use countersign_tower::{BodyReader, GateBody, problem};
+use http::header::{HOST, ORIGIN};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version, request};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::timeout;
+
+use crate::config::OutboundConfig;
+use crate::outbound::connector::Connector;
+use crate::proxy::body::{Busy, Progress, RequestBody, ResponseBody};
+use crate::proxy::headers::strip_hop_by_hop;
+use crate::proxy::{await_response, reasons};
+use crate::state::Gateway;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Sends an application's requests to one target, each with a proof.
+pub(super) struct Exchange {
+    gateway: Arc<Gateway>,
+    target: PublicUrl,
+    name: Arc<str>,
+    /// What an application may write as the host; `None`: anything, for no page reaches a Unix socket.
+    hosts: Option<Vec<String>>,
+    requester: Requester<Arc<AnyStore>>,
+    client: Client<Connector, RequestBody>,
+    response_timeout: Duration,
+    stream_timeout: Duration,
+    body_timeout: Duration,
+    max_signed_body: usize,
+}
+
+impl Exchange {
+    pub(super) fn new(
+        gateway: Arc<Gateway>,
+        config: &OutboundConfig,
+        listens_on: Option<String>,
+        requester: Requester<Arc<AnyStore>>,
+    ) -> Self {
+        let runtime = gateway.runtime.load_full();
+        let (limits, upstream) = (&runtime.config.limits, &runtime.config.upstream);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(upstream.idle_timeout)
+            .pool_max_idle_per_host(upstream.max_idle)
+            .retry_canceled_requests(true)
+            .build(Connector::new(runtime.egress.dialer.clone(), upstream.connect_timeout));
+        let target = config.target.clone();
+        let hosts = listens_on.map(|address| {
+            let port = address.rsplit_once(':').map_or("", |(_, port)| port);
+            vec![format!("localhost:{port}"), target.authority().to_string(), address]
+        });
+        Self {
+            name: target.to_string().into(),
+            target,
+            hosts,
+            requester,
+            client,
+            response_timeout: upstream.response_timeout,
+            stream_timeout: upstream.stream_timeout,
+            body_timeout: limits.body_timeout,
+            max_signed_body: limits.max_signed_body,
+            gateway,
+        }
+    }
+
+    pub(super) async fn run(&self, request: Request<Incoming>) -> Response<ResponseBody> {
+        let (parts, body) = request.into_parts();
+        let target = self.target.target(&parts.uri);
+        let has_body = !body.is_end_stream();
+        match self.send(&parts, &target, body).await {
+            Ok(response) => {
+                self.gateway.metrics.outbound(&self.name, Ok(response.status()));
+                let (mut head, body) = response.into_parts();
+                strip_hop_by_hop(&mut head.headers);
+                let body = ResponseBody::upstream(body, self.stream_timeout, Busy::default());
+                Response::from_parts(head, body)
+            }
+            Err(denial) => {
+                self.gateway.metrics.outbound(&self.name, Err(denial.code().as_str()));
+                self.refusal(&parts, &target, has_body, denial)
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        parts: &request::Parts,
+        target: &Uri,
+        body: Incoming,
+    ) -> Result<Response<Incoming>, Denial> {
+        self.stays(parts)?;
+        let mut headers = parts.headers.clone();
+        strip_hop_by_hop(&mut headers);
+        headers.insert(HOST, self.target.host_header().clone());
+        headers.remove(http::header::EXPECT);
+        // What is small enough, and says how small, is read: then an introduced key can sign it.
+        let mut body = GateBody::streaming(body);
+        let whole = body.is_end_stream()
+            || body.size_hint().exact().is_some_and(|length| length <= self.max_signed_body as u64);
+        if whole && !body.is_end_stream() {
+            let mut reader = BodyReader(&mut body);
+            let read =
+                timeout(self.body_timeout, countersign::BodySource::read(&mut reader, self.max_signed_body));
+            read.await.map_err(|_| Denial::new(Code::Framing, "the body came too slowly"))??;
+        }
+        let kept = match &body {
+            GateBody::Buffered(bytes) => Some(bytes.clone()),
+            _ if whole => Some(bytes::Bytes::new()),
+            _ => None,
+        };
+        let (response, again) = self.attempt(&parts.method, target, headers.clone(), body).await?;
+        match (again, kept) {
+            // The same request, proven otherwise: it was refused before anything was done with it.
+            (true, Some(kept)) => {
+                drop(response);
+                let body = GateBody::Buffered(kept);
+                Ok(self.attempt(&parts.method, target, headers, body).await?.0)
+            }
+            _ => Ok(response),
+        }
+    }
+
+    /// Proves and sends once; says whether another proof may fare better.
+    async fn attempt(
+        &self,
+        method: &Method,
+        target: &Uri,
+        mut headers: HeaderMap,
+        body: GateBody<Incoming>,
+    ) -> Result<(Response<Incoming>, bool), Denial> {
+        let announced = match &body {
+            GateBody::Buffered(bytes) if bytes.is_empty() => OutgoingBody::Absent,
+            GateBody::Buffered(bytes) => OutgoingBody::Whole(bytes),
+            body if body.is_end_stream() => OutgoingBody::Absent,
+            _ => OutgoingBody::Streaming,
+        };
+        let now = self.gateway.clock.now();
+        let proven = self.requester.prove(method, target, &mut headers, announced, now).await;
+        let proof = proven.map_err(|error| match error {
+            ProveError::Store(error) => Denial::from(error),
+            other => Denial::new(Code::UpstreamUnreachable, other.to_string()),
+        })?;
+        let body = RequestBody::new(body, self.body_timeout, None);
+        let progress = body.progress();
+        let mut request = Request::new(body);
+        *request.method_mut() = method.clone();
+        *request.uri_mut() = target.clone();
+        *request.version_mut() = Version::HTTP_11;
+        *request.headers_mut() = headers;
+        let response = self.response(request, &progress).await?;
+        let again = self.requester.learn(&proof, response.status(), response.headers(), now);
+        Ok((response, again))
+    }
+
+    async fn response(
+        &self,
+        request: Request<RequestBody>,
+        progress: &Progress,
+    ) -> Result<Response<Incoming>, Denial> {
+        let response = pin!(self.client.request(request));
+        match await_response(response, progress, self.response_timeout).await? {
+            Ok(response) => Ok(response),
+            Err(error) => Err(progress.failure().unwrap_or_else(|| {
+                let code = match fetch_error(&error) {
+                    Some(FetchError::Timeout(_)) => Code::UpstreamTimeout,
+                    _ => Code::UpstreamUnreachable,
+                };
+                Denial::new(code, reasons(&error))
+            })),
+        }
+    }
+
+    /// Refuses what would leave the target, or comes from a page: whoever speaks here speaks in our name.
+    fn stays(&self, parts: &request::Parts) -> Result<(), Denial> {
+        if matches!(parts.method, Method::CONNECT | Method::TRACE) {
+            let cause = format!("{} does not go through an outbound listener", parts.method);
+            return Err(Denial::new(Code::MethodNotAllowed, cause));
+        }
+        check_path(parts.uri.path())?;
+        if parts.headers.contains_key(ORIGIN) || parts.headers.contains_key(SEC_FETCH_SITE) {
+            return Err(Denial::new(Code::CrossSite, "a page's request to an outbound listener"));
+        }
+        if let Some(scheme) = parts.uri.scheme_str()
+            && scheme != "http"
+            && scheme != self.target.scheme().as_str()
+        {
+            return Err(Denial::new(Code::PathAmbiguous, "the request target has another scheme"));
+        }
+        let mut named = parts.headers.get_all(HOST).iter().map(HeaderValue::as_bytes);
+        let host = named.next().unwrap_or_default();
+        let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
+        let elsewhere = named.next().is_some()
+            || !self.is_ours(host)
+            || authority.is_some_and(|authority| !self.is_ours(authority));
+        match elsewhere {
+            // A name that leads here by a trick of DNS is not ours either.
+            true => Err(Denial::new(
+                Code::CrossSite,
+                "the request names another host than this listener or its target",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    fn is_ours(&self, host: &[u8]) -> bool {
+        let is = |known: &String| known.as_bytes().eq_ignore_ascii_case(host);
+        self.hosts.as_ref().is_none_or(|hosts| hosts.iter().any(is))
+    }
+
+    fn refusal(
+        &self,
+        parts: &request::Parts,
+        target: &Uri,
+        has_body: bool,
+        denial: Denial,
+    ) -> Response<ResponseBody> {
+        tracing::warn!(target = %self.name, code = %denial.code(), cause = denial.cause(), "not sent");
+        let runtime = self.gateway.runtime.load();
+        let view = RequestView {
+            method: &parts.method,
+            target,
+            headers: &parts.headers,
+            body: if has_body { BodyKind::Announced } else { BodyKind::Absent },
+            source: None,
+            received_at: runtime.gate.now(),
+            purpose: Purpose::Decide,
+        };
+        let decision = runtime.gate.refuse(&view, Check::Outbound, denial);
+        self.gateway.decisions.push(decision.clone());
+        let response = decision.denial().map(|denial| problem(denial, decision.id, decision.at));
+        response.unwrap_or_default().map(|bytes| ResponseBody::ours(bytes, Busy::default()))
+    }
+}
+
+/// What our own connector said, among what the client wrapped it in.
+fn fetch_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a FetchError> {
+    let mut source = Some(error);
+    while let Some(error) = source {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        source = error.source();
+    }
+    None
+}

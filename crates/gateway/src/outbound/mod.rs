@@ -1,0 +1,149 @@
+//! `[[outbound]]`: the claimant's half for an application in any language. It calls a listener here as if
+//! that were the peer; the request goes to the peer with a proof, and nowhere else.
+
+mod connector;
+mod exchange;
+mod listener;
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::schemes::webhook::signer::Requester;
+use countersign_io::AnyStore;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::sleep;
+
+use crate::config::{OutboundConfig, Prove};
+use crate::outbound::exchange::Exchange;
+use crate::outbound::listener::Listener;
+use crate::state::Gateway;
+
+/// Listeners for applications, bound and not yet served.
+#[derive(Default)]
+pub struct Outbounds(Vec<Outbound>);
+
+struct Outbound {
+    listener: Listener,
+    exchange: Arc<Exchange>,
+}
+
+impl Outbounds {
+    /// Binds every listener.
+    ///
+    /// # Errors
+    /// The first that cannot be bound, by its name in the configuration.
+    pub async fn bind(gateway: &Arc<Gateway>) -> Result<Self, (String, io::Error)> {
+        let runtime = gateway.runtime.load_full();
+        let mut bound = Vec::new();
+        for config in &runtime.config.outbounds {
+            let failed = |error| (config.listen.shown(), error);
+            let listener = Listener::bind(&config.listen).await.map_err(failed)?;
+            let exchange =
+                Exchange::new(gateway.clone(), config, listener.name(), requester(gateway, config));
+            bound.push(Outbound { listener, exchange: Arc::new(exchange) });
+        }
+        Ok(Self(bound))
+    }
+
+    /// Serves until the gateway drains; requests in progress may end.
+    pub fn serve(self, gateway: &Arc<Gateway>) -> tokio::task::JoinHandle<()> {
+        let tasks: Vec<_> =
+            self.0.into_iter().map(|outbound| tokio::spawn(serve(gateway.clone(), outbound))).collect();
+        tokio::spawn(async move {
+            for task in tasks {
+                let _ = task.await;
+            }
+        })
+    }
+}
+
+fn requester(gateway: &Gateway, config: &OutboundConfig) -> Requester<Arc<AnyStore>> {
+    let Prove::Webhook { url, hash, scope } = &config.prove;
+    let (random, workers) = (gateway.random.clone(), gateway.workers.clone());
+    let requester = Requester::new(url.clone(), gateway.store.clone(), random, workers);
+    let requester = requester.hashing_first_by(*hash);
+    match scope {
+        Some(scope) => requester.limited_to(scope.clone()),
+        None => requester,
+    }
+}
+
+async fn serve(gateway: Arc<Gateway>, outbound: Outbound) {
+    let Outbound { listener, exchange } = outbound;
+    let mut draining = gateway.draining.subscribe();
+    let (alive, mut all_gone) = tokio::sync::mpsc::channel::<()>(1);
+    loop {
+        let (exchange, gateway, alive) = (exchange.clone(), gateway.clone(), alive.clone());
+        let accepted = async {
+            match &listener {
+                Listener::Tcp(listener) => {
+                    let (stream, _) = listener.accept().await?;
+                    stream.set_nodelay(true)?;
+                    tokio::spawn(async move { speak(gateway, exchange, stream, alive).await });
+                }
+                Listener::Unix(listener, _) => {
+                    let (stream, _) = listener.accept().await?;
+                    tokio::spawn(async move { speak(gateway, exchange, stream, alive).await });
+                }
+            }
+            Ok::<_, io::Error>(())
+        };
+        let accepted = tokio::select! {
+            accepted = accepted => accepted,
+            _ = draining.wait_for(|draining| *draining) => break,
+        };
+        if let Err(error) = accepted {
+            tracing::warn!(%error, "a connection to an outbound listener could not be accepted");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+    drop(listener);
+    drop(alive);
+    let _ = all_gone.recv().await;
+}
+
+async fn speak<T>(
+    gateway: Arc<Gateway>,
+    exchange: Arc<Exchange>,
+    stream: T,
+    alive: tokio::sync::mpsc::Sender<()>,
+) where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let limits = gateway.runtime.load().config.limits.clone();
+    let (mut draining, mut ending) = (gateway.draining.subscribe(), gateway.ending.subscribe());
+    let service = service_fn(move |request| {
+        let exchange = exchange.clone();
+        async move { Ok::<_, Infallible>(exchange.run(request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // Also how long a connection may be idle.
+        .header_read_timeout(limits.idle_timeout)
+        .max_buf_size(limits.max_head.max(8192) + 8192)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => Some(ended),
+        _ = draining.wait_for(|draining| *draining) => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                ended = connection => ended,
+                _ = ending.wait_for(|ending| *ending) => Ok(()),
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection to an outbound listener failed");
+    }
+    drop(alive);
+}
