@@ -1,0 +1,107 @@
+//! Sets the stage, starts everybody, has the scenes played, and ends everybody, whatever happens.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::super::arguments::Shared;
+use super::super::{Failure, Outcome, say};
+use super::certificates;
+use super::drawing::Canvas;
+use super::players::Player;
+use super::stage::{ALICE, EVE, Stage};
+use super::webhook;
+use crate::terminal;
+
+/// Everybody, as processes.
+pub(super) struct Company {
+    pub(super) alice: Player,
+    pub(super) bob: Player,
+    pub(super) eve: Player,
+}
+
+pub(super) fn direct(shared: &Shared, folder: Option<&Path>, keep: bool) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (mut interrupt, mut terminate) =
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        tokio::select! {
+            outcome = run(shared, folder, keep) => outcome,
+            // What is dropped with the other branch ends its processes and removes its folder.
+            _ = interrupt.recv() => Ok(ExitCode::from(130)),
+            _ = terminate.recv() => Ok(ExitCode::from(143)),
+        }
+    })
+}
+
+async fn run(shared: &Shared, folder: Option<&Path>, keep: bool) -> Outcome {
+    for (who, address) in [("Alice", ALICE), ("Eve", EVE)] {
+        must_be_free(who, address)?;
+    }
+    let temporary = match folder {
+        Some(_) => None,
+        None => Some(tempfile::Builder::new().prefix("countersign-demo-").tempdir()?),
+    };
+    let folder: PathBuf = match (&temporary, folder) {
+        (Some(temporary), _) => temporary.path().to_owned(),
+        (None, Some(folder)) => {
+            std::fs::create_dir_all(folder).map_err(|error| certificates::at(folder, &error))?;
+            folder.canonicalize()?
+        }
+        (None, None) => PathBuf::new(),
+    };
+    let stage = Stage::here()?;
+    certificates::make(&folder, &stage)?;
+    for name in ["alice", "bob", "eve"] {
+        certificates::write(&folder.join(name).join("stage.json"), &serde_json::to_string_pretty(&stage)?)?;
+    }
+    let (alice, bob, eve) = tokio::join!(
+        Player::start("alice", &folder),
+        Player::start("bob", &folder),
+        Player::start("eve", &folder)
+    );
+    let mut company = Company { alice: alice?, bob: bob?, eve: eve? };
+    let canvas = Canvas::new(shared.json);
+    canvas.stage(&stage, &folder, &company);
+    let good = webhook::play(&mut company, &stage, canvas).await?;
+    if keep {
+        stay(shared, good, &company).await;
+    }
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// A port that the seed has given away.
+fn must_be_free(who: &str, address: SocketAddr) -> Result<(), Failure> {
+    // The runtime's listener, for it may take a port whose last connections have just ended.
+    let socket = tokio::net::TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    let bound = socket.bind(address).and_then(|()| socket.listen(1));
+    bound.map(drop).map_err(|error| {
+        let port = address.port();
+        Failure::said(format!(
+            "{who} answers on {address} in this demonstration, and cannot listen there: {error}\n  Another \
+             program has port {port}: see `lsof -i :{port}` (on a Mac it may be AirPlay Receiver), stop it, and \
+             try again."
+        ))
+    })
+}
+
+/// Stays up until a signal comes, which ends the branch that waits here.
+async fn stay(shared: &Shared, good: bool, company: &Company) {
+    if shared.json {
+        let pids = [&company.alice, &company.bob, &company.eve].map(Player::pid);
+        let kept = json!({ "kept": true, "alice": ALICE, "eve": EVE, "pids": pids, "as_expected": good });
+        say(&terminal::json(&kept));
+    } else {
+        say("All three stay up. Try the seed's own two lines in another terminal:");
+        say("");
+        say(&format!("  curl http://{ALICE}/example"));
+        say(&format!("  curl http://{EVE}/example"));
+        say("");
+        say("Ctrl-C ends them.");
+    }
+    std::future::pending::<()>().await;
+}
