@@ -137,24 +137,25 @@ impl Canvas {
         self.detail(&format!("did you send the hash {} to {} ?", shorten(&part("hash")), part("url")));
         self.pause().await;
         let said = match seen.status {
-            200 => format!("200 yes, for its token is {}", shorten(&escape(&seen.answer))),
-            status => format!("{status} no"),
+            200 => {
+                format!("200 yes, to that URL and not confirmed before: {}", shorten(&escape(&seen.answer)))
+            }
+            status => format!("{status} no (the same for every reason)"),
         };
         self.answer("Alice", "Bob", &said, seen.status < 400).await;
     }
 
-    /// What Bob noted about the request: the checks that say anything, and the cause that he does not tell.
+    /// What Bob noted about the request: the checks that it passed, and the one that it did not.
     async fn checks(self, decision: &Value) {
-        for step in decision["steps"].as_array().into_iter().flatten() {
-            let text = |name: &str| escape(step[name].as_str().unwrap_or_default());
-            let mark = match step["passed"] == true {
-                true => self.ink(Ink::Green, "✓"),
-                false => self.ink(Ink::Red, "✗"),
-            };
-            say(&format!("   {:15} {mark} {:12} {}", "", text("check"), text("note")).trim_end());
-        }
-        if let Some(cause) = decision["cause"].as_str() {
-            self.detail(&format!("Bob notes, and tells nobody: {}", escape(cause)));
+        let steps = decision["steps"].as_array().map_or(&[][..], Vec::as_slice);
+        let text = |step: &Value, name: &str| escape(step[name].as_str().unwrap_or_default());
+        let (passed, failed): (Vec<_>, Vec<_>) = steps.iter().partition(|step| step["passed"] == true);
+        let passed: Vec<_> = passed.into_iter().map(|step| text(step, "check")).collect();
+        say(&format!("   {:15} {} {}", "Bob checks:", self.ink(Ink::Green, "✓"), passed.join(", ")));
+        for step in failed {
+            let why = format!("{}: {}", text(step, "check"), text(step, "note"));
+            say(&format!("   {:15} {} {why}", "", self.ink(Ink::Red, "✗")));
+            self.detail("  (for Bob's operator; the caller is told the code and no more)");
         }
         self.pause().await;
     }
@@ -192,7 +193,7 @@ fn proof_lines(headers: &Headers) -> Vec<(&'static str, String)> {
     let shown = |name: &&'static str| {
         let value = headers.get(*name)?;
         let words: Vec<_> = escape(value).split(' ').map(shorten).collect();
-        Some((*name, words.join(" ")))
+        Some((*name, cut(words.join(" "))))
     };
     PROOF.iter().filter_map(shown).collect()
 }
@@ -202,6 +203,14 @@ fn shorten(word: &str) -> String {
     match word.contains("://") || word.chars().count() <= 32 {
         true => word.to_owned(),
         false => word.chars().take(20).chain(['…']).collect(),
+    }
+}
+
+/// What a line holds; an authorization is cut already.
+fn cut(line: String) -> String {
+    match line.contains("://") || line.chars().count() <= 80 {
+        true => line,
+        false => line.chars().take(80).chain(['…']).collect(),
     }
 }
 
