@@ -1,9 +1,11 @@
 //! Which connections are kept, for whom, and what happens when one has died.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use countersign::{ChosenBy, Fetch as _, FetchError, FetchRequest};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use crate::support::{
     Names, Script, Server, Then, client, client_knowing, configured, get, lab, loopback, until,
@@ -133,4 +135,29 @@ async fn idle_connections_end_with_the_client() {
     assert!(client.fetch(get(&server.url())).await.is_ok());
     drop(client);
     until(|| server.seen().ended.load(Ordering::SeqCst) == 1).await;
+}
+
+/// A server that answers before it has read the request leaves the connection of no use, and the next
+/// request must not wait for it.
+#[tokio::test]
+async fn a_connection_with_an_unread_request_is_not_waited_for() {
+    let listener = TcpListener::bind((loopback(1), 0)).await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let mut open = Vec::new();
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 1]).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+            open.push(stream);
+        }
+        open
+    });
+    let (client, started) = (client(lab()), Instant::now());
+    for _ in 0..2 {
+        let large = FetchRequest { body: vec![0; 32 << 20].into(), ..get(&url) };
+        assert_eq!(&client.fetch(large).await.unwrap().body[..], b"ok");
+    }
+    assert_eq!(server.await.unwrap().len(), 2);
+    assert!(started.elapsed() < Duration::from_secs(4));
 }
