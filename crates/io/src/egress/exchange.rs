@@ -1,6 +1,7 @@
 //! One request and its answer over HTTP/1.1 (RFC 9112): what we send, and what we take for an answer.
 
 use std::error::Error as _;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use countersign::{FetchError, FetchRequest, FetchResponse};
@@ -11,6 +12,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::Connection;
 use super::dialer::unreachable;
@@ -43,6 +45,8 @@ impl Line {
     /// The largest head of an answer, in bytes.
     const HEAD: usize = 16 << 10;
     const HEADERS: usize = 64;
+    /// How long an exchange may take to be over once its answer has been read: one turn of the driver.
+    const SETTLING: Duration = Duration::from_millis(20);
 
     pub(super) async fn over(connection: Connection, target: &Target) -> Result<Self, FetchError> {
         let (sender, connection) = http1::Builder::new()
@@ -61,7 +65,8 @@ impl Line {
     pub(super) async fn is_open(&mut self) -> bool {
         // Lets a close that has arrived by now be noticed before anything is written.
         tokio::task::yield_now().await;
-        self.sender.ready().await.is_ok()
+        // A peer that answered before it read the whole request may never read the rest.
+        timeout(Self::SETTLING, self.sender.ready()).await.is_ok_and(|ready| ready.is_ok())
     }
 
     /// Sends `request`; the head of the answer.
@@ -171,8 +176,6 @@ fn broken(target: &Target, error: &hyper::Error) -> FetchError {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use countersign::ChosenBy;
 
     use super::*;
@@ -225,6 +228,12 @@ mod tests {
         ];
         assert_eq!(names, expected);
         assert_eq!(message.uri(), "/p?q");
+    }
+
+    #[test]
+    fn no_length_is_announced_where_there_is_no_body() {
+        let message = written(request(Method::GET, "https://a.example", &[("content-length", "7")])).unwrap();
+        assert!(!message.headers().contains_key("content-length"));
     }
 
     #[test]

@@ -211,7 +211,17 @@ mod tests {
     }
 
     #[test]
-    fn user_information_other_schemes_and_ports_that_are_none_are_refused() {
+    fn user_information_is_refused_with_a_port_and_without() {
+        for authority in
+            ["user@a.test", "user@a.test:443", "user:password@a.test:443", "a.test@127.0.0.1:443"]
+        {
+            let refusal = read(&format!("https://{authority}/")).unwrap_err();
+            assert!(refusal.contains("user information"), "{authority}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn other_schemes_and_ports_that_are_none_are_refused() {
         for url in [
             "https://user@alice.example/",
             "https://user:password@alice.example/",

@@ -1,9 +1,11 @@
 //! Which connections are kept, for whom, and what happens when one has died.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use countersign::{ChosenBy, Fetch as _, FetchError, FetchRequest};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use crate::support::{
     Names, Script, Server, Then, client, client_knowing, configured, get, lab, loopback, until,
@@ -66,14 +68,18 @@ async fn a_kept_connection_that_was_closed_is_survived() {
 #[test]
 fn a_close_that_nobody_has_noticed_yet_is_survived() {
     let far = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let server = far.block_on(Server::playing(Script::ok("ok").then(Then::Close)));
+    let mut script = Script::ok("ok").then(Then::Close);
+    // Closed later than the answer is read, while this thread sleeps.
+    script.chunks.push(Vec::new());
+    script.pause = Duration::from_millis(15);
+    let server = far.block_on(Server::playing(script));
     let near = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     near.block_on(async {
         let client = client(lab());
         for turn in 1..=5 {
             assert!(client.fetch(get(&server.url())).await.is_ok());
             assert_eq!(server.accepted(), turn);
-            std::thread::sleep(Duration::from_millis(30));
+            std::thread::sleep(Duration::from_millis(60));
         }
     });
 }
@@ -133,4 +139,47 @@ async fn idle_connections_end_with_the_client() {
     assert!(client.fetch(get(&server.url())).await.is_ok());
     drop(client);
     until(|| server.seen().ended.load(Ordering::SeqCst) == 1).await;
+}
+
+/// A server that answers before it has read the request leaves the connection of no use, and the next
+/// request must not wait for it.
+#[tokio::test]
+async fn a_connection_with_an_unread_request_is_not_waited_for() {
+    let listener = TcpListener::bind((loopback(1), 0)).await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let mut open = Vec::new();
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 1]).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+            open.push(stream);
+        }
+        open
+    });
+    let (client, started) = (client(lab()), Instant::now());
+    for _ in 0..2 {
+        let large = FetchRequest { body: vec![0; 32 << 20].into(), ..get(&url) };
+        assert_eq!(&client.fetch(large).await.unwrap().body[..], b"ok");
+    }
+    assert_eq!(server.await.unwrap().len(), 2);
+    assert!(started.elapsed() < Duration::from_secs(4));
+}
+
+#[tokio::test]
+async fn a_request_that_is_given_up_is_not_written_to_its_end() {
+    const SIZE: usize = 64 << 20;
+    let listener = TcpListener::bind((loopback(1), 0)).await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let client = client(lab());
+    let limit = Duration::from_millis(200);
+    let large = FetchRequest { body: vec![0; SIZE].into(), timeout: limit, ..get(&url) };
+    let (accepted, refusal) = tokio::join!(listener.accept(), client.fetch(large));
+    assert!(matches!(refusal, Err(FetchError::Timeout(_))), "{refusal:?}");
+    // Whoever was too slow reads on: the end is near, for only what the systems hold is left.
+    let (mut stream, mut read, mut buffer) = (accepted.unwrap().0, 0, vec![0; 1 << 20]);
+    while let Ok(length @ 1..) = stream.read(&mut buffer).await {
+        read += length;
+    }
+    assert!(read < SIZE, "{read}");
 }

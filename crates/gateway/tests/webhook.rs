@@ -1,0 +1,442 @@
+//! APIs that share no secret: each attack on the webhook scheme, against a running gateway.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::schemes::webhook::Algorithm;
+use support::webhook::{Book, SeedPeer, WebhookApi, response};
+use support::{Echo, Gateway, Request, Response};
+
+const LAB: &str = "[egress]\nallow_http_loopback = true\n";
+
+/// A gateway that lets `callers` call `/orders/*`.
+fn receiver(echo: &Echo, callers: &[&str]) -> Gateway {
+    receiver_with(echo, callers, "")
+}
+
+fn receiver_with(echo: &Echo, callers: &[&str], route: &str) -> Gateway {
+    let listed: Vec<String> = callers.iter().map(|caller| format!("{caller:?}")).collect();
+    Gateway::started(&format!(
+        "{LAB}[webhook]\ncallers = [{}]\n[[route]]\npath = \"/orders/*\"\nupstream = \"{}\"\naccept = [\"webhook\"]\n{route}\n",
+        listed.join(", "),
+        echo.url()
+    ))
+}
+
+/// Alice, who keeps to the protocol, at her webhook URL.
+struct Alice {
+    api: WebhookApi,
+    book: Book,
+}
+
+impl Alice {
+    fn start() -> Self {
+        let book = Book::default();
+        let answers = book.clone();
+        Self { api: WebhookApi::answering(move |_, question| answers.answer(question)), book }
+    }
+
+    fn url(&self) -> String {
+        self.api.url("/hook")
+    }
+
+    /// The credential of a request to `/orders/1` of `gateway`.
+    fn credential(&self, gateway: &Gateway) -> String {
+        self.credential_for(&format!("http://{}/orders/1", gateway.address), Algorithm::Sha256)
+    }
+
+    fn credential_for(&self, receiver: &str, algorithm: Algorithm) -> String {
+        format!("Webhook {} {}", self.url(), self.book.token_for(receiver, algorithm))
+    }
+
+    /// Alice's own request passes, whatever was tried before.
+    fn passes(&self, gateway: &Gateway) {
+        let passed = send(gateway, &self.credential(gateway));
+        assert_eq!(passed.status, 200, "{}", passed.text());
+    }
+}
+
+fn send(gateway: &Gateway, authorization: &str) -> Response {
+    gateway.send(&Request::get("/orders/1").header("Authorization", authorization))
+}
+
+/// A hash that nobody has a token for.
+fn hash_of_nothing() -> String {
+    Book::default().token_for("", Algorithm::Sha256)
+}
+
+#[test]
+fn an_api_proves_itself_in_both_header_forms_and_by_both_hashes() {
+    let echo = Echo::start();
+    let alice = Alice::start();
+    let gateway = receiver(&echo, &[&alice.url()]);
+    let own_url = format!("http://{}/orders/1", gateway.address);
+    for algorithm in [Algorithm::Sha256, Algorithm::Bcrypt] {
+        let hash = alice.book.token_for(&own_url, algorithm);
+        let passed = send(&gateway, &format!("Webhook {} {hash}", alice.url()));
+        assert_eq!(passed.status, 200, "{}", passed.text());
+        assert_eq!(passed.header("authentication-info"), Some("alg=\"sha-256 bcrypt\", keys=\"ed25519\""));
+        let hash = alice.book.token_for(&own_url, algorithm);
+        let parameters = format!("Webhook hash=\"{hash}\", url=\"{}\"", alice.url());
+        assert_eq!(send(&gateway, &parameters).status, 200);
+    }
+    let seen = echo.last();
+    assert_eq!(seen.header("countersign-subject"), Some(&*format!("webhook:{}", alice.url())));
+    assert_eq!(seen.header("countersign-scheme"), Some("webhook"));
+    assert_eq!(seen.header("authorization"), None);
+    let (path, question) = alice.api.asked()[0].clone();
+    assert_eq!(path, "/hook");
+    assert_eq!(question["url"], own_url.as_str(), "without the query, and never by the Host header");
+    assert_eq!(question.as_object().unwrap().len(), 2);
+}
+
+#[test]
+fn without_a_credential_the_challenge_says_what_is_taken() {
+    let echo = Echo::start();
+    let gateway = receiver(&echo, &["http://127.0.0.1:9/hook"]);
+    let refused = gateway.get("/orders/1", None);
+    refused.is(401, "credential_missing");
+    assert_eq!(refused.header("www-authenticate"), Some("Webhook alg=\"sha-256 bcrypt\", keys=\"ed25519\""));
+    assert_eq!(refused.header("authentication-info"), None);
+}
+
+#[test]
+fn the_query_is_not_part_of_the_receivers_url_and_the_host_header_says_nothing() {
+    let echo = Echo::start();
+    let alice = Alice::start();
+    let gateway = receiver(&echo, &[&alice.url()]);
+    let credential = alice.credential(&gateway);
+    let request = Request::get("/orders/1?as=admin").header("Authorization", &credential);
+    assert_eq!(gateway.send(&request.header("X-Forwarded-Host", "eve.example")).status, 200);
+    assert_eq!(echo.last().request_line(), "GET /orders/1?as=admin HTTP/1.1");
+}
+
+#[test]
+fn eve_can_name_alices_url_and_cannot_have_it_confirmed() {
+    let echo = Echo::start();
+    let alice = Alice::start();
+    let gateway = receiver(&echo, &[&alice.url()]);
+    send(&gateway, &format!("Webhook {} {}", alice.url(), hash_of_nothing())).is(401, "webhook_denied");
+    alice.passes(&gateway);
+    assert_eq!(echo.seen().len(), 1);
+}
+
+#[test]
+fn eves_own_url_is_not_listed_and_nobody_dials_it() {
+    let echo = Echo::start();
+    let (alice, eve) = (Alice::start(), Alice::start());
+    let gateway = receiver(&echo, &[&alice.url()]);
+    send(&gateway, &eve.credential(&gateway)).is(403, "webhook_caller");
+    assert_eq!(eve.api.asked().len(), 0);
+    // Another path on Alice's host is not Alice.
+    let other = alice.url().replace("/hook", "/uploads/eve");
+    send(&gateway, &format!("Webhook {other} {}", hash_of_nothing())).is(403, "webhook_caller");
+    assert_eq!(alice.api.asked().len(), 0);
+}
+
+#[test]
+fn a_hash_that_was_meant_for_another_receiver_is_not_confirmed_and_not_burned() {
+    let echo = Echo::start();
+    let alice = Alice::start();
+    let gateway = receiver(&echo, &[&alice.url()]);
+    // Alice calls Eve, and Eve hands the header on.
+    let relayed = alice.credential_for("http://eve.example/orders/1", Algorithm::Sha256);
+    send(&gateway, &relayed).is(401, "webhook_denied");
+    assert_eq!(alice.book.waiting(), 1, "it still waits for the one it is for");
+    alice.passes(&gateway);
+}
+
+#[test]
+fn the_same_header_passes_once() {
+    let echo = Echo::start();
+    let alice = Alice::start();
+    let gateway = receiver(&echo, &[&alice.url()]);
+    let credential = alice.credential(&gateway);
+    assert_eq!(send(&gateway, &credential).status, 200);
+    send(&gateway, &credential).is(401, "webhook_denied");
+    assert_eq!(echo.seen().len(), 1);
+}
+
+#[test]
+fn of_sixty_four_at_once_one_passes() {
+    let echo = Echo::start();
+    let alice = Alice::start();
+    let gateway = Arc::new(receiver(&echo, &[&alice.url()]));
+    let credential = Arc::new(alice.credential(&gateway));
+    let tries: Vec<_> = (0..64)
+        .map(|_| {
+            let (gateway, credential) = (gateway.clone(), credential.clone());
+            std::thread::spawn(move || send(&gateway, &credential))
+        })
+        .collect();
+    let answers: Vec<Response> = tries.into_iter().map(|tried| tried.join().unwrap()).collect();
+    let passed = answers.iter().filter(|answer| answer.status == 200).count();
+    assert_eq!(passed, 1);
+    for refused in answers.iter().filter(|answer| answer.status != 200) {
+        refused.is(401, "webhook_denied");
+    }
+    assert_eq!(echo.seen().len(), 1);
+}
+
+#[test]
+fn whatever_is_no_token_denies() {
+    let echo = Echo::start();
+    let api = WebhookApi::answering(|path, question| match path {
+        "/echo" => response(200, &question.to_string()),
+        "/health" => response(200, "OK"),
+        "/page" => response(200, "<html>welcome</html>"),
+        "/empty" => response(200, ""),
+        "/long" => response(200, &"a".repeat(73)),
+        "/huge" => response(200, &"a".repeat(9000)),
+        "/other" => response(200, &"a".repeat(43)),
+        "/created" => response(201, &"a".repeat(43)),
+        "/redirect" => "HTTP/1.1 307 x\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n".to_owned(),
+        _ => response(500, ""),
+    });
+    let paths = [
+        "/echo",
+        "/health",
+        "/page",
+        "/empty",
+        "/long",
+        "/huge",
+        "/other",
+        "/created",
+        "/redirect",
+        "/error",
+    ];
+    let urls: Vec<String> = paths.iter().map(|path| api.url(path)).collect();
+    let gateway = receiver(&echo, &urls.iter().map(String::as_str).collect::<Vec<_>>());
+    for url in &urls {
+        send(&gateway, &format!("Webhook {url} {}", hash_of_nothing())).is(401, "webhook_denied");
+    }
+    assert_eq!(api.asked().len(), paths.len(), "each was asked once, and no redirect was followed");
+    assert_eq!(echo.seen().len(), 0);
+}
+
+#[test]
+fn a_hash_that_costs_too_much_is_refused_before_anybody_is_dialled() {
+    let echo = Echo::start();
+    let alice = Alice::start();
+    let gateway = receiver(&echo, &[&alice.url()]);
+    let rest = "Y8FP2QNi3xUqr3cIc1e/S.43dPA1/8ng2kg4cYJ.WioUZozIoW3cy";
+    for cost in ["31", "13", "03"] {
+        let refused = send(&gateway, &format!("Webhook {} $2b${cost}${rest}", alice.url()));
+        refused.is(400, "hash_cost");
+        assert!(refused.header("www-authenticate").unwrap().starts_with("Webhook "));
+    }
+    for hash in ["md5.abc", "$2b$04$short", "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA", "sha-256.abc"] {
+        let refused = send(&gateway, &format!("Webhook {} {hash}", alice.url()));
+        refused.is(400, "hash_format");
+        assert!(refused.header("www-authenticate").unwrap().starts_with("Webhook "));
+    }
+    assert_eq!(alice.api.asked().len(), 0);
+}
+
+#[test]
+fn a_url_that_is_no_webhook_url_is_refused() {
+    let echo = Echo::start();
+    let gateway = receiver(&echo, &["https://alice.example/hook"]);
+    for url in [
+        "http://alice.example/hook",
+        "https://user@alice.example/hook",
+        "https://alice.example/hook?a",
+        "https://alice.example/hook#a",
+        "https://alice.example:8443/hook",
+        "https://alice.example./hook",
+        "https://alice.example/a/../hook",
+        "ftp://alice.example/hook",
+    ] {
+        send(&gateway, &format!("Webhook {url} {}", hash_of_nothing())).is(400, "webhook_url");
+    }
+    for credential in [
+        "Webhook",
+        "Webhook https://alice.example/hook",
+        "Webhook a b c",
+        "Webhook url=\"https://alice.example/hook\"",
+    ] {
+        send(&gateway, credential).is(400, "credential_malformed");
+    }
+    let twice = Request::get("/orders/1")
+        .header("Authorization", "Webhook https://alice.example/hook sha-256.x")
+        .header("Authorization", "Webhook https://alice.example/hook sha-256.x");
+    gateway.send(&twice).is(400, "credential_ambiguous");
+}
+
+#[test]
+fn addresses_that_are_not_public_are_not_dialled_even_for_listed_callers() {
+    let echo = Echo::start();
+    let hosts = [
+        "127.0.0.1",
+        "10.0.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",
+        "[::1]",
+        "[fe80::1]",
+        "[fd00:ec2::254]",
+        "[::ffff:127.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "[2002:7f00:1::]",
+        "2130706433",
+        "0177.0.0.1",
+        "0x7f.1",
+        "localhost",
+    ];
+    let urls: Vec<String> = hosts.iter().map(|host| format!("https://{host}/hook")).collect();
+    let listed: Vec<String> = urls.iter().map(|url| format!("{url:?}")).collect();
+    let gateway = Gateway::started(&format!(
+        "[webhook]\ncallers = [{}]\n[[route]]\npath = \"/orders/*\"\nupstream = \"{}\"\naccept = [\"webhook\"]\n",
+        listed.join(", "),
+        echo.url()
+    ));
+    for url in &urls {
+        send(&gateway, &format!("Webhook {url} {}", hash_of_nothing())).is(403, "webhook_address_forbidden");
+    }
+}
+
+#[test]
+fn nobody_there_is_502_and_no_answer_in_time_is_504() {
+    let echo = Echo::start();
+    let slow = WebhookApi::answering(|_, _| {
+        std::thread::sleep(Duration::from_secs(4));
+        response(200, "")
+    });
+    let nobody = format!("http://{}/hook", support::free_address());
+    let gateway = receiver(&echo, &[&nobody, &slow.url("/hook")]);
+    send(&gateway, &format!("Webhook {nobody} {}", hash_of_nothing())).is(502, "webhook_unreachable");
+    let late = send(&gateway, &format!("Webhook {} {}", slow.url("/hook"), hash_of_nothing()));
+    late.is(504, "webhook_timeout");
+}
+
+#[test]
+fn the_gateways_own_listeners_are_never_asked() {
+    let echo = Echo::start();
+    let mut gateway = Gateway::new("");
+    let own = format!("http://{}/.well-known/webhook-auth", gateway.address);
+    let admin = format!("http://{}/readyz", gateway.admin);
+    gateway.configure(
+        "",
+        &format!(
+            "{LAB}[webhook]\ncallers = [{own:?}, {admin:?}]\n[[route]]\npath = \"/orders/*\"\nupstream = \"{}\"\naccept = [\"webhook\"]\n",
+            echo.url()
+        ),
+    );
+    gateway.start();
+    for url in [own, admin] {
+        send(&gateway, &format!("Webhook {url} {}", hash_of_nothing())).is(403, "webhook_address_forbidden");
+    }
+}
+
+#[test]
+fn a_webhook_url_that_is_itself_guarded_by_webhook_denies_and_does_not_loop() {
+    let echo = Echo::start();
+    let alice = Alice::start();
+    // Carol's endpoint is behind a gateway that asks for a webhook credential itself.
+    let carol = receiver(&echo, &[&alice.url()]);
+    let url = format!("http://{}/orders/hook", carol.address);
+    let gateway = receiver(&echo, &[&url]);
+    send(&gateway, &format!("Webhook {url} {}", hash_of_nothing())).is(401, "webhook_denied");
+    assert_eq!((alice.api.asked().len(), echo.seen().len()), (0, 0));
+    assert_eq!(carol.explain_latest()["code"], "credential_missing");
+}
+
+#[test]
+fn the_policy_judges_the_claimed_url_before_anybody_is_dialled() {
+    let echo = Echo::start();
+    let alice = Alice::start();
+    let gateway = receiver_with(
+        &echo,
+        &[&alice.url()],
+        "require = { subject = [\"webhook:https://carol.example/hook\"] }",
+    );
+    send(&gateway, &alice.credential(&gateway)).is(403, "permission_missing");
+    assert_eq!(alice.api.asked().len(), 0);
+    assert_eq!(alice.book.waiting(), 1);
+}
+
+#[test]
+fn callers_have_the_permissions_that_the_operator_gives_them() {
+    let echo = Echo::start();
+    let alice = Alice::start();
+    let gateway = Gateway::started(&format!(
+        "{LAB}[webhook]\ncallers = [{0:?}]\npermissions = {{ {0:?} = [\"orders:read\"] }}\n\
+         [[route]]\npath = \"/orders/*\"\nupstream = \"{1}\"\naccept = [\"webhook\"]\nrequire = {{ permission = [\"orders:read\"] }}\n\
+         [[route]]\npath = \"/admin\"\nupstream = \"{1}\"\naccept = [\"webhook\"]\nrequire = {{ permission = [\"admin\"] }}\n",
+        alice.url(),
+        echo.url()
+    ));
+    alice.passes(&gateway);
+    let credential = alice.credential_for(&format!("http://{}/admin", gateway.address), Algorithm::Sha256);
+    gateway.send(&Request::get("/admin").header("Authorization", &credential)).is(403, "permission_missing");
+}
+
+#[test]
+fn explain_asks_nobody_and_names_the_cause() {
+    let echo = Echo::start();
+    let alice = Alice::start();
+    let gateway = receiver(&echo, &[&alice.url()]);
+    let request = format!(
+        "GET /orders/1 HTTP/1.1\r\nHost: {}\r\nAuthorization: {}\r\n\r\n",
+        gateway.address,
+        alice.credential(&gateway)
+    );
+    std::fs::write(gateway.path("request"), request).unwrap();
+    let output = gateway.run(&["explain", "--request", "request", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let story: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (story["outcome"].as_str(), story["code"].as_str()),
+        (Some("deny"), Some("webhook_not_asked"))
+    );
+    assert_eq!(alice.api.asked().len(), 0);
+    send(&gateway, &format!("Webhook {} {}", alice.url(), hash_of_nothing())).is(401, "webhook_denied");
+    let story = gateway.explain_latest();
+    let cause =
+        story["steps"].as_array().unwrap().iter().find(|step| step["passed"] == false).unwrap()["note"]
+            .clone();
+    assert!(cause.as_str().unwrap().contains("answered 404"), "{cause}");
+}
+
+#[test]
+fn a_caller_that_is_taken_off_the_list_is_refused_from_the_reload_on() {
+    let echo = Echo::start();
+    let alice = Alice::start();
+    let gateway = receiver(&echo, &[&alice.url()]);
+    alice.passes(&gateway);
+    let more = format!(
+        "{LAB}[webhook]\ncallers = [\"https://carol.example/hook\"]\n[[route]]\npath = \"/orders/*\"\nupstream = \"{}\"\naccept = [\"webhook\"]\n",
+        echo.url()
+    );
+    gateway.configure("", &more);
+    support::eventually("the reload", || {
+        send(&gateway, &alice.credential(&gateway)).code() == "webhook_caller"
+    });
+}
+
+#[test]
+fn a_requester_that_knows_only_the_seeds_protocol_is_let_in() {
+    let echo = Echo::start();
+    let mut gateway = Gateway::new("");
+    let peer = SeedPeer::start(&format!("http://{}/orders/1", gateway.address), 12);
+    let stranger = SeedPeer::start(&format!("http://{}/orders/1", gateway.address), 4);
+    gateway.configure(
+        "",
+        &format!(
+            "{LAB}[webhook]\ncallers = [{:?}]\n[[route]]\npath = \"/orders/*\"\nupstream = \"{}\"\naccept = [\"webhook\"]\n",
+            peer.url("/webhook"),
+            echo.url()
+        ),
+    );
+    gateway.start();
+    for _ in 0..3 {
+        let answer = Request::get("/example").send(peer.address);
+        assert_eq!(answer.text(), "{\"allowed\": true}");
+    }
+    assert_eq!(Request::get("/example").send(stranger.address).text(), "{\"allowed\": false}");
+    assert_eq!(gateway.explain_latest()["code"], "webhook_caller");
+    assert_eq!(echo.seen().len(), 3);
+}
