@@ -1,5 +1,6 @@
 //! Sets the stage, starts everybody, has the scenes played, and ends everybody, whatever happens.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,11 +17,20 @@ use super::stage::{ALICE, EVE, Stage};
 use super::webhook;
 use crate::terminal;
 
-/// Everybody, as processes.
+/// Everybody, as processes. They end with it.
 pub(super) struct Company {
     pub(super) alice: Player,
     pub(super) bob: Player,
     pub(super) eve: Player,
+}
+
+impl Drop for Company {
+    fn drop(&mut self) {
+        // All of them are told before any of them is waited for.
+        for player in [&self.alice, &self.bob, &self.eve] {
+            player.dismiss();
+        }
+    }
 }
 
 pub(super) fn direct(shared: &Shared, folder: Option<&Path>, keep: bool) -> Outcome {
@@ -28,16 +38,19 @@ pub(super) fn direct(shared: &Shared, folder: Option<&Path>, keep: bool) -> Outc
     runtime.block_on(async {
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        // What came of the scenes, once they have been played.
+        let played = Cell::new(None);
         tokio::select! {
-            outcome = run(shared, folder, keep) => outcome,
+            outcome = run(shared, folder, keep, &played) => return outcome,
             // What is dropped with the other branch ends its processes and removes its folder.
-            _ = interrupt.recv() => Ok(ExitCode::from(130)),
-            _ = terminate.recv() => Ok(ExitCode::from(143)),
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
+        Ok(if played.get() == Some(true) { ExitCode::SUCCESS } else { ExitCode::from(1) })
     })
 }
 
-async fn run(shared: &Shared, folder: Option<&Path>, keep: bool) -> Outcome {
+async fn run(shared: &Shared, folder: Option<&Path>, keep: bool, played: &Cell<Option<bool>>) -> Outcome {
     for (who, address) in [("Alice", ALICE), ("Eve", EVE)] {
         must_be_free(who, address)?;
     }
@@ -67,6 +80,7 @@ async fn run(shared: &Shared, folder: Option<&Path>, keep: bool) -> Outcome {
     let canvas = Canvas::new(shared.json);
     canvas.stage(&stage, &folder, &company);
     let good = webhook::play(&mut company, &stage, canvas).await?;
+    played.set(Some(good));
     if keep {
         stay(shared, good, &company).await;
     }

@@ -94,19 +94,20 @@ impl Player {
         Failure::said(format!("{}: {why}", self.name))
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Tells it to end.
+    pub(super) fn dismiss(&self) {
+        // Nobody has waited for it yet, so its id is still its own.
         if let Ok(pid) = i32::try_from(self.process.id())
             && let Some(pid) = Pid::from_raw(pid)
         {
-            let _ = kill_process(pid, signal);
+            let _ = kill_process(pid, Signal::TERM);
         }
     }
 }
 
 impl Drop for Player {
     fn drop(&mut self) {
-        // Nobody else has waited for it, so its id is still its own.
-        self.signal(Signal::TERM);
+        self.dismiss();
         let start = Instant::now();
         while let Ok(None) = self.process.try_wait() {
             if start.elapsed() > END {

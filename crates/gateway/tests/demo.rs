@@ -1,0 +1,203 @@
+//! `countersign demo`: the seed's own demonstration, with real processes on the seed's own ports.
+
+mod support;
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Lines};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{ChildStdout, Stdio};
+
+use serde_json::{Value, json};
+use support::{Process, Request, countersign, eventually};
+
+const ALICE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5000);
+const EVE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5001);
+
+/// The seed gives the ports away, so these tests take turns, in whatever processes they run.
+fn turn() -> File {
+    let file = File::create(std::env::temp_dir().join("countersign-demo-tests.lock")).unwrap();
+    file.lock().unwrap();
+    eventually("the ports are free", || [ALICE, EVE].iter().all(|port| TcpStream::connect(port).is_err()));
+    file
+}
+
+fn is_alive(pid: &Value) -> bool {
+    Path::new(&format!("/proc/{pid}")).exists()
+}
+
+/// A demonstration that stays up, and what it said when all scenes had been played.
+struct Kept {
+    process: Process,
+    lines: Lines<BufReader<ChildStdout>>,
+    said: Value,
+}
+
+impl Kept {
+    fn start(folder: &Path) -> Self {
+        let mut command = countersign(&["demo", "webhook", "--keep", "--json", "--folder"]);
+        let mut process = Process::start(command.arg(folder).stdout(Stdio::piped()));
+        let mut lines = BufReader::new(process.0.stdout.take().unwrap()).lines();
+        let said = loop {
+            let line = lines.next().expect("a line that says that it stays").unwrap();
+            let said: Value = serde_json::from_str(&line).unwrap();
+            if said["kept"] == true {
+                break said;
+            }
+        };
+        Self { process, lines, said }
+    }
+
+    fn pids(&self) -> Vec<Value> {
+        self.said["pids"].as_array().unwrap().clone()
+    }
+}
+
+#[test]
+fn each_scene_ends_as_it_must_and_nothing_is_left() {
+    let _turn = turn();
+    let temporary = tempfile::tempdir().unwrap();
+    let output =
+        countersign(&["demo", "webhook", "--json"]).env("TMPDIR", temporary.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let scenes: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<Value> = scenes
+        .iter()
+        .map(|scene| {
+            let answers: Vec<_> =
+                scene["questions"].as_array().into_iter().flatten().map(|asked| &asked["status"]).collect();
+            json!([scene["scene"], scene["status"], scene["code"], answers, scene["example"]])
+        })
+        .collect();
+    let (allowed, refused) = ("{\"allowed\": true}", "{\"allowed\": false}");
+    assert_eq!(
+        told,
+        [
+            json!(["first-call", 200, null, [200], allowed]),
+            json!(["second-call", 200, null, [], allowed]),
+            json!(["eve-names-alice", 401, "webhook_denied", [404], refused]),
+            json!(["eve-names-herself", 403, "webhook_caller", [], null]),
+            json!(["eve-relays", 401, "webhook_denied", [404], null]),
+            json!(["eve-replays-the-hash", 401, "webhook_denied", [404], null]),
+            json!(["eve-replays-the-signature", 401, "signature_replayed", [], null]),
+            json!(["end", null, null, [], null]),
+        ]
+    );
+    assert!(scenes.iter().all(|scene| scene["as_expected"] == true), "{text}");
+    assert!(scenes[0]["headers"]["authorization"].as_str().unwrap().contains("$2b$04$"));
+    assert_eq!(scenes[1]["headers"]["authorization"], Value::Null);
+    assert!(TcpStream::connect(ALICE).is_err() && TcpStream::connect(EVE).is_err());
+    assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0, "its folder is removed");
+}
+
+#[test]
+fn people_read_who_calls_whom_and_why_eve_fails() {
+    let _turn = turn();
+    let output = countersign(&["demo", "webhook"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    for line in [
+        "Alice → Bob     GET /receiver",
+        "Bob → Alice   POST https://127.0.0.1:",
+        "Alice → Bob     200 yes",
+        "http://127.0.0.1:5000/example answered {\"allowed\": true}",
+        "http://127.0.0.1:5001/example answered {\"allowed\": false}",
+        "Bob → Eve     403 webhook_caller",
+        "Bob → Eve     401 signature_replayed",
+        "Alice got in, and Eve did not",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert!(!text.contains('\u{1b}'), "no colour but on a terminal");
+}
+
+#[test]
+fn while_it_is_kept_both_examples_answer_as_the_seed_says_and_ctrl_c_ends_everybody() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let mut kept = Kept::start(folder.path());
+    assert_eq!(kept.said["as_expected"], true);
+    let pids = kept.pids();
+    assert_eq!(pids.len(), 3);
+    assert!(pids.iter().all(is_alive));
+    for (address, allowed) in [(ALICE, "{\"allowed\": true}"), (EVE, "{\"allowed\": false}")] {
+        for _ in 0..3 {
+            let answer = Request::get("/example").send(address);
+            assert_eq!((answer.status, answer.text().as_str()), (200, allowed));
+            assert_eq!(answer.header("content-type"), Some("application/json"));
+        }
+    }
+
+    // Bob is an API like any other: whoever trusts his authority can call him.
+    let stage: Value =
+        serde_json::from_slice(&std::fs::read(folder.path().join("bob/stage.json")).unwrap()).unwrap();
+    let bob = stage["bob"]["front"].as_str().unwrap();
+    let authority = folder.path().join("bob/ca.pem").display().to_string();
+    let url = format!("https://{bob}/receiver");
+    let output = countersign(&["call", "--cacert", &authority, &url]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("401 credential_missing"));
+    let output = countersign(&["call", &url]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "nobody vouches for him");
+
+    kept.process.signal("-INT");
+    assert_eq!(kept.process.0.wait().unwrap().code(), Some(0));
+    assert!(kept.lines.next().is_none());
+    assert!(!pids.iter().any(is_alive), "all have ended before it does");
+    assert!(folder.path().join("alice/countersign.toml").exists(), "a folder that was named is kept");
+    let log = std::fs::read_to_string(folder.path().join("bob/log")).unwrap();
+    assert!(log.contains("stopped"), "{log}");
+}
+
+#[test]
+fn a_demonstration_that_is_killed_leaves_nobody_behind() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let kept = Kept::start(folder.path());
+    let pids = kept.pids();
+    kept.process.signal("-KILL");
+    eventually("everybody ends", || !pids.iter().any(is_alive));
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let _turn = turn();
+    for address in [ALICE, EVE] {
+        let _taken = TcpListener::bind(address).unwrap();
+        let output = countersign(&["demo", "webhook"]).output().unwrap();
+        assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(2), &b""[..]));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(&format!("Another program has port {}", address.port())), "{said}");
+    }
+}
+
+#[test]
+fn the_scenes_are_listed_and_those_that_are_not_built_say_so() {
+    let list = countersign(&["demo"]).output().unwrap();
+    assert!(list.status.success());
+    let text = String::from_utf8(list.stdout).unwrap();
+    for scene in ["webhook", "callback", "session", "wallet"] {
+        assert!(text.contains(&format!("countersign demo {scene}")), "{text}");
+    }
+    for scene in ["callback", "session", "wallet"] {
+        let output = countersign(&["demo", scene]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(&format!("`demo {scene}` is not in this version yet")), "{said}");
+    }
+}
+
+#[test]
+fn the_authority_of_containers_writes_a_folder_for_each_that_nobody_else_can_read() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = countersign(&["demo", "webhook", "--as", "authority", "--folder"]);
+    assert!(command.arg(folder.path()).status().unwrap().success());
+    for name in ["alice", "bob", "eve"] {
+        for file in ["ca.pem", "tls.pem", "tls.key"] {
+            let file = folder.path().join(name).join(file);
+            assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+}
