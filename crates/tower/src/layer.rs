@@ -11,14 +11,18 @@ use countersign::decision::Check;
 use countersign::path::check_path;
 use countersign::request::Body as BodyKind;
 use countersign::{Decision, Gate, PublicUrl, Purpose, RequestView, Rule, Store, Verdict};
-use http::{Extensions, Request, Response};
+use http::{Extensions, HeaderName, HeaderValue, Request, Response};
 use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::body::{BodyReader, GateBody};
+use crate::cookies::join_cookies;
 use crate::problem::problem;
 use crate::strip::{strip_credentials, strip_identity};
+
+/// What a permitted response says of the schemes that proved its request (RFC 9110 §11.6.3).
+const AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("authentication-info");
 
 type SourceOf = Arc<dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync>;
 
@@ -107,19 +111,32 @@ where
         let shared = self.shared.clone();
         Box::pin(async move {
             match shared.admit(request).await {
-                Ok(request) => inner.call(request).await,
+                Ok(admitted) => {
+                    let mut response = inner.call(admitted.request).await?;
+                    for value in admitted.information {
+                        response.headers_mut().append(AUTHENTICATION_INFO, value);
+                    }
+                    Ok(response)
+                }
                 Err(decision) => Ok(refusal(&decision).map(R::from)),
             }
         })
     }
 }
 
+/// A request that may pass, and what its response will say.
+struct Admitted<B> {
+    request: Request<GateBody<B>>,
+    information: Vec<HeaderValue>,
+}
+
 impl<S: Store> Shared<S> {
-    async fn admit<B>(&self, request: Request<B>) -> Result<Request<GateBody<B>>, Arc<Decision>>
+    async fn admit<B>(&self, request: Request<B>) -> Result<Admitted<B>, Arc<Decision>>
     where
         B: Body<Data = Bytes> + Send + Unpin,
     {
         let (mut parts, body) = request.into_parts();
+        join_cookies(&mut parts.headers);
         let mut body = GateBody::streaming(body);
         let target = self.public_url.target(&parts.uri);
         let view = RequestView {
@@ -144,7 +161,8 @@ impl<S: Store> Shared<S> {
             parts.extensions.insert(principal.clone());
         }
         parts.extensions.insert(permit.decision().id);
-        Ok(Request::from_parts(parts, body))
+        let information = permit.authentication_info().collect();
+        Ok(Admitted { request: Request::from_parts(parts, body), information })
     }
 }
 

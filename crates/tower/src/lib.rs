@@ -3,17 +3,26 @@
 //! [`GateLayer`] guards axum routers and hyper services. A request that may pass reaches the inner
 //! service with its credentials taken out and a [`Principal`](countersign::Principal) among its
 //! extensions; another is answered with RFC 9457 problem details.
+//!
+//! [`ProveLayer`] is the caller's half: it proves what an HTTP client sends. [`WebhookEndpoint`] answers
+//! the questions that receivers ask about it.
 
 mod body;
+mod cookies;
 mod endpoint;
 mod layer;
 mod problem;
+mod prove;
+mod proven_body;
 mod strip;
 
 pub use body::{BodyReader, GateBody};
-pub use endpoint::answer;
+pub use cookies::join_cookies;
+pub use endpoint::{WebhookEndpoint, answer};
 pub use layer::{GateFuture, GateLayer, GateService};
 pub use problem::problem;
+pub use prove::{Claimant, Prove, ProveError, ProveLayer};
+pub use proven_body::ProvenBody;
 pub use strip::{
     DECISION, SCHEME, SUBJECT, is_ours, remove_look_alikes, remove_matching, strip_credentials,
     strip_identity,

@@ -16,12 +16,11 @@ use axum::{Extension, Router};
 use bytes::Bytes;
 use countersign::crypto::SystemRandom;
 use countersign::schemes::api_key::{ApiKeyVerifier, KeyRegistry, KeyTerms};
-use countersign::store::{Id, Space, Spend, Spent, StoreError};
 use countersign::time::ManualClock;
 use countersign::verifier::BodyCheck;
 use countersign::{
     BodySource, Carrier, Challenge, Code, DecisionId, Denial, Gate, MemoryStore, Policy, Principal, Proven,
-    PublicUrl, RequestView, Requirement, Rule, Scheme, Store, Subject, Timestamp, Verifier,
+    PublicUrl, RequestView, Requirement, Rule, Scheme, Subject, Timestamp, Verifier,
 };
 use countersign_tower::GateLayer;
 use http::header::{
@@ -32,6 +31,10 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tower::ServiceExt as _;
+
+mod support;
+
+use support::Down;
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -100,34 +103,6 @@ impl Body for Pieces {
     ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
         self.taken.fetch_add(1, Ordering::SeqCst);
         Poll::Ready(self.left.pop_front().map(|piece| piece.map(|text| Frame::data(Bytes::from(text)))))
-    }
-}
-
-/// A store that answers nothing.
-struct Down;
-
-impl Store for Down {
-    async fn get(&self, _: Space, _: Id) -> Result<Option<Bytes>, StoreError> {
-        Err(StoreError::Unavailable("down".into()))
-    }
-    async fn insert(&self, _: Space, _: Id, _: Bytes, _: Option<Timestamp>) -> Result<bool, StoreError> {
-        Err(StoreError::Unavailable("down".into()))
-    }
-    async fn replace(
-        &self,
-        _: Space,
-        _: Id,
-        _: Bytes,
-        _: Bytes,
-        _: Option<Timestamp>,
-    ) -> Result<bool, StoreError> {
-        Err(StoreError::Unavailable("down".into()))
-    }
-    async fn take_if(&self, _: Space, _: Id, _: Option<Bytes>) -> Result<Option<Bytes>, StoreError> {
-        Err(StoreError::Unavailable("down".into()))
-    }
-    async fn spend(&self, _: Spend) -> Result<Spent, StoreError> {
-        Err(StoreError::Unavailable("down".into()))
     }
 }
 
@@ -369,6 +344,26 @@ async fn the_handler_sees_who_was_proven_and_no_credential() {
     let response = send(&world.app(), in_query).await;
     assert_eq!(json(&response)["target"], "/query?a=1&b=2");
     assert!(!String::from_utf8_lossy(response.body()).contains(&key[16..]));
+}
+
+#[tokio::test]
+async fn cookie_lines_are_one_to_the_gate_and_to_the_handler() {
+    let world = World::new();
+    let (_, key) = world.key(&[]).await;
+    let request = with_key("/orders", &key).header(COOKIE, "a=1").header(COOKIE, "b=2").header(COOKIE, "c=3");
+    assert_eq!(
+        json(&send(&world.app(), request).await)["headers"],
+        serde_json::json!(["cookie: a=1; b=2; c=3"])
+    );
+}
+
+#[tokio::test]
+async fn a_scheme_that_offers_nothing_adds_no_authentication_info() {
+    let world = World::new();
+    let (_, key) = world.key(&[]).await;
+    let response = send(&world.app(), with_key("/orders", &key)).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert!(!response.headers().contains_key("authentication-info"));
 }
 
 #[tokio::test]
