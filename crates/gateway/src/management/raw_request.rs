@@ -6,7 +6,7 @@ use countersign::{Purpose, RequestView, Timestamp};
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-use crate::proxy::headers::join_cookies;
+use countersign_tower::join_cookies;
 
 /// More fields than any gateway lets in.
 const MAX_FIELDS: usize = 1000;

@@ -1,23 +1,24 @@
 //! One request of an application: looked at, proven, sent to the target, and answered.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use countersign::decision::Check;
 use countersign::path::check_path;
 use countersign::request::Body as BodyKind;
-use countersign::schemes::webhook::signer::{OutgoingBody, ProveError, Requester};
+use countersign::schemes::webhook::signer::{self, Requester};
 use countersign::{Code, Denial, FetchError, PublicUrl, Purpose, RequestView};
 use countersign_io::AnyStore;
-use countersign_tower::{BodyReader, GateBody, problem};
-use http::header::{HOST, ORIGIN};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version, request};
+use countersign_tower::{GateBody, ProveError, ProveLayer, ProvenBody, problem};
+use http::header::{EXPECT, HOST, ORIGIN};
+use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, Version, request};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::time::timeout;
+use tower_service::Service;
 
 use crate::config::OutboundConfig;
 use crate::outbound::connector::Connector;
@@ -35,12 +36,11 @@ pub(super) struct Exchange {
     name: Arc<str>,
     /// What an application may write as the host; `None`: anything, for no page reaches a Unix socket.
     hosts: Option<Vec<String>>,
-    requester: Requester<Arc<AnyStore>>,
-    client: Client<Connector, RequestBody>,
+    proofs: ProveLayer<Requester<Arc<AnyStore>>>,
+    client: Client<Connector, ProvenBody<RequestBody>>,
     response_timeout: Duration,
     stream_timeout: Duration,
     body_timeout: Duration,
-    max_signed_body: usize,
 }
 
 impl Exchange {
@@ -67,12 +67,12 @@ impl Exchange {
             name: target.to_string().into(),
             target,
             hosts,
-            requester,
+            proofs: ProveLayer::new(Arc::new(requester), gateway.clock.clone())
+                .body_limit(limits.max_signed_body),
             client,
             response_timeout: upstream.response_timeout,
             stream_timeout: upstream.stream_timeout,
             body_timeout: limits.body_timeout,
-            max_signed_body: limits.max_signed_body,
             gateway,
         }
     }
@@ -103,85 +103,27 @@ impl Exchange {
         body: Incoming,
     ) -> Result<Response<Incoming>, Denial> {
         self.stays(parts)?;
-        let mut headers = parts.headers.clone();
-        strip_hop_by_hop(&mut headers);
-        headers.insert(HOST, self.target.host_header().clone());
-        headers.remove(http::header::EXPECT);
-        // What is small enough, and says how small, is read: then an introduced key can sign it.
-        let mut body = GateBody::streaming(body);
-        let whole = body.is_end_stream()
-            || body.size_hint().exact().is_some_and(|length| length <= self.max_signed_body as u64);
-        if whole && !body.is_end_stream() {
-            let mut reader = BodyReader(&mut body);
-            let read =
-                timeout(self.body_timeout, countersign::BodySource::read(&mut reader, self.max_signed_body));
-            read.await.map_err(|_| Denial::new(Code::Framing, "the body came too slowly"))??;
-        }
-        let kept = match &body {
-            GateBody::Buffered(bytes) => Some(bytes.clone()),
-            _ if whole => Some(bytes::Bytes::new()),
-            _ => None,
-        };
-        let (response, again) = self.attempt(&parts.method, target, headers.clone(), body).await?;
-        match (again, kept) {
-            // The same request, proven otherwise: it was refused before anything was done with it.
-            (true, Some(kept)) => {
-                drop(response);
-                let body = GateBody::Buffered(kept);
-                Ok(self.attempt(&parts.method, target, headers, body).await?.0)
-            }
-            _ => Ok(response),
-        }
-    }
-
-    /// Proves and sends once; says whether another proof may fare better.
-    async fn attempt(
-        &self,
-        method: &Method,
-        target: &Uri,
-        mut headers: HeaderMap,
-        body: GateBody<Incoming>,
-    ) -> Result<(Response<Incoming>, bool), Denial> {
-        let announced = match &body {
-            GateBody::Buffered(bytes) if bytes.is_empty() => OutgoingBody::Absent,
-            GateBody::Buffered(bytes) => OutgoingBody::Whole(bytes),
-            body if body.is_end_stream() => OutgoingBody::Absent,
-            _ => OutgoingBody::Streaming,
-        };
-        let now = self.gateway.clock.now();
-        let proven = self.requester.prove(method, target, &mut headers, announced, now).await;
-        let proof = proven.map_err(|error| match error {
-            ProveError::Store(error) => Denial::from(error),
-            other => Denial::new(Code::UpstreamUnreachable, other.to_string()),
-        })?;
-        let body = RequestBody::new(body, self.body_timeout, None);
+        let body = RequestBody::new(GateBody::streaming(body), self.body_timeout, None);
         let progress = body.progress();
         let mut request = Request::new(body);
-        *request.method_mut() = method.clone();
+        *request.method_mut() = parts.method.clone();
         *request.uri_mut() = target.clone();
         *request.version_mut() = Version::HTTP_11;
-        *request.headers_mut() = headers;
-        let response = self.response(request, &progress).await?;
-        let again = self.requester.learn(&proof, response.status(), response.headers(), now);
-        Ok((response, again))
-    }
-
-    async fn response(
-        &self,
-        request: Request<RequestBody>,
-        progress: &Progress,
-    ) -> Result<Response<Incoming>, Denial> {
-        let response = pin!(self.client.request(request));
-        match await_response(response, progress, self.response_timeout).await? {
-            Ok(response) => Ok(response),
-            Err(error) => Err(progress.failure().unwrap_or_else(|| {
-                let code = match fetch_error(&error) {
-                    Some(FetchError::Timeout(_)) => Code::UpstreamTimeout,
-                    _ => Code::UpstreamUnreachable,
-                };
-                Denial::new(code, reasons(&error))
-            })),
-        }
+        let headers = request.headers_mut();
+        headers.clone_from(&parts.headers);
+        strip_hop_by_hop(headers);
+        headers.remove(EXPECT);
+        headers.insert(HOST, self.target.host_header().clone());
+        let mut sender =
+            Sender { client: &self.client, progress: &progress, patience: self.response_timeout };
+        self.proofs.send(&mut sender, request).await.map_err(|error| match error {
+            ProveError::Prove(signer::ProveError::Store(error)) => Denial::from(error),
+            ProveError::Client(denial) => denial,
+            error => {
+                let failure = progress.failure();
+                failure.unwrap_or_else(|| Denial::new(Code::UpstreamUnreachable, error.to_string()))
+            }
+        })
     }
 
     /// Refuses what would leave the target, or comes from a page: whoever speaks here speaks in our name.
@@ -243,6 +185,40 @@ impl Exchange {
         self.gateway.decisions.push(decision.clone());
         let response = decision.denial().map(|denial| problem(denial, decision.id, decision.at));
         response.unwrap_or_default().map(|bytes| ResponseBody::ours(bytes, Busy::default()))
+    }
+}
+
+/// Sends what has been proven, and waits for the head of the answer.
+struct Sender<'a> {
+    client: &'a Client<Connector, ProvenBody<RequestBody>>,
+    progress: &'a Progress,
+    patience: Duration,
+}
+
+impl<'a> Service<Request<ProvenBody<RequestBody>>> for Sender<'a> {
+    type Response = Response<Incoming>;
+    type Error = Denial;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Incoming>, Denial>> + Send + 'a>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Denial>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<ProvenBody<RequestBody>>) -> Self::Future {
+        let Sender { client, progress, patience } = *self;
+        let response = client.request(request);
+        Box::pin(async move {
+            let answered = await_response(pin!(response), progress, patience).await?;
+            answered.map_err(|error| {
+                progress.failure().unwrap_or_else(|| {
+                    let code = match fetch_error(&error) {
+                        Some(FetchError::Timeout(_)) => Code::UpstreamTimeout,
+                        _ => Code::UpstreamUnreachable,
+                    };
+                    Denial::new(code, reasons(&error))
+                })
+            })
+        })
     }
 }
 

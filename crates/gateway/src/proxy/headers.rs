@@ -160,20 +160,6 @@ fn forwarded_for(hops: &Hops<'_>) -> HeaderValue {
     HeaderValue::from_str(&chain).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
 
-/// HTTP/2 splits Cookie lines; they are joined before anything reads them (RFC 9113 §8.2.3).
-pub fn join_cookies(headers: &mut HeaderMap) {
-    let mut values = headers.get_all(http::header::COOKIE).iter();
-    let (Some(first), Some(second)) = (values.next(), values.next()) else { return };
-    let mut joined = first.as_bytes().to_vec();
-    for value in std::iter::once(second).chain(values) {
-        joined.extend_from_slice(b"; ");
-        joined.extend_from_slice(value.as_bytes());
-    }
-    if let Ok(joined) = HeaderValue::from_bytes(&joined) {
-        headers.insert(http::header::COOKIE, joined);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,14 +195,5 @@ mod tests {
         ]);
         strip_trailers(&mut trailers);
         assert_eq!(trailers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["checksum"]);
-    }
-
-    #[test]
-    fn cookie_lines_are_joined() {
-        let mut headers = HeaderMap::new();
-        headers.append("cookie", HeaderValue::from_static("a=1"));
-        headers.append("cookie", HeaderValue::from_static("b=2"));
-        join_cookies(&mut headers);
-        assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
     }
 }

@@ -9,7 +9,7 @@ use countersign::decision::Check;
 use countersign::request::Body as BodyKind;
 use countersign::schemes::webhook::wire::LONGEST_QUESTION;
 use countersign::{BodySource, Code, Decision, Denial, Permit, Purpose, RequestView, Verdict};
-use countersign_tower::{BodyReader, GateBody, answer, problem};
+use countersign_tower::{BodyReader, GateBody, answer, join_cookies, problem};
 use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, request};
 use http_body::Body as _;
@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use crate::http1::{Admitted, InFlight, UpgradeDecision, Violation, ViolationKind};
 use crate::proxy::body::{Busy, Progress, RequestBody, ResponseBody};
-use crate::proxy::headers::{Hops, X_FORWARDED_FOR, join_cookies, to_caller};
+use crate::proxy::headers::{Hops, X_FORWARDED_FOR, to_caller};
 use crate::proxy::{MayUpgrade, Tunnel};
 use crate::server::connection::Peer;
 use crate::state::{Gateway, Route, Runtime};
