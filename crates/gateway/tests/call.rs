@@ -157,10 +157,7 @@ fn the_body_is_printed_as_it_came_and_json_marks_what_is_no_text() {
     let output = call(&["-i", &server.url()]);
     let text = out(&output);
     assert!(text.starts_with("HTTP/1.1 302 Found\n"), "{text}");
-    assert!(
-        text.contains("location: http://127.0.0.1:1/\n") && text.contains("x-a: \\u{202e}\n"),
-        "{text}"
-    );
+    assert!(text.contains("location: http://127.0.0.1:1/\n") && text.contains("x-a: \\u{202e}\n"), "{text}");
 
     let output = call(&["--json", &server.url()]);
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();

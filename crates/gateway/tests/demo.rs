@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{ChildStdout, Stdio};
 
 use serde_json::{Value, json};
-use support::{Process, Request, countersign, eventually};
+use support::{Process, Redis, Request, countersign, eventually, has, wait_for};
 
 const ALICE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5000);
 const EVE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5001);
@@ -158,6 +158,32 @@ fn a_demonstration_that_is_killed_leaves_nobody_behind() {
     let pids = kept.pids();
     kept.process.signal("-KILL");
     eventually("everybody ends", || !pids.iter().any(is_alive));
+}
+
+#[test]
+fn as_in_containers_each_runs_alone_and_requesters_have_a_redis_each() {
+    assert!(has("redis-server"), "./test installs redis-server");
+    let _turn = turn();
+    // The folders, certificates and places of a demonstration that has ended.
+    let folder = tempfile::tempdir().unwrap();
+    drop(Kept::start(folder.path()));
+    eventually("the ports are free", || [ALICE, EVE].iter().all(|port| TcpStream::connect(port).is_err()));
+    let redis = [Redis::start(), Redis::start()];
+    let start = |name: &str, store: Option<&Redis>| {
+        let mut command = countersign(&["demo", "webhook", "--as", name, "--folder"]);
+        command.arg(folder.path().join(name)).stderr(Stdio::null());
+        if let Some(store) = store {
+            command.env("COUNTERSIGN_STORE_URL", store.url());
+        }
+        Process::start(&mut command)
+    };
+    let _players = [start("alice", Some(&redis[0])), start("bob", None), start("eve", Some(&redis[1]))];
+    eventually("Alice gets in", || {
+        TcpStream::connect(ALICE).is_ok()
+            && Request::get("/example").send(ALICE).text() == "{\"allowed\": true}"
+    });
+    wait_for(EVE);
+    assert_eq!(Request::get("/example").send(EVE).text(), "{\"allowed\": false}");
 }
 
 #[test]

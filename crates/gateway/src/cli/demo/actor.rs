@@ -62,7 +62,7 @@ async fn play(part: Part, folder: &Path, directed: bool) -> Outcome {
                 (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
             let application = front::listen(stage.eve.application).await?;
             let log = front::open(folder, stage.eve.front, None).await?;
-            let eve = Eve::new(folder, &stage)?;
+            let eve = Eve::new(folder, &stage).await?;
             eve.serve(application);
             take_orders(directed, Role { log, does: Does::Eve(eve) });
             tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }

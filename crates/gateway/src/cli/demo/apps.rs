@@ -2,14 +2,16 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::any;
 use countersign::crypto::SystemRandom;
-use countersign::schemes::webhook::{Algorithm, Token, TokenHash};
-use countersign::{ChosenBy, Fetch as _, FetchRequest};
+use countersign::schemes::webhook::{Algorithm, Token, TokenHash, Tokens};
+use countersign::{ChosenBy, Clock as _, Fetch as _, FetchRequest};
 use countersign_io::egress::{EgressPolicy, GuardedClient, read_roots};
+use countersign_io::{AnyStore, StoreUrl, SystemClock};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use tokio::net::TcpListener;
@@ -48,10 +50,12 @@ pub(super) struct Eve {
     client: GuardedClient,
     bob: Uri,
     alice: String,
+    /// Where she keeps her tokens, as any requester would. It is not Alice's store.
+    tokens: Tokens<Arc<AnyStore>>,
 }
 
 impl Eve {
-    pub(super) fn new(folder: &Path, stage: &Stage) -> Result<Self, Failure> {
+    pub(super) async fn new(folder: &Path, stage: &Stage) -> Result<Self, Failure> {
         let policy = EgressPolicy {
             ports: vec![stage.bob.front.port()],
             extra_roots: read_roots(&folder.join("ca.pem"))?,
@@ -59,7 +63,12 @@ impl Eve {
             ..EgressPolicy::default()
         };
         let bob = format!("{}{RECEIVER}", stage.bob.url()).parse()?;
-        Ok(Self { client: GuardedClient::new(policy), bob, alice: stage.alice.webhook() })
+        let store_url = match std::env::var("COUNTERSIGN_STORE_URL") {
+            Ok(url) => url.parse()?,
+            Err(_) => StoreUrl::Memory,
+        };
+        let tokens = Tokens::new(Arc::new(AnyStore::open(&store_url, Arc::new(SystemClock)).await?));
+        Ok(Self { client: GuardedClient::new(policy), bob, alice: stage.alice.webhook(), tokens })
     }
 
     /// `/example` claims to be Alice.
@@ -73,6 +82,7 @@ impl Eve {
     pub(super) async fn forge(&self, url: &str) -> Option<u16> {
         let token = Token::generate(&SystemRandom);
         let hash = TokenHash::of(&token, Algorithm::Bcrypt, &SystemRandom);
+        self.tokens.keep(&hash, &self.bob.to_string(), &token, SystemClock.now()).await.ok()?;
         let value = format!("Webhook {url} {}", hash.as_str());
         self.send([(AUTHORIZATION.to_string(), value)].into()).await
     }
