@@ -199,6 +199,19 @@ fn a_port_that_is_taken_is_named() {
 }
 
 #[test]
+fn one_who_cannot_start_says_why_and_the_others_end() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("bob/store.redb")).unwrap();
+    let mut command = countersign(&["demo", "webhook", "--folder"]);
+    let output = command.arg(folder.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.starts_with("countersign: bob: cannot open "), "{said}");
+    assert!(TcpStream::connect(ALICE).is_err() && TcpStream::connect(EVE).is_err());
+}
+
+#[test]
 fn the_scenes_are_listed_and_those_that_are_not_built_say_so() {
     let list = countersign(&["demo"]).output().unwrap();
     assert!(list.status.success());

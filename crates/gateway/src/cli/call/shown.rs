@@ -157,9 +157,14 @@ fn headers(headers: &HeaderMap) -> Value {
 /// A body on a terminal: its lines as they are, and nothing that the terminal would obey.
 fn say_to_terminal(body: &[u8]) {
     match std::str::from_utf8(body) {
-        Ok(text) => text.lines().for_each(|line| say(&escape(line).replace("\\t", "\t"))),
+        Ok(text) => {
+            for line in text.lines() {
+                let columns: Vec<_> = line.split('\t').map(escape).collect();
+                say(&columns.join("\t"));
+            }
+        }
         Err(_) => {
-            complain(&format!("the body is no text ({} bytes): send it to a file or a pipe", body.len()))
+            complain(&format!("the body is no text ({} bytes): send it to a file or a pipe", body.len()));
         }
     }
 }

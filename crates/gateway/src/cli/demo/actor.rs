@@ -2,6 +2,7 @@
 //! gateway between them.
 
 use std::io::BufRead as _;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -30,8 +31,11 @@ pub(super) fn act(part: Part, folder: &Path, directed: bool) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let outcome = runtime.block_on(play(part, folder, directed));
     match outcome {
-        Err(Failure::Said(why)) if directed => {
-            report(&Report::Failed(why));
+        Err(failure) if directed => {
+            report(&Report::Failed(match failure {
+                Failure::Said(why) => why,
+                Failure::Config(error) => error.render(false),
+            }));
             Ok(ExitCode::from(2))
         }
         other => other,
@@ -46,7 +50,7 @@ async fn play(part: Part, folder: &Path, directed: bool) -> Outcome {
             let bound = gateway(folder, &configuration::of_alice(&stage)).await?;
             let log = front::open(folder, stage.alice.front, Some(stage.alice.gateway)).await?;
             apps::alice(application, &stage);
-            take_orders(directed, Role { log, does: Does::Alice(stage) });
+            take_orders(directed, Role { log, does: Does::Alice { to_eve: stage.alice_to_eve } });
             bound.run().await;
         }
         Part::Bob => {
@@ -97,7 +101,7 @@ struct Role {
 }
 
 enum Does {
-    Alice(Stage),
+    Alice { to_eve: SocketAddr },
     Bob(Management),
     Eve(Eve),
 }
@@ -133,8 +137,8 @@ impl Role {
         };
         match (order, &self.does) {
             (Order::Seen, _) => Report::Seen(self.log.take()),
-            (Order::CallEve, Does::Alice(stage)) => {
-                status(apps::plain(&loopback_client(), stage.alice_to_eve).await)
+            (Order::CallEve, Does::Alice { to_eve }) => {
+                status(apps::plain(&loopback_client(), *to_eve).await)
             }
             (Order::Explain(id), Does::Bob(management)) => {
                 let path = format!("/v1/decisions/{id}");

@@ -36,8 +36,11 @@ impl Drop for Company {
 pub(super) fn direct(shared: &Shared, folder: Option<&Path>, keep: bool) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let (mut interrupt, mut terminate) =
-            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let [mut interrupt, mut terminate, mut hang_up] = [
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+        ];
         // What came of the scenes, once they have been played.
         let played = Cell::new(None);
         tokio::select! {
@@ -45,6 +48,7 @@ pub(super) fn direct(shared: &Shared, folder: Option<&Path>, keep: bool) -> Outc
             // What is dropped with the other branch ends its processes and removes its folder.
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            _ = hang_up.recv() => {}
         }
         Ok(if played.get() == Some(true) { ExitCode::SUCCESS } else { ExitCode::from(1) })
     })

@@ -14,7 +14,7 @@ use super::webhook::{PROOF, Scene, Told};
 use crate::terminal::{self, escape};
 
 /// How a reader follows.
-const PAUSE: Duration = Duration::from_millis(700);
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Where scenes are drawn.
 #[derive(Clone, Copy)]

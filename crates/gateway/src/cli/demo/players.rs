@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::super::Failure;
 use super::certificates::at;
 use super::orders::{Order, Report, Seen};
+use crate::terminal::escape;
 
 /// How long a start or an order may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -24,6 +25,7 @@ const END: Duration = Duration::from_secs(5);
 /// One who takes part. The process ends with this value.
 pub(super) struct Player {
     name: &'static str,
+    log: PathBuf,
     process: Child,
     orders: Sender,
     reports: BufReader<Receiver>,
@@ -34,8 +36,8 @@ impl Player {
     pub(super) async fn start(name: &'static str, folder: &Path) -> Result<Self, Failure> {
         let folder = folder.join(name);
         let log = folder.join("log");
-        let log =
-            OpenOptions::new().append(true).create(true).open(&log).map_err(|error| at(&log, &error))?;
+        let opened = OpenOptions::new().append(true).create(true).open(&log);
+        let log_file = opened.map_err(|error| at(&log, &error))?;
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["demo", "webhook", "--as", name, "--directed", "--folder"]).arg(&folder);
         for (variable, _) in std::env::vars_os() {
@@ -44,7 +46,7 @@ impl Player {
                 command.env_remove(variable);
             }
         }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log_file);
         // Ctrl-C is for the director alone, who then ends everybody in order.
         command.process_group(0);
         let mut process = command.spawn()?;
@@ -52,7 +54,7 @@ impl Player {
         let (Some(stdin), Some(stdout)) = pipes else { return Err(Failure::said("there are no pipes")) };
         let orders = Sender::from_owned_fd(OwnedFd::from(stdin))?;
         let reports = BufReader::new(Receiver::from_owned_fd(OwnedFd::from(stdout))?);
-        let mut player = Self { name, process, orders, reports };
+        let mut player = Self { name, log, process, orders, reports };
         player.report().await?;
         Ok(player)
     }
@@ -82,7 +84,7 @@ impl Player {
         match read {
             Err(_) => Err(self.failed("no answer in time")),
             Ok(Err(error)) => Err(self.failed(&error.to_string())),
-            Ok(Ok(0)) => Err(self.failed("it has ended; its log says why")),
+            Ok(Ok(0)) => Err(self.failed(&format!("it has ended. {}", self.last_words()))),
             Ok(Ok(_)) => match serde_json::from_str(&line)? {
                 Report::Failed(why) => Err(self.failed(&why)),
                 report => Ok(report),
@@ -92,6 +94,13 @@ impl Player {
 
     fn failed(&self, why: &str) -> Failure {
         Failure::said(format!("{}: {why}", self.name))
+    }
+
+    /// The end of its log, whose folder may be gone soon.
+    fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<_> = log.lines().map(escape).collect();
+        lines[lines.len().saturating_sub(3)..].join("\n  ")
     }
 
     /// Tells it to end.
