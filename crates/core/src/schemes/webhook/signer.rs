@@ -239,7 +239,9 @@ impl<S: Store> Requester<S> {
         let offer = Offer::read(headers);
         let mut peers = self.peers();
         let before = peers.get(&attempt.origin).copied();
-        let refused = matches!(status.as_u16(), 400 | 401);
+        // An application may answer 400 or 401 to a request that was let in: then its proof was good.
+        let challenged = Offer::challenged(headers).is_some();
+        let refused = challenged && matches!(status.as_u16(), 400 | 401);
         let mut peer = Peer {
             offer: offer.or_else(|| before.and_then(|peer| peer.offer)),
             introduced_until: before.and_then(|peer| peer.introduced_until),
@@ -258,7 +260,7 @@ impl<S: Store> Requester<S> {
                 };
                 !taken && (offer.sha256 || offer.bcrypt)
             }
-            (How::OneShot { introduced: Some(until), .. }, Some(offer)) if offer.ed25519 => {
+            (How::OneShot { introduced: Some(until), .. }, Some(offer)) if offer.ed25519 && !challenged => {
                 peer.introduced_until = Some(until);
                 false
             }
