@@ -160,13 +160,6 @@ impl<S: Store> Requester<S> {
         &self.tokens
     }
 
-    /// Whether a request to `target` would be signed with an introduced key, so that knowing its body
-    /// beforehand saves a question.
-    #[must_use]
-    pub fn wants_body(&self, _target: &Uri) -> bool {
-        self.introduces
-    }
-
     /// Adds a proof to a request's headers. `target` is what is called, absolute; `headers` hold
     /// whatever else is sent, and an `Authorization` among them is replaced when a question will prove
     /// the request.
