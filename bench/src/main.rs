@@ -4,7 +4,7 @@
 //! contender once a round, and ratios are taken within a round. Nothing is asserted.
 //!
 //! ```text
-//! cargo run --release -p countersign-bench -- [--rounds 12] [--seconds 3] [--quick]
+//! cargo run --release -p countersign-bench -- [--rounds 12] [--seconds 3] [--quick] [webhook]
 //! ```
 
 mod contender;
@@ -15,6 +15,7 @@ mod memory;
 mod process;
 mod report;
 mod serve;
+mod webhook;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -41,9 +42,11 @@ struct Arguments {
     role: Option<Role>,
 }
 
-/// What this program is started as by itself.
+/// Another measurement, or what this program is started as by itself.
 #[derive(Subcommand)]
 enum Role {
+    /// Measures webhook authentication beside the same exchanges by bare hyper services.
+    Webhook,
     /// Answers every request with a few bytes.
     #[command(hide = true)]
     Upstream { listen: SocketAddr },
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::parse();
     let done = match arguments.role {
+        Some(Role::Webhook) => webhook::measure(arguments.rounds, arguments.seconds),
         Some(Role::Upstream { listen }) => serve::upstream(listen),
         Some(Role::Proxy { listen, upstream }) => serve::proxy(listen, upstream),
         None => measure(&arguments),

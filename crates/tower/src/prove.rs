@@ -81,6 +81,8 @@ pub enum ProveError<P, C> {
 /// proven anew, from the headers that it had before, and sent once more. Larger bodies, and those of
 /// unknown length, stream.
 ///
+/// Put it inside whatever follows redirects or tries again: each request has a proof of its own.
+///
 /// ```
 /// use std::convert::Infallible;
 /// use std::sync::Arc;

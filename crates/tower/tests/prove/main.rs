@@ -114,6 +114,17 @@ async fn what_the_caller_sent_itself_survives_a_second_attempt() {
 }
 
 #[tokio::test]
+async fn what_the_application_refuses_after_the_permit_is_not_sent_again() {
+    let world = World::new();
+    let mut client = world.client();
+    for sent in 1..4 {
+        let request = Request::post("https://bob.example/unwell").body(AxumBody::from("one")).unwrap();
+        assert_eq!(send(&mut client, request).await.0, StatusCode::BAD_REQUEST);
+        assert_eq!((world.sent().len(), world.questions()), (sent, 1));
+    }
+}
+
+#[tokio::test]
 async fn a_receiver_that_wants_another_hash_gets_it_at_the_second_attempt() {
     let world = World::new();
     let challenge = [(WWW_AUTHENTICATE, "Webhook alg=\"bcrypt\"")];

@@ -172,7 +172,9 @@ pub(crate) async fn saw(
     }
     let headers: Vec<_> = parts.headers.keys().map(ToString::to_string).collect();
     let story = json!({ "headers": headers, "subject": principal.subject.as_str(), "body": pieces });
-    ([("authentication-info", "nextnonce=\"the application's own\"")], story.to_string())
+    // The application's own business, which has nothing to do with proofs.
+    let status = if parts.uri.path() == "/unwell" { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    (status, [("authentication-info", "nextnonce=\"the application's own\"")], story.to_string())
 }
 
 /// Pieces of a known or unknown length.

@@ -160,13 +160,6 @@ impl<S: Store> Requester<S> {
         &self.tokens
     }
 
-    /// Whether a request to `target` would be signed with an introduced key, so that knowing its body
-    /// beforehand saves a question.
-    #[must_use]
-    pub fn wants_body(&self, _target: &Uri) -> bool {
-        self.introduces
-    }
-
     /// Adds a proof to a request's headers. `target` is what is called, absolute; `headers` hold
     /// whatever else is sent, and an `Authorization` among them is replaced when a question will prove
     /// the request.
@@ -239,7 +232,9 @@ impl<S: Store> Requester<S> {
         let offer = Offer::read(headers);
         let mut peers = self.peers();
         let before = peers.get(&attempt.origin).copied();
-        let refused = matches!(status.as_u16(), 400 | 401);
+        // An application may answer 400 or 401 to a request that was let in: then its proof was good.
+        let challenged = Offer::challenged(headers).is_some();
+        let refused = challenged && matches!(status.as_u16(), 400 | 401);
         let mut peer = Peer {
             offer: offer.or_else(|| before.and_then(|peer| peer.offer)),
             introduced_until: before.and_then(|peer| peer.introduced_until),
@@ -258,7 +253,7 @@ impl<S: Store> Requester<S> {
                 };
                 !taken && (offer.sha256 || offer.bcrypt)
             }
-            (How::OneShot { introduced: Some(until), .. }, Some(offer)) if offer.ed25519 => {
+            (How::OneShot { introduced: Some(until), .. }, Some(offer)) if offer.ed25519 && !challenged => {
                 peer.introduced_until = Some(until);
                 false
             }

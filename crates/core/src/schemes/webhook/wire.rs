@@ -1,5 +1,6 @@
 //! Bytes to and from a credential, a question, an introduction and an offer. No keys, no I/O.
 
+use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderName};
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,7 @@ pub const SIGNATURE_KEY: HeaderName = HeaderName::from_static("signature-key");
 pub const WEBHOOK_KEY: HeaderName = HeaderName::from_static("webhook-key");
 /// Carries the webhook URL whose introduced key signs.
 pub const SIGNATURE_AGENT: HeaderName = HeaderName::from_static("signature-agent");
+const AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("authentication-info");
 /// The label of our signatures, and the name of the key in [`SIGNATURE_KEY`].
 pub const LABEL: &str = "cb";
 /// The tag of a signature that introduces a key.
@@ -146,15 +148,20 @@ impl Offer {
     /// `Authentication-Info`.
     #[must_use]
     pub fn read(headers: &HeaderMap) -> Option<Self> {
-        let values =
-            |name| headers.get_all(name).iter().filter_map(|value: &http::HeaderValue| value.to_str().ok());
-        let challenged = values(http::header::WWW_AUTHENTICATE).find_map(webhook_challenge);
         let informed = || {
-            values(HeaderName::from_static("authentication-info"))
+            lines(headers, &AUTHENTICATION_INFO)
                 .filter_map(|line| parameters(line).ok())
                 .find(|found| found.iter().any(|(name, _)| name == "alg"))
         };
-        challenged.or_else(informed).map(|parameters| Self::of(&parameters))
+        Self::challenged(headers).or_else(|| informed().map(|parameters| Self::of(&parameters)))
+    }
+
+    /// What the challenge says, if there is one: the receiver, and not the application behind it, has
+    /// refused the request.
+    #[must_use]
+    pub fn challenged(headers: &HeaderMap) -> Option<Self> {
+        let challenge = lines(headers, &WWW_AUTHENTICATE).find_map(webhook_challenge);
+        challenge.map(|parameters| Self::of(&parameters))
     }
 
     fn of(parameters: &[(String, String)]) -> Self {
@@ -168,6 +175,10 @@ impl Offer {
             ed25519: says("keys", "ed25519"),
         }
     }
+}
+
+fn lines<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    headers.get_all(name).iter().filter_map(|value| value.to_str().ok())
 }
 
 /// The parameters of the `Webhook` challenge among those of one line.
