@@ -240,8 +240,12 @@ impl Bare {
         let endpoint = serve(service_fn(move |request: Request<Incoming>| {
             let waiting = waiting.clone();
             async move {
-                let body =
-                    request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+                let body = request
+                    .into_body()
+                    .collect()
+                    .await
+                    .map(http_body_util::Collected::to_bytes)
+                    .unwrap_or_default();
                 let hash = body.split(|byte| *byte == b'"').nth(3).unwrap_or_default();
                 let hash = String::from_utf8_lossy(hash).into_owned();
                 let token = waiting.lock().ok().and_then(|mut waiting| waiting.remove(&hash));

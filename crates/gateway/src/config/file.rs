@@ -178,7 +178,7 @@ pub struct Audit {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Egress {
-    /// The ports that https may use. Default: [443].
+    /// The ports that https may use. Default: 443 alone.
     #[schemars(with = "Option<Vec<u16>>")]
     pub ports: Option<Spanned<Vec<u16>>>,
     /// Certificates of authorities that are trusted besides the system's, PEM.

@@ -61,7 +61,7 @@ impl Reader<'_> {
             let message = "`callers` is empty: name some, or leave it out for nobody";
             self.wrong(message, "webhook.callers", written.map(Spanned::span));
         }
-        for text in written.into_iter().flat_map(|callers| callers.get_ref()) {
+        for text in written.into_iter().flat_map(Spanned::get_ref) {
             let entry = text.get_ref();
             self.show("webhook.callers", entry, Some(text.span()));
             let granted = webhook
@@ -77,7 +77,7 @@ impl Reader<'_> {
             }
         }
         for (entry, names) in &webhook.permissions {
-            let listed = written.into_iter().flat_map(|callers| callers.get_ref());
+            let listed = written.into_iter().flat_map(Spanned::get_ref);
             if !listed.into_iter().any(|caller| caller.get_ref() == entry) {
                 let message = format!("webhook.permissions names `{entry}`, which is not among the callers");
                 self.wrong(message, "webhook.permissions", written.map(Spanned::span));
