@@ -108,7 +108,7 @@ fn a_flood_that_names_one_victim_asks_it_little_and_keeps_nobody_else_out() {
         answers.iter().fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
     assert_eq!(denied + over, REQUESTS);
     let grown = resident(gateway.pid()).saturating_sub(before);
-    println!(
+    eprintln!(
         "{denied} questions, {over} over budget, {friends} calls of others, at most {} at once, {grown} KiB more",
         victim.most_at_once()
     );
