@@ -17,7 +17,7 @@ use crate::policy::Policy;
 use crate::principal::{Principal, Scheme, Subject};
 use crate::redaction::{redact_method, redact_path};
 use crate::request::{BodySource, Carrier, Purpose, RequestView};
-use crate::requirement::{Presentations, Requirement, SchemeSet};
+use crate::requirement::{Presentation, Presentations, Requirement, SchemeSet};
 use crate::store::{Id, Space, Spent, Store, StoreError};
 use crate::time::{Clock, Timestamp};
 use crate::verifier::{AnyVerifier, Presented, Spending, Verifier};
@@ -128,7 +128,8 @@ impl RuleBuilder {
     pub fn build(mut self) -> Result<Rule, RuleError> {
         let named = self.rule.requirement.as_ref().map(Requirement::schemes).unwrap_or_default();
         let verifiers = &mut self.rule.verifiers;
-        verifiers.retain(|verifier| named.contains(verifier.scheme()));
+        let asked = |scheme: Option<Scheme>| scheme.is_some_and(|scheme| named.contains(scheme));
+        verifiers.retain(|verifier| asked(Some(verifier.scheme())) || asked(verifier.may_stand_for()));
         verifiers.sort_by_key(|verifier| verifier.scheme());
         if let Some(missing) =
             named.iter().find(|scheme| !verifiers.iter().any(|verifier| verifier.scheme() == *scheme))
@@ -367,8 +368,11 @@ impl<S: Store> Gate<S> {
         }
 
         let presented = extract(rule, request, steps)?;
-        let schemes: SchemeSet = presented.iter().map(|credential| credential.scheme()).collect();
-        note(steps, Check::Requirement, None, judge_presented(requirement, schemes))?;
+        let claims: Vec<_> = presented
+            .iter()
+            .map(|credential| Presentation { scheme: credential.scheme(), also: credential.may_stand_for() })
+            .collect();
+        let mut counted = note(steps, Check::Requirement, None, judge_presented(requirement, &claims))?;
 
         let alone = presented.len() == 1;
         for credential in &presented {
@@ -382,7 +386,7 @@ impl<S: Store> Gate<S> {
             }
         }
 
-        let mut principal: Option<Principal> = None;
+        let (mut principals, mut facts) = (Vec::with_capacity(2), Vec::with_capacity(2));
         let (mut bodies, mut spends) = (Vec::new(), Vec::new());
         let mut fresh_until: Option<Timestamp> = None;
         for credential in presented {
@@ -392,9 +396,19 @@ impl<S: Store> Gate<S> {
             bodies.extend(proven.body);
             spends.extend(proven.spends);
             fresh_until = [fresh_until, proven.fresh_until].into_iter().flatten().min();
+            facts.push(Presentation { scheme, also: proven.also });
+            principals.push(proven.principal);
+        }
+        if facts != claims {
+            // What might have been a credential of another scheme as well is none.
+            counted = note(steps, Check::Requirement, None, judge_presented(requirement, &facts))?;
+        }
+        let mut principal: Option<Principal> = None;
+        for (mut proven, counts) in principals.into_iter().zip(counted) {
+            proven.schemes = counts.iter().collect();
             principal = Some(match principal {
-                None => proven.principal,
-                Some(other) => note(steps, Check::Verify, Some(scheme), join(other, proven.principal))?,
+                None => proven,
+                Some(other) => note(steps, Check::Verify, None, join(other, proven))?,
             });
         }
         let Some(principal) = principal else {
@@ -521,19 +535,16 @@ fn extract<'a>(
     Ok(presented)
 }
 
-fn judge_presented(requirement: &Requirement, presented: SchemeSet) -> Result<(), Denial> {
+fn judge_presented(requirement: &Requirement, presented: &[Presentation]) -> Result<Vec<SchemeSet>, Denial> {
+    let there = || match presented {
+        [] => "nothing".to_owned(),
+        _ => presented.iter().map(|one| one.scheme.as_str()).collect::<Vec<_>>().join("+"),
+    };
+    let cause = |there: String| format!("{there} was presented where {requirement} is accepted");
     match requirement.judge(presented) {
-        Presentations::Whole => Ok(()),
-        Presentations::Fewer => {
-            let there =
-                if presented == SchemeSet::default() { "nothing".to_owned() } else { presented.to_string() };
-            let cause = format!("{there} was presented where {requirement} is accepted");
-            Err(Denial::new(Code::CredentialMissing, cause))
-        }
-        Presentations::Mixture => {
-            let cause = format!("{presented} was presented where {requirement} is accepted");
-            Err(Denial::new(Code::CredentialAmbiguous, cause))
-        }
+        Presentations::Whole(counted) => Ok(counted),
+        Presentations::Fewer => Err(Denial::new(Code::CredentialMissing, cause(there()))),
+        Presentations::Mixture => Err(Denial::new(Code::CredentialAmbiguous, cause(there()))),
     }
 }
 

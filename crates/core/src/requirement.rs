@@ -21,6 +21,18 @@ impl SchemeSet {
         self.0 & 1 << scheme as u8 != 0
     }
 
+    /// What is in either.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether something is in both.
+    #[must_use]
+    pub const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
     /// Whether all of it is in `other`.
     #[must_use]
     pub const fn is_within(self, other: Self) -> bool {
@@ -97,15 +109,25 @@ impl Requirement {
         self.groups.iter().flat_map(|group| group.iter()).collect()
     }
 
-    /// Judges what a request presented, among the schemes that are named.
+    /// Judges what a request presented, among the schemes that are named: the best reading of it.
     #[must_use]
-    pub fn judge(&self, presented: SchemeSet) -> Presentations {
-        if self.groups.contains(&presented) {
-            Presentations::Whole
-        } else if self.groups.iter().any(|group| presented.is_within(*group)) {
-            Presentations::Fewer
-        } else {
-            Presentations::Mixture
+    pub fn judge(&self, presented: &[Presentation]) -> Presentations {
+        let mut best = Presentations::Mixture;
+        let mut consider = |reading: &[SchemeSet]| {
+            let whole = reading.iter().copied().fold(SchemeSet::default(), SchemeSet::and);
+            if self.groups.iter().any(|group| whole.is_within(*group)) {
+                best = Presentations::Fewer;
+            }
+            self.groups.contains(&whole)
+        };
+        // Nearly always there is one credential of one scheme.
+        if let [Presentation { scheme, also: None }] = presented {
+            let reading = [SchemeSet::default().with(*scheme)];
+            return if consider(&reading) { Presentations::Whole(reading.to_vec()) } else { best };
+        }
+        match readings(presented).into_iter().find(|reading| consider(reading)) {
+            Some(reading) => Presentations::Whole(reading),
+            None => best,
         }
     }
 }
@@ -117,11 +139,41 @@ impl fmt::Display for Requirement {
     }
 }
 
-/// How what was presented stands to what is required.
+/// One thing that a request presents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Presentation {
+    /// The scheme that read it.
+    pub scheme: Scheme,
+    /// Another scheme that it satisfies as well: a signature by an API key is one presentation of both.
+    pub also: Option<Scheme>,
+}
+
+/// Every way to count what was presented: a presentation that is of two schemes counts as the one, the
+/// other, or both; and no scheme is satisfied twice.
+fn readings(presented: &[Presentation]) -> Vec<Vec<SchemeSet>> {
+    let mut readings: Vec<Vec<SchemeSet>> = vec![Vec::with_capacity(presented.len())];
+    for presentation in presented {
+        let one = SchemeSet::default().with(presentation.scheme);
+        let counts = match presentation.also {
+            None => vec![one],
+            Some(also) => vec![one, SchemeSet::default().with(also), one.with(also)],
+        };
+        let mut longer = Vec::new();
+        for reading in &readings {
+            for count in counts.iter().filter(|count| reading.iter().all(|taken| !taken.meets(**count))) {
+                longer.push([&reading[..], &[*count]].concat());
+            }
+        }
+        readings = longer;
+    }
+    readings
+}
+
+/// How what was presented stands to what is required.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Presentations {
-    /// It is one of the groups.
-    Whole,
+    /// It is one of the groups; for each presentation, the schemes as which it counts.
+    Whole(Vec<SchemeSet>),
     /// Something is missing.
     Fewer,
     /// It is no part of any one group.
@@ -154,14 +206,38 @@ mod tests {
     #[test]
     fn what_is_presented_must_equal_one_group() {
         let requirement = Requirement::parse(["api-key", "bearer+signature"]).unwrap();
-        let judge = |schemes: &[Scheme]| requirement.judge(schemes.iter().copied().collect());
-        assert_eq!(judge(&[ApiKey]), Presentations::Whole);
-        assert_eq!(judge(&[Signature, Bearer]), Presentations::Whole);
+        let judge = |schemes: &[Scheme]| {
+            let presented: Vec<_> =
+                schemes.iter().map(|scheme| Presentation { scheme: *scheme, also: None }).collect();
+            requirement.judge(&presented)
+        };
+        let counted = |schemes: &[Scheme]| {
+            Presentations::Whole(schemes.iter().map(|scheme| SchemeSet::default().with(*scheme)).collect())
+        };
+        assert_eq!(judge(&[ApiKey]), counted(&[ApiKey]));
+        assert_eq!(judge(&[Signature, Bearer]), counted(&[Signature, Bearer]));
         assert_eq!(judge(&[]), Presentations::Fewer);
         assert_eq!(judge(&[Bearer]), Presentations::Fewer);
         assert_eq!(judge(&[ApiKey, Bearer]), Presentations::Mixture);
         assert_eq!(judge(&[ApiKey, Bearer, Signature]), Presentations::Mixture);
         assert!(!requirement.schemes().contains(Asymmetric));
+    }
+
+    #[test]
+    fn a_signature_by_an_api_key_is_one_presentation_of_either_or_both() {
+        let signed = Presentation { scheme: Signature, also: Some(ApiKey) };
+        let sent = Presentation { scheme: ApiKey, also: None };
+        let judge = |groups: &[&str], presented: &[Presentation]| {
+            Requirement::parse(groups).unwrap().judge(presented)
+        };
+        let as_key = SchemeSet::default().with(ApiKey);
+        let both = as_key.with(Signature);
+        assert_eq!(judge(&["api-key"], &[signed]), Presentations::Whole(vec![as_key]));
+        assert_eq!(judge(&["api-key+signature"], &[signed]), Presentations::Whole(vec![both]));
+        let as_signature = SchemeSet::default().with(Signature);
+        assert_eq!(judge(&["signature", "api-key"], &[signed]), Presentations::Whole(vec![as_signature]));
+        assert_eq!(judge(&["api-key"], &[sent, signed]), Presentations::Mixture, "that would be two keys");
+        assert_eq!(judge(&["bearer+api-key"], &[signed]), Presentations::Fewer);
     }
 
     #[test]

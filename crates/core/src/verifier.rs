@@ -20,6 +20,12 @@ pub trait Verifier: Send + Sync + 'static {
     /// The scheme.
     fn scheme(&self) -> Scheme;
 
+    /// Another scheme that its credentials may satisfy as well, which is known once one is verified:
+    /// such a verifier is asked on routes that name either.
+    fn may_stand_for(&self) -> Option<Scheme> {
+        None
+    }
+
     /// Where its credentials travel: taken out before the request is forwarded.
     fn carriers(&self) -> Vec<Carrier>;
 
@@ -73,6 +79,8 @@ pub trait Verifier: Send + Sync + 'static {
 pub struct Proven {
     /// Who was proven.
     pub principal: Principal,
+    /// The other scheme that the credential satisfies, of [`Verifier::may_stand_for`].
+    pub also: Option<Scheme>,
     /// The body that was proven with them, if one was.
     pub body: Option<BodyCheck>,
     /// What must be spent.
@@ -85,7 +93,7 @@ impl Proven {
     /// Nothing more is owed.
     #[must_use]
     pub const fn outright(principal: Principal) -> Self {
-        Self { principal, body: None, spends: Vec::new(), fresh_until: None }
+        Self { principal, also: None, body: None, spends: Vec::new(), fresh_until: None }
     }
 }
 
@@ -138,6 +146,7 @@ pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// A [`Verifier`] whose credential type is hidden, so that a route can hold several.
 pub(crate) trait AnyVerifier: Send + Sync {
     fn scheme(&self) -> Scheme;
+    fn may_stand_for(&self) -> Option<Scheme>;
     fn carriers(&self) -> Vec<Carrier>;
     fn challenge(&self) -> Option<Challenge>;
     fn authentication_info(&self) -> Option<HeaderValue>;
@@ -153,6 +162,7 @@ pub(crate) trait AnyVerifier: Send + Sync {
 /// A credential together with the verifier that will judge it.
 pub(crate) trait Presented: Send {
     fn scheme(&self) -> Scheme;
+    fn may_stand_for(&self) -> Option<Scheme>;
     fn claimed(&self) -> Result<Option<Principal>, Denial>;
     fn verify<'b>(self: Box<Self>, body: &'b mut dyn BodySource) -> BoxFuture<'b, Result<Proven, Denial>>
     where
@@ -168,6 +178,10 @@ struct Presentation<'a, V: Verifier> {
 impl<V: Verifier> AnyVerifier for V {
     fn scheme(&self) -> Scheme {
         Verifier::scheme(self)
+    }
+
+    fn may_stand_for(&self) -> Option<Scheme> {
+        Verifier::may_stand_for(self)
     }
 
     fn carriers(&self) -> Vec<Carrier> {
@@ -204,6 +218,10 @@ impl<V: Verifier> AnyVerifier for V {
 impl<V: Verifier> Presented for Presentation<'_, V> {
     fn scheme(&self) -> Scheme {
         Verifier::scheme(self.verifier)
+    }
+
+    fn may_stand_for(&self) -> Option<Scheme> {
+        Verifier::may_stand_for(self.verifier)
     }
 
     fn claimed(&self) -> Result<Option<Principal>, Denial> {

@@ -70,6 +70,7 @@ impl Verifier for TestScheme {
         let mut principal = Principal::new(Subject::key(subject), self.scheme);
         principal.expires = Some(request.received_at.plus(Duration::from_secs(300)));
         Ok(Proven {
+            also: None,
             principal,
             body: expected.map(|expected| BodyCheck {
                 limit: 8,

@@ -227,6 +227,7 @@ impl<S: Store, F: Fetch> WebhookVerifier<S, F> {
         let until = proof.expires.plus(SKEW);
         Ok(Proven {
             principal,
+            also: None,
             body: self.body_check(request)?,
             spends: vec![Spending::Proof {
                 spend: Spend {
