@@ -148,7 +148,7 @@ impl Offer {
     pub fn read(headers: &HeaderMap) -> Option<Self> {
         let values =
             |name| headers.get_all(name).iter().filter_map(|value: &http::HeaderValue| value.to_str().ok());
-        let challenged = values(http::header::WWW_AUTHENTICATE).find_map(|line| webhook_challenge(line));
+        let challenged = values(http::header::WWW_AUTHENTICATE).find_map(webhook_challenge);
         let informed = || {
             values(HeaderName::from_static("authentication-info"))
                 .filter_map(|line| parameters(line).ok())
