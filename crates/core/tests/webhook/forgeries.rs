@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use countersign::crypto::SystemRandom;
+use countersign::schemes::webhook::signer::Requester;
 use countersign::schemes::webhook::wire::Question;
 use countersign::schemes::webhook::{Algorithm, Token, TokenHash};
 use tokio::task::JoinSet;
@@ -92,7 +93,7 @@ async fn one_token_proves_one_request() {
 #[tokio::test]
 async fn a_token_for_one_path_opens_no_other() {
     let world = World::new();
-    let call = world.proven(&world.api(ALICE, |alice| alice.without_keys()), Call::get("/orders")).await;
+    let call = world.proven(&world.api(ALICE, Requester::without_keys), Call::get("/orders")).await;
     let moved = Call { uri: "https://bob.example/admin".parse().unwrap(), ..call.clone() };
     assert_eq!(world.answer(&moved).await, "401 webhook_denied");
     assert_eq!(world.answer(&call).await, "200");

@@ -1,6 +1,8 @@
 //! What may go wrong with an introduction: then no key is kept, and a token that was made for one is
 //! never a one-shot.
 
+use countersign::schemes::webhook::signer::Requester;
+
 use crate::by_hand::{INTRODUCTION, IntroductionByHand, KeyCallByHand};
 use crate::world::{ALICE, Call, NOW, World};
 
@@ -26,7 +28,7 @@ async fn eves_key_in_the_place_of_alices_is_not_what_the_token_is_bound_to() {
 #[tokio::test]
 async fn an_introduction_beside_a_plain_token_is_none() {
     let world = World::new();
-    let alice = world.api(ALICE, |alice| alice.without_keys());
+    let alice = world.api(ALICE, Requester::without_keys);
     let call = world.proven(&alice, Call::get("/orders")).await;
     let added = IntroductionByHand::until(SOON).sign(call);
     assert_eq!(world.answer(&added).await, "401 webhook_denied");

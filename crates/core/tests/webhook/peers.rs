@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use countersign::schemes::webhook::signer::Requester;
 use countersign::schemes::webhook::wire::{CHALLENGE, Question};
 use countersign::schemes::webhook::{Algorithm, TOKEN_LIFE, TokenHash};
 use http::{HeaderMap, StatusCode};
@@ -77,7 +78,7 @@ async fn a_refusal_for_any_other_reason_is_final() {
 #[tokio::test]
 async fn a_peer_that_takes_sha_256_is_sent_that_from_then_on() {
     let world = World::new();
-    let alice = world.api(ALICE, |alice| alice.without_keys());
+    let alice = world.api(ALICE, Requester::without_keys);
     for prefix in ["$2b$04$", "sha-256.", "sha-256."] {
         assert!(world.proven(&alice, Call::get("/")).await.hash().starts_with(prefix));
         let sent = world.send(&alice, Call::get("/")).await;
