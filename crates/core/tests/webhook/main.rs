@@ -7,4 +7,5 @@ mod forgeries;
 mod introductions;
 mod keys;
 mod peers;
+mod vectors;
 mod world;
