@@ -1,13 +1,17 @@
 //! What may stand at a webhook URL, and what a credential may look like: everything that is not exact
 //! is refused, and most of it before anybody is dialled.
 
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::crypto::sha256;
 use countersign::fetch::FetchError;
+use countersign::schemes::webhook::Algorithm;
 use countersign::schemes::webhook::wire::CHALLENGE;
+use countersign::{Carrier, Challenge, Workers};
 
 use crate::by_hand::KeyCallByHand;
 use crate::world::{ALICE, Call, Host, NOW, World};
@@ -79,9 +83,7 @@ async fn both_forms_of_the_header_are_read() {
         "webhook hash=\"{hash}\", url=\"{url}\"",
         "Webhook url=\"{url}\",hash={hash}",
     ] {
-        let api = world.api(ALICE, |alice| {
-            alice.without_keys().hashing_first_by(countersign::schemes::webhook::Algorithm::Sha256)
-        });
+        let api = world.api(ALICE, |alice| alice.without_keys().hashing_first_by(Algorithm::Sha256));
         let proven = world.proven(&api, Call::get("/orders")).await;
         let value = form.replace("{url}", ALICE).replace("{hash}", proven.hash());
         let call = Call::get("/orders").with("authorization", &value);
@@ -120,14 +122,64 @@ async fn what_cannot_be_read_is_refused_before_anybody_is_dialled() {
     assert_eq!(world.asked(), 0);
 }
 
+/// Workers of a process that ends.
+struct Ending;
+
+impl Workers for Ending {
+    fn run(&self, work: Box<dyn FnOnce() + Send>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        drop(work);
+        Box::pin(std::future::ready(()))
+    }
+}
+
+#[tokio::test]
+async fn bcrypt_is_computed_by_the_workers_and_sha_256_at_once() {
+    let world = World::new();
+    let mut verifier = world.verifier();
+    verifier.workers = Arc::new(Ending);
+    let rule = world.rule_with(verifier, |rule| rule);
+    let by_bcrypt = world.proven(&world.alice, Call::get("/orders")).await;
+    assert_eq!(world.answer_under(&rule, &by_bcrypt).await, "502 webhook_unreachable");
+    let api = world.api(ALICE, |alice| alice.hashing_first_by(Algorithm::Sha256));
+    let by_sha_256 = world.proven(&api, Call::get("/orders")).await;
+    assert_eq!(world.answer_under(&rule, &by_sha_256).await, "200");
+}
+
+#[tokio::test]
+async fn everything_that_proves_is_taken_out_before_a_request_goes_on() {
+    let world = World::new();
+    let carriers = world.rule().carriers().to_vec();
+    let introducing = world.proven(&world.alice, Call::get("/orders")).await;
+    let by_key = KeyCallByHand::new(ALICE, NOW).sign(Call::get("/orders"));
+    for name in introducing.headers.keys().chain(by_key.headers.keys()) {
+        assert!(carriers.contains(&Carrier::Header(name.clone())), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_denial_says_how_to_ask() {
+    let world = World::new();
+    let verdict = world.decide(&world.rule(), &Call::get("/orders")).await;
+    assert_eq!(verdict.decision().denial().unwrap().challenges(), [Challenge::new(CHALLENGE)]);
+}
+
+#[tokio::test]
+async fn a_long_query_is_no_obstacle() {
+    let world = World::new();
+    let target = format!("/orders?{}", "a".repeat(4096));
+    for by_key in [false, true] {
+        let sent = world.send(&world.alice, Call::get(&target)).await;
+        assert_eq!((sent.answer.as_str(), sent.by_key), ("200", by_key));
+    }
+}
+
 #[tokio::test]
 async fn a_hash_that_is_not_taken_is_answered_with_what_is() {
     let world = World::new();
     for hash in ["$argon2id$x", "$2b$31$Y8FP2QNi3xUqr3cIc1e/S.43dPA1/8ng2kg4cYJ.WioUZozIoW3cy"] {
         let verdict = world.decide(&world.rule(), &Call::get("/orders").naming(ALICE, hash)).await;
-        let challenges = verdict.decision().denial().unwrap().challenges().to_vec();
-        let challenges: Vec<_> = challenges.iter().map(|challenge| challenge.as_str().to_owned()).collect();
-        assert_eq!(challenges, [CHALLENGE], "{hash}");
+        let challenges = verdict.decision().denial().unwrap().challenges();
+        assert_eq!(challenges, [Challenge::new(CHALLENGE)], "{hash}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign::schemes::webhook::signer::Requester;
+use countersign::schemes::webhook::signer::{OutgoingBody, ProveError, Requester};
 use countersign::schemes::webhook::wire::{CHALLENGE, Question};
 use countersign::schemes::webhook::{Algorithm, TOKEN_LIFE, TokenHash};
 use http::{HeaderMap, StatusCode};
@@ -83,6 +83,31 @@ async fn a_peer_that_takes_sha_256_is_sent_that_from_then_on() {
         assert!(world.proven(&alice, Call::get("/")).await.hash().starts_with(prefix));
         let sent = world.send(&alice, Call::get("/")).await;
         assert_eq!(sent, Sent { answer: "200".into(), by_key: false, again: false });
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_known_yet_is_proven_by_a_question() {
+    let world = World::new();
+    for _ in 0..2 {
+        let mut call = Call::post("/", "one order");
+        let body = OutgoingBody::Streaming;
+        let proving = world.alice.prove(&call.method, &call.uri, &mut call.headers, body, NOW);
+        assert!(!proving.await.unwrap().is_by_key());
+        assert!(!call.headers.contains_key("signature") && !call.headers.contains_key("content-digest"));
+        assert_eq!(world.answer(&call).await, "200");
+        world.send(&world.alice, Call::get("/")).await;
+    }
+}
+
+#[tokio::test]
+async fn what_has_no_absolute_url_cannot_be_proven() {
+    let world = World::new();
+    for target in ["/orders", "*", "ftp://bob.example/"] {
+        let call = Call { uri: target.parse().unwrap(), ..Call::get("/") };
+        let mut headers = call.headers.clone();
+        let proving = world.alice.prove(&call.method, &call.uri, &mut headers, OutgoingBody::Absent, NOW);
+        assert!(matches!(proving.await, Err(ProveError::Target(_))), "{target}");
     }
 }
 
