@@ -108,6 +108,8 @@ async fn what_cannot_be_read_is_refused_before_anybody_is_dialled() {
         (format!("Webhook {ALICE} {HASH}A"), "400 hash_format"),
         (format!("Webhook http://alice.example/.well-known/webhook-auth {HASH}"), "400 webhook_url"),
         (format!("Webhook http://127.0.0.1/a {HASH}"), "400 webhook_url"),
+        (format!("Webhook https://{}example/a {HASH}", "a.".repeat(124)), "400 webhook_url"),
+        (format!("Webhook https://{}.example/a {HASH}", "a".repeat(64)), "400 webhook_url"),
         (format!("Webhook https://u:p@alice.example/.well-known/webhook-auth {HASH}"), "400 webhook_url"),
         (format!("Webhook {ALICE}?a=b {HASH}"), "400 webhook_url"),
         (format!("Webhook {ALICE}#a {HASH}"), "400 webhook_url"),

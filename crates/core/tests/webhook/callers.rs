@@ -113,6 +113,15 @@ async fn an_api_that_may_only_be_asked_elsewhere_is_not_listed_here() {
 }
 
 #[tokio::test]
+async fn who_is_not_listed_learns_nothing_of_the_policy() {
+    let world = World::new();
+    let call = world.proven(&world.eve, Call::get("/orders")).await;
+    let policy = Policy { permissions: ["orders:delete".into()].into(), ..Policy::default() };
+    let rule = world.rule_with(world.verifier(), |rule| rule.policy(policy));
+    assert_eq!(world.answer_under(&rule, &call).await, "403 webhook_caller");
+}
+
+#[tokio::test]
 async fn whoever_leaves_the_list_leaves_with_the_key_that_was_introduced() {
     let world = World::new();
     for by_key in [false, true] {

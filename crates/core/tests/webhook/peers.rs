@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use countersign::schemes::webhook::signer::{OutgoingBody, ProveError, Requester};
 use countersign::schemes::webhook::wire::{CHALLENGE, Question};
-use countersign::schemes::webhook::{Algorithm, TOKEN_LIFE, TokenHash};
+use countersign::schemes::webhook::{Algorithm, TokenHash};
 use http::{HeaderMap, StatusCode};
 
 use crate::world::{ALICE, Call, NOW, Sent, World};
@@ -29,6 +29,35 @@ async fn a_peer_that_knows_only_the_seeds_protocol_is_asked_for_nothing_more() {
     let mut later = Call::get("/receiver").to("old.example");
     later.prove(&world.alice, NOW.plus(Duration::from_secs(600))).await;
     assert!(later.headers.contains_key("signature-key"), "it may have learnt by then");
+}
+
+#[tokio::test]
+async fn a_failure_says_nothing_of_what_a_peer_knows() {
+    let world = World::new();
+    for status in [StatusCode::UNAUTHORIZED, StatusCode::BAD_GATEWAY] {
+        let mut call = Call::get("/");
+        let attempt = call.prove(&world.alice, NOW).await;
+        assert!(call.headers.contains_key("signature-key"));
+        assert!(!world.alice.learn(&attempt, status, &HeaderMap::new(), NOW));
+    }
+    assert!(world.proven(&world.alice, Call::get("/")).await.headers.contains_key("signature-key"));
+}
+
+#[tokio::test]
+async fn so_many_peers_are_remembered_and_then_those_who_were_heard_of_lately() {
+    let world = World::new();
+    let alice = world.api(ALICE, |alice| alice.without_keys().hashing_first_by(Algorithm::Sha256));
+    let learn = async |peer: usize, now| {
+        let attempt = Call::get("/").to(&format!("{peer}.example")).prove(&alice, now).await;
+        alice.learn(&attempt, StatusCode::OK, &saying("authentication-info", "alg=\"bcrypt\""), now);
+        let again = world.proven(&alice, Call::get("/").to(&format!("{peer}.example"))).await;
+        again.hash().starts_with("$2b$")
+    };
+    for peer in 0..4096 {
+        assert!(learn(peer, NOW).await);
+    }
+    assert!(!learn(4096, NOW).await, "there is no room");
+    assert!(learn(4096, NOW.plus(Duration::from_secs(600))).await, "the others have made room");
 }
 
 #[tokio::test]
@@ -153,7 +182,7 @@ async fn a_token_waits_a_minute_for_its_question() {
     let world = World::new();
     let early = world.proven(&world.alice, Call::get("/")).await;
     let late = world.proven(&world.alice, Call::get("/")).await;
-    world.clock.advance(TOKEN_LIFE - Duration::from_millis(1));
+    world.clock.advance(Duration::from_millis(59_999));
     assert_eq!(world.answer(&early).await, "200");
     world.clock.advance(Duration::from_millis(1));
     assert_eq!(world.answer(&late).await, "401 webhook_denied");
