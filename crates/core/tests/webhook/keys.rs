@@ -150,6 +150,17 @@ async fn a_body_that_ends_after_its_signature_is_too_late() {
 }
 
 #[tokio::test]
+async fn two_processes_of_one_api_have_a_key_each() {
+    let world = World::new();
+    world.send(&world.alice, Call::get("/orders")).await;
+    let other = world.api(ALICE, |alice| alice);
+    world.send(&other, Call::get("/orders")).await;
+    for api in [&world.alice, &other] {
+        assert_eq!(world.send(api, Call::get("/orders")).await, sent("200", true, false));
+    }
+}
+
+#[tokio::test]
 async fn a_key_is_its_requesters_alone() {
     let world = introduced(&IntroductionByHand::until(SOON)).await;
     let carols = KeyCallByHand::new(CAROL, NOW).sign(Call::get("/orders"));

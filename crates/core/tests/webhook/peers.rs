@@ -47,17 +47,18 @@ async fn a_failure_says_nothing_of_what_a_peer_knows() {
 async fn so_many_peers_are_remembered_and_then_those_who_were_heard_of_lately() {
     let world = World::new();
     let alice = world.api(ALICE, |alice| alice.without_keys().hashing_first_by(Algorithm::Sha256));
-    let learn = async |peer: usize, now| {
-        let attempt = Call::get("/").to(&format!("{peer}.example")).prove(&alice, now).await;
+    let to = |peer: usize| Call::get("/").to(&format!("{peer}.example"));
+    let learn = async |peer, now| {
+        let attempt = to(peer).prove(&alice, now).await;
         alice.learn(&attempt, StatusCode::OK, &saying("authentication-info", "alg=\"bcrypt\""), now);
-        let again = world.proven(&alice, Call::get("/").to(&format!("{peer}.example"))).await;
-        again.hash().starts_with("$2b$")
     };
-    for peer in 0..4096 {
-        assert!(learn(peer, NOW).await);
+    let remembers = async |peer| world.proven(&alice, to(peer)).await.hash().starts_with("$2b$");
+    for peer in 0..=4096 {
+        learn(peer, NOW).await;
     }
-    assert!(!learn(4096, NOW).await, "there is no room");
-    assert!(learn(4096, NOW.plus(Duration::from_secs(600))).await, "the others have made room");
+    assert!(remembers(0).await && remembers(4095).await && !remembers(4096).await, "there is no room");
+    learn(4096, NOW.plus(Duration::from_secs(600))).await;
+    assert!(remembers(4096).await && !remembers(0).await, "the others have made room");
 }
 
 #[tokio::test]
