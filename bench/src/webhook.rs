@@ -333,10 +333,7 @@ impl Ours {
         quiet: bool,
     ) -> Result<Self, Failure> {
         let (store, pool) = (Arc::new(MemoryStore::new(SystemClock)), Arc::new(Pool::default()));
-        // The port is known before there is a service that answers there.
-        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-        let at = listener.local_addr()?;
-        drop(listener);
+        let at = free()?;
         let url = WebhookUrl::parse(&format!("http://{at}/"), &LAB)?;
         let requester = set_up(Requester::new(url.clone(), store, Arc::new(SystemRandom), pool.clone()));
         let endpoint = TowerToHyperService::new(WebhookEndpoint::new(requester.tokens().clone()));
@@ -363,6 +360,11 @@ impl Ours {
     }
 }
 
+/// A port that is known before there is a service that answers there.
+fn free() -> std::io::Result<SocketAddr> {
+    std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()
+}
+
 async fn receiver(caller: &WebhookUrl, pool: Arc<Pool>, quiet: bool) -> Result<SocketAddr, Failure> {
     let store = Arc::new(MemoryStore::new(SystemClock));
     let mut callers = Callers::default();
@@ -378,7 +380,8 @@ async fn receiver(caller: &WebhookUrl, pool: Arc<Pool>, quiet: bool) -> Result<S
     };
     let rule = Rule::requiring("orders", Requirement::parse(["webhook"])?).verifier(verifier).build()?;
     let gate = Arc::new(Gate::new(store, Arc::new(SystemClock), &SystemRandom));
-    let guard = GateLayer::new(gate, rule, PublicUrl::parse("http://receiver.example")?);
+    let at = free()?;
+    let guard = GateLayer::new(gate, rule, PublicUrl::parse(&format!("http://{at}"))?);
     let service = tower::service_fn(async |_: Request<countersign_tower::GateBody<Incoming>>| {
         Ok::<_, Infallible>(hello())
     });
@@ -393,7 +396,7 @@ async fn receiver(caller: &WebhookUrl, pool: Arc<Pool>, quiet: bool) -> Result<S
             Ok::<_, Infallible>(response)
         }
     });
-    serve(answer).await
+    serve_at(at, answer).await
 }
 
 async fn finish<B, E>(answer: Result<Response<B>, E>) -> Result<(), String>

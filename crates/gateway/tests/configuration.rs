@@ -290,7 +290,10 @@ fn the_schema_lists_every_section() {
     assert_eq!(schema["additionalProperties"], false);
     let mut sections: Vec<_> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
     sections.sort_unstable();
-    assert_eq!(sections, ["audit", "limits", "route", "server", "store", "upstream"]);
+    assert_eq!(
+        sections,
+        ["audit", "egress", "limits", "outbound", "route", "server", "store", "upstream", "webhook"]
+    );
     let text = schema.to_string();
     for setting in ["public_url", "seal_key_file", "max_signed_body", "response_timeout", "key_in_query"] {
         assert!(text.contains(&format!("\"{setting}\"")), "{setting}");

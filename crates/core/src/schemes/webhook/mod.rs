@@ -3,7 +3,8 @@
 //!
 //! | what leaks | what it opens |
 //! |---|---|
-//! | a request with its hash | nothing: only the API at the URL can confirm it, once, for one receiver |
+//! | a request with its hash, once confirmed | nothing: a token is given once |
+//! | the same, before it is confirmed | that one confirmation, for the one receiver that it was sent to, under another method or body: these ride on TLS. An introduction or an introduced key binds them |
 //! | a token, once it was given | nothing: it has been used |
 //! | the receiver's store | nothing: it holds public keys |
 //! | the requester's store | nothing: a token is confirmed at the requester's own URL alone |

@@ -110,12 +110,14 @@ impl fmt::Debug for WebhookUrl {
 /// without the query. `None` for what is no absolute HTTP URL.
 #[must_use]
 pub fn receiver_url(target: &str) -> Option<String> {
+    // The query is no part of it, however long it is.
+    let (target, _) = target.split_once('?').unwrap_or((target, ""));
     let (origin, path) = normalise(target).ok()?;
     Some(origin + &path)
 }
 
 /// Origin and path of an absolute URL: scheme and host in lower case, addresses in their usual form,
-/// the scheme's own port left out. The path keeps its bytes; query is cut off.
+/// the scheme's own port left out. The path keeps its bytes; a query is cut off.
 fn normalise(text: &str) -> Result<(String, String), UrlError> {
     if text.len() > LONGEST {
         return Err(UrlError("it is too long"));
@@ -333,6 +335,8 @@ mod tests {
         let name = |target: &str| receiver_url(target);
         assert_eq!(name("https://Bob.example:443/orders?id=1").unwrap(), "https://bob.example/orders");
         assert_eq!(name("http://127.0.0.1:80").unwrap(), "http://127.0.0.1/");
+        let long = format!("https://bob.example/orders?{}", "a".repeat(4096));
+        assert_eq!(name(&long).unwrap(), "https://bob.example/orders");
         assert_eq!(name("bob.example/orders"), None);
     }
 

@@ -91,7 +91,7 @@ const RELAY: Scene = Scene {
 };
 const REPLAY: Scene = Scene {
     name: "eve-replays-the-hash",
-    title: "Eve has read Bob's log, and repeats Alice's first call",
+    title: "Eve got hold of Alice's first call, and repeats it",
     before: "She sends every header of it, byte for byte.",
     after: "A token is confirmed once. Alice has used it up and forgotten it.",
     status: 401,
