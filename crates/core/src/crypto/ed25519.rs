@@ -75,20 +75,23 @@ impl fmt::Debug for Ed25519Key {
 /// Never for a 32-byte output: HKDF-SHA256 yields up to 8160 bytes.
 #[must_use]
 pub fn derive_ed25519(secret: &[u8; 32], info: &[u8]) -> (Ed25519Seed, [u8; 32]) {
-    let key = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(secret);
     let mut seed = [0_u8; 32];
-    key.expand(&[info], SeedLength)
-        .and_then(|output| output.fill(&mut seed))
-        .expect("32 bytes are within HKDF's bound");
+    derive(&[], secret, info, &mut seed).expect("32 bytes are within HKDF's bound");
     let key = Ed25519Key::from_seed(Secret::new(seed));
     (key.seed, key.public)
 }
 
-struct SeedLength;
+/// HKDF-SHA256 (RFC 5869). `None` beyond 8160 bytes.
+pub(super) fn derive(salt: &[u8], secret: &[u8], info: &[u8], out: &mut [u8]) -> Option<()> {
+    let key = hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(secret);
+    key.expand(&[info], Length(out.len())).and_then(|output| output.fill(out)).ok()
+}
 
-impl hkdf::KeyType for SeedLength {
+struct Length(usize);
+
+impl hkdf::KeyType for Length {
     fn len(&self) -> usize {
-        32
+        self.0
     }
 }
 
@@ -123,7 +126,8 @@ const SMALL_ORDER: [[u8; 32]; 5] = [
     ],
 ];
 
-fn is_weak(public: &[u8; 32]) -> bool {
+/// Whether no key has this spelling: of small order, or not the canonical one.
+pub(super) fn is_weak(public: &[u8; 32]) -> bool {
     let mut y = *public;
     y[31] &= 0x7f;
     // The field's prime is 2^255 - 19: from there on, a y is a second way to write a smaller one.

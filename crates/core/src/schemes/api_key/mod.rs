@@ -1,4 +1,4 @@
-//! API keys, kept only as a hash, with permissions.
+//! API keys, kept only as a hash, with permissions; and the registry of these and other keys.
 //!
 //! | what leaks | what it opens |
 //! |---|---|
@@ -7,12 +7,13 @@
 //! | a request that carries the key as itself | what the key opens, until it is revoked: *bearer-class* |
 //! | a request that is signed with the key | nothing |
 
+mod kind;
 mod record;
+mod registered;
 mod registry;
 pub mod signer;
 pub mod wire;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use http::HeaderName;
@@ -20,13 +21,14 @@ use http::header::AUTHORIZATION;
 
 use crate::crypto::{equal, sha256};
 use crate::denial::{Challenge, Code, Denial};
-use crate::principal::{Permissions, Principal, Scheme, Subject};
+use crate::principal::{Principal, Scheme, Subject};
 use crate::request::{BodySource, Carrier, Purpose, RequestView};
 use crate::schemes::authorization::Authorization;
 use crate::store::{Store, StoreError};
 use crate::time::Timestamp;
 use crate::verifier::{Proven, Verifier};
 
+pub use kind::{KeyKind, KeyUnavailable};
 pub use record::{DERIVATION, KEY_USE, KEYS, KeyRecord, KeyTerms, Lapsed};
 pub use registry::{KeyRegistry, LastUses, RegistryError};
 pub use wire::{ApiKey, KeyFormatError, KeyId};
@@ -97,11 +99,16 @@ impl<S: Store> Verifier for ApiKeyVerifier<S> {
         let id = credential.id;
         let record = self.store.get(KEYS, KeyRecord::place(id)).await?;
         let record = record.map(|bytes| KeyRecord::decode(&bytes)).transpose()?;
-        // One hash and one comparison whether or not the key exists.
+        // One hash and one comparison whether or not there is such an API key.
         let digest = sha256(credential.secret.expose());
-        let known = record.as_ref().map_or([0; 32], |record| record.secret_digest);
-        let same = equal(&digest, &known);
-        let Some(record) = record else { return Err(invalid(format!("no key is called {id}"))) };
+        let known = record.as_ref().and_then(|record| record.kind.secret_digest());
+        let same = equal(&digest, known.unwrap_or(&[0; 32]));
+        let (is_api_key, Some(record)) = (known.is_some(), record) else {
+            return Err(invalid(format!("no key is called {id}")));
+        };
+        if !is_api_key {
+            return Err(invalid(format!("{id} is {}, which is never sent", record.kind.in_words())));
+        }
         if !same {
             return Err(invalid(format!("not the secret of {id}")));
         }
@@ -115,7 +122,7 @@ impl<S: Store> Verifier for ApiKeyVerifier<S> {
             self.uses.note(id, request.received_at);
         }
         let mut principal = Principal::new(Subject::key(id.as_str()), Scheme::ApiKey);
-        principal.permissions = granted(&record);
+        principal.permissions = record.granted();
         principal.expires = record.terms.expires;
         Ok(Proven::outright(principal))
     }
@@ -130,10 +137,4 @@ impl<S: Store> Verifier for ApiKeyVerifier<S> {
         let Some(bytes) = self.store.get(KEYS, KeyRecord::place(id)).await? else { return Ok(false) };
         Ok(KeyRecord::decode(&bytes)?.lapsed(now).is_none())
     }
-}
-
-fn granted(record: &KeyRecord) -> Permissions {
-    let names: BTreeSet<Arc<str>> =
-        record.terms.permissions.iter().map(|name| name.as_str().into()).collect();
-    Permissions::Only(names)
 }

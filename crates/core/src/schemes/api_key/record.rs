@@ -1,12 +1,16 @@
-//! What is kept of a key: hashes and public halves, never the secret.
+//! What is kept of a key: hashes, public halves and sealed secrets, never a secret in the open.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::crypto::{Digest, derive_ed25519, sha256};
+use crate::crypto::{Digest, SealKey, VerifyingKey, derive_ed25519, sha256};
+use crate::principal::Permissions;
 use crate::store::{Id, Space, StoreError};
 use crate::time::Timestamp;
 
+use super::kind::{KeyKind, KeyUnavailable};
 use super::wire::{ApiKey, KeyId};
 
 /// Where keys are kept.
@@ -33,7 +37,7 @@ pub struct KeyTerms {
     /// From when on it is not valid.
     #[serde(default)]
     pub expires: Option<Timestamp>,
-    /// It may sign, and refuses to be sent as itself.
+    /// It may sign, and refuses to be sent as itself. So it is with every registered key.
     #[serde(default)]
     pub signed_only: bool,
 }
@@ -45,16 +49,34 @@ pub struct KeyRecord {
     pub id: KeyId,
     /// What its maker decided.
     pub terms: KeyTerms,
-    /// SHA-256 of the 32 secret bytes.
-    pub secret_digest: Digest,
-    /// The public half of the Ed25519 key that is derived from the secret.
-    pub public_key: [u8; 32],
-    /// When it was made.
+    /// What it is.
+    pub kind: KeyKind,
+    /// When it was made, or registered.
     pub created: Timestamp,
     /// When it was revoked, if it was.
     pub revoked: Option<Timestamp>,
     /// The key that follows it, if it was rotated.
     pub successor: Option<KeyId>,
+}
+
+/// A record of version 1, when every key was an API key.
+#[derive(Deserialize)]
+struct FirstRecord {
+    id: KeyId,
+    terms: KeyTerms,
+    secret_digest: Digest,
+    public_key: [u8; 32],
+    created: Timestamp,
+    revoked: Option<Timestamp>,
+    successor: Option<KeyId>,
+}
+
+impl From<FirstRecord> for KeyRecord {
+    fn from(first: FirstRecord) -> Self {
+        let FirstRecord { id, terms, secret_digest, public_key, created, revoked, successor } = first;
+        let kind = KeyKind::ApiKey { secret_digest, public_key };
+        Self { id, terms, kind, created, revoked, successor }
+    }
 }
 
 /// Why a key that exists does not pass.
@@ -78,22 +100,41 @@ impl Lapsed {
 }
 
 impl KeyRecord {
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
 
-    /// The record of a new key.
+    /// The record of a new API key.
     #[must_use]
     pub fn new(key: &ApiKey, terms: KeyTerms, created: Timestamp) -> Self {
         let secret = key.secret.expose();
         let (_, public_key) = derive_ed25519(secret, DERIVATION);
-        Self {
-            id: key.id,
-            terms,
-            secret_digest: sha256(secret),
-            public_key,
-            created,
-            revoked: None,
-            successor: None,
-        }
+        let kind = KeyKind::ApiKey { secret_digest: sha256(secret), public_key };
+        Self { id: key.id, terms, kind, created, revoked: None, successor: None }
+    }
+
+    /// The record of a key that somebody else made. It can sign and nothing else.
+    pub(super) fn registered(id: KeyId, kind: KeyKind, terms: KeyTerms, created: Timestamp) -> Self {
+        let terms = KeyTerms { signed_only: true, ..terms };
+        Self { id, terms, kind, created, revoked: None, successor: None }
+    }
+
+    /// What verifies signatures by this key; of an API key it is the Ed25519 public half.
+    ///
+    /// # Errors
+    /// [`KeyUnavailable`] without the sealing key that an HMAC secret needs, or if nothing can be read.
+    pub fn verifying_key(&self, seal: Option<&SealKey>) -> Result<VerifyingKey, KeyUnavailable> {
+        self.kind.verifying_key(self.id, seal)
+    }
+
+    /// Whether it opens what it opens to whoever saw a request that carried it.
+    #[must_use]
+    pub const fn is_bearer_class(&self) -> bool {
+        self.kind.is_api_key() && !self.terms.signed_only
+    }
+
+    /// What its holder may do.
+    #[must_use]
+    pub fn granted(&self) -> Permissions {
+        Permissions::Only(self.terms.permissions.iter().map(|name| Arc::from(name.as_str())).collect())
     }
 
     /// Where the record of `id` is kept.
@@ -123,21 +164,70 @@ impl KeyRecord {
         bytes.map(Bytes::from).map_err(|error| StoreError::Corrupt(error.to_string()))
     }
 
-    /// Reads what [`KeyRecord::encode`] wrote.
+    /// Reads what [`KeyRecord::encode`] writes, and what it wrote before there were other keys than
+    /// API keys.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] for another version or broken bytes.
     pub fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
         let corrupt = || StoreError::Corrupt(String::from("a key record of another version"));
-        let [Self::VERSION, rest @ ..] = bytes else { return Err(corrupt()) };
-        postcard::from_bytes(rest).map_err(|_| corrupt())
+        let read = match bytes {
+            [Self::VERSION, rest @ ..] => postcard::from_bytes(rest),
+            [1, rest @ ..] => postcard::from_bytes::<FirstRecord>(rest).map(Self::from),
+            _ => return Err(corrupt()),
+        };
+        read.map_err(|_| corrupt())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::{Secret, SystemRandom};
+    use crate::crypto::{Ed25519Key, Secret, SystemRandom};
+
+    /// What version 1 wrote of the key `AAAAAAAAAAAA` with 32 sevens for its secret.
+    const FIRST: &str = "010c41414141414141414141414107706172746e657201047468656d02016101620\
+        1a846014bb06f8e4e3a7715d201d573d0aa423762e55dabd61a2c02278fa56cc6d294e0dd1206342107426427f9be6\
+        6ff52b3cf63e4124e4b77e23f57b8db5e8e814de4e807018827010c424242424242424242424242";
+
+    fn first() -> Vec<u8> {
+        let digits = FIRST.as_bytes().chunks(2).map(|two| std::str::from_utf8(two).unwrap());
+        digits.map(|two| u8::from_str_radix(two, 16).unwrap()).collect()
+    }
+
+    fn sevens() -> ApiKey {
+        ApiKey { id: KeyId::parse("AAAAAAAAAAAA").unwrap(), secret: Secret::new([7; 32]) }
+    }
+
+    #[test]
+    fn a_record_of_the_first_version_is_still_read() {
+        let terms = KeyTerms {
+            label: "partner".into(),
+            owner: Some("them".into()),
+            permissions: vec!["a".into(), "b".into()],
+            expires: Some(Timestamp::from_secs(9)),
+            signed_only: true,
+        };
+        let mut record = KeyRecord::new(&sevens(), terms, Timestamp::from_secs(1));
+        record.revoked = Some(Timestamp::from_secs(5));
+        record.successor = KeyId::parse("BBBBBBBBBBBB");
+        assert_eq!(KeyRecord::decode(&first()).unwrap(), record);
+        assert_eq!(record.encode().unwrap()[0], 2, "and written as today's");
+        for version in [0, 3, 255] {
+            let mut other = first();
+            other[0] = version;
+            assert!(matches!(KeyRecord::decode(&other), Err(StoreError::Corrupt(_))));
+        }
+    }
+
+    #[test]
+    fn an_api_keys_signatures_are_those_of_the_key_derived_from_it() {
+        let record = KeyRecord::new(&sevens(), KeyTerms::default(), Timestamp::from_secs(1));
+        let (seed, _) = derive_ed25519(sevens().secret.expose(), DERIVATION);
+        let signature = Ed25519Key::from_seed(seed).sign(b"message");
+        let key = record.verifying_key(None).unwrap();
+        assert!(key.verify(b"message", &signature) && !key.verify(b"massage", &signature));
+    }
 
     #[test]
     fn a_record_is_read_back_and_holds_no_secret() {
@@ -159,7 +249,15 @@ mod tests {
             place in 0..200_usize,
             byte: u8,
         ) {
-            for bytes in [bytes.clone(), [&[KeyRecord::VERSION], &*bytes].concat(), one_byte_wrong(place, byte)] {
+            let version = |version: u8| [&[version], &*bytes].concat();
+            let today = one_kind(&bytes).encode().unwrap().to_vec();
+            for bytes in [
+                bytes.clone(),
+                version(1),
+                version(KeyRecord::VERSION),
+                one_byte_wrong(first(), place, byte),
+                one_byte_wrong(today, place, byte),
+            ] {
                 if let Ok(record) = KeyRecord::decode(&bytes) {
                     let written = record.encode().unwrap();
                     proptest::prop_assert_eq!(KeyRecord::decode(&written).unwrap(), record);
@@ -168,10 +266,18 @@ mod tests {
         }
     }
 
-    fn one_byte_wrong(place: usize, byte: u8) -> Vec<u8> {
-        let key = ApiKey { id: KeyId::parse("AAAAAAAAAAAA").unwrap(), secret: Secret::new([7; 32]) };
-        let terms = KeyTerms { label: "x".into(), owner: Some("y".into()), ..KeyTerms::default() };
-        let mut bytes = KeyRecord::new(&key, terms, Timestamp::from_secs(1)).encode().unwrap().to_vec();
+    /// A record of one of the kinds.
+    fn one_kind(bytes: &[u8]) -> KeyRecord {
+        let mut record = KeyRecord::new(&sevens(), KeyTerms::default(), Timestamp::from_secs(1));
+        match bytes.len() % 3 {
+            0 => {}
+            1 => record.kind = KeyKind::Public { key: bytes.to_vec() },
+            _ => record.kind = KeyKind::Hmac { sealed: bytes.to_vec() },
+        }
+        record
+    }
+
+    fn one_byte_wrong(mut bytes: Vec<u8>, place: usize, byte: u8) -> Vec<u8> {
         let place = place % bytes.len();
         bytes[place] = byte;
         bytes

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::crypto::Random;
+use crate::crypto::{KeyError, Random};
 use crate::store::{Id, Inventory, Store, StoreError};
 use crate::time::Timestamp;
 
@@ -22,6 +22,15 @@ pub enum RegistryError {
     /// The key was revoked, has expired, or was rotated already.
     #[error("the key {0} cannot be rotated: it is {1}")]
     NotRotatable(KeyId, &'static str),
+    /// Only its holder can make another.
+    #[error("{0} is {1}, which only its holder can replace: add the new key and revoke the old one")]
+    OnlyItsHolder(KeyId, &'static str),
+    /// The same public key has a name already: revoking one of two would change nothing.
+    #[error("this public key is registered already, as {0}")]
+    AlreadyRegistered(KeyId),
+    /// What was given is no key to register.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// What was asked for cannot be.
     #[error("{0}")]
     Terms(&'static str),
@@ -32,7 +41,7 @@ pub enum RegistryError {
 
 /// The keys in a store.
 pub struct KeyRegistry<S> {
-    store: S,
+    pub(super) store: S,
 }
 
 /// A page of a listing.
@@ -44,7 +53,7 @@ impl<S: Store> KeyRegistry<S> {
         Self { store }
     }
 
-    /// Makes a key. It is durable when this answers; the whole key is in the answer and nowhere else.
+    /// Makes an API key. It is durable when this answers; the whole key is in the answer and nowhere else.
     ///
     /// # Errors
     /// [`RegistryError::Terms`] for an empty label or permission, or an expiry in the past.
@@ -76,7 +85,8 @@ impl<S: Store> KeyRegistry<S> {
     /// `overlap`, unless it ends before.
     ///
     /// # Errors
-    /// [`RegistryError::NotRotatable`] if it lapsed or has a successor.
+    /// [`RegistryError::NotRotatable`] if it lapsed or has a successor, [`RegistryError::OnlyItsHolder`]
+    /// if it is no API key.
     pub async fn rotate(
         &self,
         id: KeyId,
@@ -98,7 +108,8 @@ impl<S: Store> KeyRegistry<S> {
     /// that inherits everything but name and secret. The old one is as it was.
     ///
     /// # Errors
-    /// [`RegistryError::NotRotatable`] if it lapsed or has a successor.
+    /// [`RegistryError::NotRotatable`] if it lapsed or has a successor, [`RegistryError::OnlyItsHolder`]
+    /// if it is no API key.
     pub async fn succeed(
         &self,
         id: KeyId,
@@ -152,7 +163,7 @@ impl<S: Store> KeyRegistry<S> {
         }
     }
 
-    async fn read(&self, id: KeyId) -> Result<(Bytes, KeyRecord), RegistryError> {
+    pub(super) async fn read(&self, id: KeyId) -> Result<(Bytes, KeyRecord), RegistryError> {
         let bytes = self.store.get(KEYS, KeyRecord::place(id)).await?.ok_or(RegistryError::Unknown(id))?;
         let record = KeyRecord::decode(&bytes)?;
         Ok((bytes, record))
@@ -208,7 +219,7 @@ impl<S: Store + Inventory> KeyRegistry<S> {
     }
 }
 
-fn check_terms(terms: &KeyTerms, now: Timestamp) -> Result<(), RegistryError> {
+pub(super) fn check_terms(terms: &KeyTerms, now: Timestamp) -> Result<(), RegistryError> {
     let is_name =
         |text: &str| !text.trim().is_empty() && text.len() <= 200 && !text.chars().any(char::is_control);
     if !is_name(&terms.label) {
@@ -228,6 +239,9 @@ fn check_terms(terms: &KeyTerms, now: Timestamp) -> Result<(), RegistryError> {
 }
 
 fn check_rotatable(record: &KeyRecord, now: Timestamp) -> Result<(), RegistryError> {
+    if !record.kind.is_api_key() {
+        return Err(RegistryError::OnlyItsHolder(record.id, record.kind.in_words()));
+    }
     match (record.lapsed(now), record.successor) {
         (Some(lapsed), _) => Err(RegistryError::NotRotatable(record.id, lapsed.as_str())),
         (None, Some(_)) => Err(RegistryError::NotRotatable(record.id, "rotated already")),

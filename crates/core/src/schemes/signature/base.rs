@@ -1,7 +1,7 @@
 //! What is signed: the signature base (RFC 9421 §2.5), a line for each component.
 
 use super::component::Component;
-use super::value::Message;
+use super::message::Message;
 use crate::denial::{Code, Denial};
 
 /// Why there is no signature base for these components on this message. Each names the component.
@@ -22,9 +22,10 @@ pub enum BaseError {
     /// Not a structured field, or not known as one.
     #[error("{0} is not the structured field that it is covered as")]
     NotStructured(String),
-    /// `;req` and `;tr`: a request has neither a request of its own nor trailers yet.
-    #[error("{0} is not on a request")]
-    NotOnRequest(String),
+    /// Of a part that this message has not: `;req` or `@status` on a request, `@path` on a response,
+    /// `;tr` without trailers.
+    #[error("{0} is of a part that this message has not")]
+    NotGiven(String),
 }
 
 /// A signature whose base cannot be made verifies under no key.
@@ -58,4 +59,16 @@ pub fn signature_base(
     base.push_str("\"@signature-params\": ");
     base.push_str(parameters);
     Ok(base)
+}
+
+/// Each component with its value, for whoever looks at one line after another.
+pub(super) fn lines<'a>(
+    components: &'a [Component],
+    message: &'a Message<'_>,
+) -> impl Iterator<Item = (&'a Component, Result<String, BaseError>)> {
+    components.iter().map(|component| {
+        let mut value = String::new();
+        let written = message.write(component, &mut value);
+        (component, written.map(|()| value))
+    })
 }

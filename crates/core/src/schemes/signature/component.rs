@@ -8,7 +8,7 @@ use sfv::{Parser, StringRef};
 
 use super::identifier::{ReadComponents, write_item};
 
-/// A part of a message that is no field (RFC 9421 §2.2). Of a response's, none yet.
+/// A part of a message that is no field (RFC 9421 §2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Derived {
     /// `@method`
@@ -27,10 +27,12 @@ pub enum Derived {
     Query,
     /// `@query-param`, which parameter being said by [`Form::Parameter`].
     QueryParam,
+    /// `@status`, a response's only one.
+    Status,
 }
 
 /// Each with its identifier, quoted as it is when it has no parameters.
-pub(super) const DERIVED: [(Derived, &str); 8] = [
+pub(super) const DERIVED: [(Derived, &str); 9] = [
     (Derived::Method, "\"@method\""),
     (Derived::TargetUri, "\"@target-uri\""),
     (Derived::Authority, "\"@authority\""),
@@ -39,6 +41,7 @@ pub(super) const DERIVED: [(Derived, &str); 8] = [
     (Derived::Path, "\"@path\""),
     (Derived::Query, "\"@query\""),
     (Derived::QueryParam, "\"@query-param\""),
+    (Derived::Status, "\"@status\""),
 ];
 
 /// What a component is taken from.
@@ -137,6 +140,17 @@ impl Component {
         read.components.pop().ok_or(ComponentError::Syntax)
     }
 
+    /// The same of the request that a response answers: `;req` (RFC 9421 §2.4). Of `@status`, which
+    /// no request has, nothing changes.
+    #[must_use]
+    pub fn of_request(mut self) -> Self {
+        if !self.of_request && self.name != Name::Derived(Derived::Status) {
+            self.of_request = true;
+            self.text = Cow::Owned(format!("{};req", self.text));
+        }
+        self
+    }
+
     /// The identifier as it stands in a signature base, quotes and parameters included.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -218,6 +232,10 @@ mod tests {
         let member = Component::member(HeaderName::from_static("signature-key"), "a\"b").unwrap();
         assert_eq!(member, Component::parse(member.as_str()).unwrap());
         assert_eq!(Component::parse("\"@path\"").unwrap(), Component::derived(Derived::Path));
+        for (_, name) in DERIVED.iter().filter(|known| known.0 != Derived::QueryParam) {
+            let of_request = Component::parse(name).unwrap().of_request().of_request();
+            assert_eq!(of_request, Component::parse(of_request.as_str()).unwrap());
+        }
         let field = Component::field(HeaderName::from_static("x-thing"));
         assert_eq!(Component::parse("\"x-thing\"").unwrap(), field);
         assert!(Component::member(HeaderName::from_static("x"), "\n").is_err());
@@ -225,7 +243,7 @@ mod tests {
 
     #[test]
     fn names_that_nobody_knows_are_refused() {
-        for text in [r#""@status""#, r#""@signature-params""#, r#""@""#, r#""""#, r#""Date""#, r#""a b""#] {
+        for text in [r#""@signature-params""#, r#""@""#, r#""""#, r#""Date""#, r#""a b""#] {
             assert!(matches!(name(text), Err(ComponentError::Name(_))), "{text}");
         }
         assert_eq!(name("date"), Err(ComponentError::Syntax));
@@ -256,6 +274,7 @@ mod tests {
             r#""@path";sf"#,
             r#""@path";tr"#,
             r#""@path";name="a""#,
+            r#""@status";req"#,
             r#""@query-param""#,
             r#""@query-param";name="a";bs"#,
         ] {

@@ -1,4 +1,4 @@
-//! `Content-Digest` (RFC 9530): what binds a body to a signed head.
+//! `Content-Digest` and `Repr-Digest` (RFC 9530 §2, §3): what binds a body to a signed head.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sfv::visitor::{
@@ -8,11 +8,15 @@ use sfv::{BareItemFromInput, KeyRef, Parser};
 use sha2::Digest as _;
 
 use super::identifier::write_item;
+use super::want_digest::DigestAlgorithm;
 use crate::crypto::{equal, sha256};
 use crate::denial::{Code, Denial};
 
 /// `Content-Digest`, RFC 9530 §2.
 pub const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
+
+/// `Repr-Digest`, RFC 9530 §3. Of a whole representation that is not encoded, it is the body's.
+pub const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 
 /// The digests of a body that a message announces, by the algorithms that RFC 9530 calls active.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,30 +32,51 @@ impl ContentDigest {
     /// Never: base64 is visible ASCII.
     #[must_use]
     pub fn of_sha256(body: &[u8]) -> HeaderValue {
-        let mut text = String::with_capacity(54);
-        text.push_str("sha-256=");
-        write_item(&mut text, &sha256(body)[..]);
+        Self::of(DigestAlgorithm::Sha256, body)
+    }
+
+    /// The field's value for a body, by either algorithm.
+    ///
+    /// # Panics
+    /// Never: base64 is visible ASCII.
+    #[must_use]
+    pub fn of(algorithm: DigestAlgorithm, body: &[u8]) -> HeaderValue {
+        let mut text = String::with_capacity(100);
+        text.push_str(algorithm.as_str());
+        text.push('=');
+        match algorithm {
+            DigestAlgorithm::Sha256 => write_item(&mut text, &sha256(body)[..]),
+            DigestAlgorithm::Sha512 => write_item(&mut text, &sha2::Sha512::digest(body)[..]),
+        }
         HeaderValue::try_from(text).expect("base64 is visible ASCII")
     }
 
-    /// Reads the field, its lines combined; `None` if there is none. Algorithms that are neither
+    /// Reads `Content-Digest`, its lines combined; `None` if there is none. Algorithms that are neither
     /// sha-256 nor sha-512 are passed over, but one of the two must be there.
     ///
     /// # Errors
     /// `content_digest` if it is no dictionary of byte sequences, if sha-256 or sha-512 has another
     /// length than its own or is there twice, or if neither is there.
     pub fn read(headers: &HeaderMap) -> Result<Option<Self>, Denial> {
-        let mut lines = headers.get_all(CONTENT_DIGEST).iter().peekable();
+        Self::read_field(headers, &CONTENT_DIGEST)
+    }
+
+    /// The same of another field of this form: [`REPR_DIGEST`].
+    ///
+    /// # Errors
+    /// As [`ContentDigest::read`].
+    pub fn read_field(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Self>, Denial> {
+        let mut lines = headers.get_all(name).iter().peekable();
         if lines.peek().is_none() {
             return Ok(None);
         }
         let mut reading = Reading::default();
         for line in lines {
             let parsed = Parser::new(line.as_bytes()).parse_dictionary_with_visitor(&mut reading);
-            parsed.map_err(|error| denial(format!("Content-Digest: {error}")))?;
+            parsed.map_err(|error| denial(format!("{name}: {error}")))?;
         }
         if reading.0 == Self::default() {
-            return Err(denial("Content-Digest has neither sha-256 nor sha-512"));
+            return Err(denial(format!("{name} has neither sha-256 nor sha-512")));
         }
         Ok(Some(reading.0))
     }
@@ -165,6 +190,7 @@ mod tests {
     #[test]
     fn the_examples_of_the_standards_match() {
         assert_eq!(ContentDigest::of_sha256(b""), EMPTY);
+        assert_eq!(ContentDigest::of(DigestAlgorithm::Sha512, b"{\"hello\": \"world\"}"), WORLD);
         assert_eq!(ContentDigest::of_sha256(b"{\"hello\": \"world\"}\n"), HELLO);
         assert_eq!(judged(&[EMPTY], b""), Ok(()));
         assert_eq!(judged(&[HELLO], b"{\"hello\": \"world\"}\n"), Ok(()));

@@ -11,9 +11,9 @@ use super::input::Parameters;
 use crate::time::Timestamp;
 
 /// Signatures of anybody on one request.
-const MAX_LABELS: usize = 32;
+pub(super) const MAX_LABELS: usize = 32;
 /// Components of one signature.
-const MAX_COMPONENTS: usize = 64;
+pub(super) const MAX_COMPONENTS: usize = 64;
 /// Parameters of one signature.
 const MAX_PARAMETERS: usize = 32;
 

@@ -146,6 +146,9 @@ impl Draft<'_, '_> {
         };
         let form = self.marks.form(&name).ok_or_else(|| ComponentError::Combination(text.to_owned()))?;
         let Marks { of_request, of_trailers, .. } = self.marks;
+        if of_request && name == Name::Derived(Derived::Status) {
+            return Err(ComponentError::Combination(text.to_owned()));
+        }
         Ok(Component { name, form, of_request, of_trailers, text: whole })
     }
 }

@@ -1,27 +1,42 @@
-//! Message signatures (RFC 9421) with Ed25519, and digests of bodies (RFC 9530): reading, judging,
-//! verifying and making them.
+//! Message signatures (RFC 9421) and digests of bodies (RFC 9530): reading, judging, verifying, making
+//! and explaining them, on requests and on responses.
 //!
 //! [`Signed::read`] finds the signatures that are ours, [`covers`] and [`fresh`] judge what they
-//! promise, [`verify_ed25519`] whether they hold, and [`sign`] makes them.
+//! promise, [`verify`] whether they hold, and [`sign`] makes them. [`Wanted`] is what a verifier asks
+//! for; [`explain`] and [`difference`] say why a signature does not hold.
 
+mod accept;
 mod base;
 mod component;
+mod difference;
 mod digest;
+mod explain;
 mod fields;
 mod identifier;
 mod input;
+mod keys;
+mod message;
 mod profile;
+mod response;
+mod rewrite;
 mod signer;
 #[cfg(test)]
 mod tests;
 mod value;
 mod verify;
+mod want_digest;
 
+pub use accept::{ACCEPT_SIGNATURE, AcceptError, Wanted};
 pub use base::{BaseError, signature_base};
 pub use component::{Component, ComponentError, Derived, Form, Name};
-pub use digest::{CONTENT_DIGEST, ContentDigest};
+pub use difference::{BASE_DIGESTS, Difference, base_digests, difference};
+pub use digest::{CONTENT_DIGEST, ContentDigest, REPR_DIGEST};
+pub use explain::{Explanation, Line, explain};
 pub use input::{Parameters, SIGNATURE, SIGNATURE_INPUT, Signed};
+pub use keys::{Found, RegisteredKeys};
+pub use message::Message;
 pub use profile::{Fresh, covers, fresh};
-pub use signer::{SignError, cover_floor, sign};
-pub use value::Message;
-pub use verify::verify_ed25519;
+pub use response::{cover_response_floor, covers_response};
+pub use signer::{NewSignature, SignError, cover_floor, sign, sign_response};
+pub use verify::{verify, verify_ed25519};
+pub use want_digest::{DigestAlgorithm, WANT_CONTENT_DIGEST, WANT_REPR_DIGEST, wanted_digest};

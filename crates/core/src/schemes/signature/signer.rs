@@ -1,7 +1,7 @@
-//! The claimant's half: signs a request's head with Ed25519 (RFC 9421 §3.1).
+//! The signing half: makes a signature of a message, and puts it on (RFC 9421 §3.1).
 
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use sfv::{Dictionary, Integer, KeyRef, Parser, StringRef};
 
 use super::base::{BaseError, signature_base};
@@ -9,11 +9,11 @@ use super::component::{Component, Derived};
 use super::digest::CONTENT_DIGEST;
 use super::identifier::{write_item, write_parameter};
 use super::input::{Parameters, SIGNATURE, SIGNATURE_INPUT};
-use super::value::Message;
-use crate::crypto::Ed25519Key;
+use super::message::Message;
+use crate::crypto::Signer;
 use crate::time::Timestamp;
 
-/// Why a request was not signed; its headers are as before.
+/// Why a message was not signed; its headers are as before.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignError {
     /// What is to be covered is not there, or cannot be signed.
@@ -22,8 +22,8 @@ pub enum SignError {
     /// Lower-case letters, digits, `_-.*`, starting with a letter or `*`.
     #[error("{0:?} is not a label")]
     Label(String),
-    /// The request already has a signature of this label.
-    #[error("the request has a signature {0} already")]
+    /// The message already has a signature of this label.
+    #[error("the message has a signature {0} already")]
     LabelTaken(String),
     /// A header that is there already cannot be read.
     #[error("the {0} that is there already is no dictionary")]
@@ -31,6 +31,18 @@ pub enum SignError {
     /// A parameter that is no printable ASCII, or a moment beyond the year 30 million.
     #[error("{0} cannot be written as a structured field")]
     Parameter(&'static str),
+    /// The key could not be used.
+    #[error("the key did not sign")]
+    Key,
+}
+
+/// A signature that was made and is not on any message yet.
+pub struct NewSignature {
+    label: String,
+    /// The member of `Signature-Input`.
+    input: String,
+    /// The member of `Signature`.
+    signature: String,
 }
 
 /// What [`covers`](super::covers) asks of a request with these headers: method, scheme, authority,
@@ -61,22 +73,66 @@ pub fn sign(
     label: &str,
     components: &[Component],
     parameters: &Parameters,
-    key: &Ed25519Key,
+    key: &dyn Signer,
 ) -> Result<(), SignError> {
-    KeyRef::from_str(label).map_err(|_| SignError::Label(label.to_owned()))?;
-    let present_inputs = present(headers, &SIGNATURE_INPUT, "Signature-Input", label)?;
-    let present_signatures = present(headers, &SIGNATURE, "Signature", label)?;
-    let text = signature_params(components, parameters)?;
-    let base = signature_base(components, &text, &Message { method, target, headers })?;
-    let mut signature = String::with_capacity(90);
-    write_item(&mut signature, &key.sign(base.as_bytes())[..]);
-    let input = with_member(present_inputs, label, &text);
-    let input = input.ok_or(SignError::Header("Signature-Input"))?;
-    let signature = with_member(present_signatures, label, &signature);
-    let signature = signature.ok_or(SignError::Header("Signature"))?;
-    headers.insert(SIGNATURE_INPUT, input);
-    headers.insert(SIGNATURE, signature);
-    Ok(())
+    let message = Message::request(method, target, headers);
+    NewSignature::make(&message, label, components, parameters, key)?.put_on(headers)
+}
+
+/// Signs a response, as [`sign`] a request. `request` is the one that it answers, if components
+/// with `;req` are to be covered.
+///
+/// # Errors
+/// [`SignError`]; then the headers are untouched.
+pub fn sign_response(
+    headers: &mut HeaderMap,
+    status: StatusCode,
+    request: Option<&Message<'_>>,
+    label: &str,
+    components: &[Component],
+    parameters: &Parameters,
+    key: &dyn Signer,
+) -> Result<(), SignError> {
+    let message = Message::response(status, headers, request);
+    NewSignature::make(&message, label, components, parameters, key)?.put_on(headers)
+}
+
+impl NewSignature {
+    /// Makes a signature of a message of any kind, trailers included.
+    ///
+    /// # Errors
+    /// [`SignError`].
+    pub fn make(
+        message: &Message<'_>,
+        label: &str,
+        components: &[Component],
+        parameters: &Parameters,
+        key: &dyn Signer,
+    ) -> Result<Self, SignError> {
+        KeyRef::from_str(label).map_err(|_| SignError::Label(label.to_owned()))?;
+        let input = signature_params(components, parameters)?;
+        let base = signature_base(components, &input, message)?;
+        let bytes = key.sign(base.as_bytes()).ok_or(SignError::Key)?;
+        let mut signature = String::with_capacity(4 + bytes.len() * 4 / 3);
+        write_item(&mut signature, &bytes[..]);
+        Ok(Self { label: label.to_owned(), input, signature })
+    }
+
+    /// Adds it to header or trailer fields, beside the signatures that are there.
+    ///
+    /// # Errors
+    /// [`SignError::LabelTaken`] and [`SignError::Header`]; then the fields are untouched.
+    pub fn put_on(&self, fields: &mut HeaderMap) -> Result<(), SignError> {
+        let inputs = present(fields, &SIGNATURE_INPUT, "Signature-Input", &self.label)?;
+        let signatures = present(fields, &SIGNATURE, "Signature", &self.label)?;
+        let input = with_member(inputs, &self.label, &self.input);
+        let input = input.ok_or(SignError::Header("Signature-Input"))?;
+        let signature = with_member(signatures, &self.label, &self.signature);
+        let signature = signature.ok_or(SignError::Header("Signature"))?;
+        fields.insert(SIGNATURE_INPUT, input);
+        fields.insert(SIGNATURE, signature);
+        Ok(())
+    }
 }
 
 /// What a header holds already, on one line.
@@ -112,7 +168,7 @@ fn with_member(mut joined: String, label: &str, value: &str) -> Option<HeaderVal
 }
 
 /// The value of `@signature-params` (RFC 9421 §2.3).
-fn signature_params(components: &[Component], parameters: &Parameters) -> Result<String, SignError> {
+pub(super) fn signature_params(components: &[Component], parameters: &Parameters) -> Result<String, SignError> {
     let mut text = String::with_capacity(160 + 20 * components.len());
     text.push('(');
     for (index, component) in components.iter().enumerate() {

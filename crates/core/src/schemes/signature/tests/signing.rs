@@ -41,7 +41,7 @@ fn signed(headers: &mut HeaderMap, label: &str, also: &[&str], alg: Option<&str>
 fn verified(headers: &HeaderMap, method: &str, target: &str) -> Result<(), Code> {
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     let target = target.parse().unwrap();
-    let message = Message { method: &method, target: &target, headers };
+    let message = Message::request(&method, &target, headers);
     let found = Signed::read(headers, TAGS).map_err(|denial| denial.code())?;
     assert!(!found.is_empty());
     found
@@ -71,7 +71,7 @@ fn a_signed_request_verifies_as_it_was_and_under_its_key_alone() {
     }
     let found = Signed::read(&headers, TAGS).unwrap().remove(0);
     let target = Uri::from_static(TARGET);
-    let message = Message { method: &Method::POST, target: &target, headers: &headers };
+    let message = Message::request(&Method::POST, &target, &headers);
     let other = Ed25519Key::from_seed(Secret::new([8; 32])).public();
     assert_eq!(verify_ed25519(&found, &message, &other).unwrap_err().code(), Code::SignatureInvalid);
     let mut longer = found;

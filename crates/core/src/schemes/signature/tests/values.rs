@@ -7,7 +7,7 @@ use crate::schemes::signature::{BaseError, Component, Message, signature_base};
 
 fn value(component: &str, target: &str, headers: &HeaderMap) -> Result<String, BaseError> {
     let target: Uri = target.parse().unwrap();
-    let message = Message { method: &Method::GET, target: &target, headers };
+    let message = Message::request(&Method::GET, &target, headers);
     let base = signature_base(&[Component::parse(component).unwrap()], "()", &message)?;
     let line = base.strip_suffix("\n\"@signature-params\": ()").unwrap();
     Ok(line.strip_prefix(&format!("{component}: ")).unwrap().to_owned())
@@ -100,8 +100,8 @@ fn what_is_not_there_or_not_text_has_no_base() {
     assert_eq!(of("\"x-thing\""), Err(BaseError::NotText("\"x-thing\"".to_owned())));
     assert_eq!(of("\"x-tab\"").as_deref(), Ok("a\tb"));
     assert_eq!(of("\"x-thing\";bs").as_deref(), Ok(":Y2Fmw6k=:"));
-    assert_eq!(of("\"x-thing\";tr"), Err(BaseError::NotOnRequest("\"x-thing\";tr".to_owned())));
-    assert_eq!(of("\"@path\";req"), Err(BaseError::NotOnRequest("\"@path\";req".to_owned())));
+    assert_eq!(of("\"x-thing\";tr"), Err(BaseError::NotGiven("\"x-thing\";tr".to_owned())));
+    assert_eq!(of("\"@path\";req"), Err(BaseError::NotGiven("\"@path\";req".to_owned())));
     let path = value("\"@path\"", "https://example.com/caf\u{e9}", &headers);
     assert_eq!(path, Err(BaseError::NotText("\"@path\"".to_owned())));
 }
@@ -110,7 +110,7 @@ fn what_is_not_there_or_not_text_has_no_base() {
 fn a_component_is_covered_once() {
     let headers = fields(&[("x-thing", "a")]);
     let target = Uri::from_static("https://example.com/");
-    let message = Message { method: &Method::GET, target: &target, headers: &headers };
+    let message = Message::request(&Method::GET, &target, &headers);
     let twice = |one: &str, other: &str| {
         signature_base(&[one, other].map(|text| Component::parse(text).unwrap()), "()", &message).map(drop)
     };
@@ -131,7 +131,7 @@ proptest::proptest! {
         let mut headers = HeaderMap::new();
         headers.insert("a", HeaderValue::from_bytes(field.as_bytes()).unwrap_or(HeaderValue::from_static("a=1")));
         let uri = format!("https://example.com/?{query}").parse().unwrap();
-        let message = Message { method: &Method::GET, target: &uri, headers: &headers };
+        let message = Message::request(&Method::GET, &uri, &headers);
         if let Ok(component) = Component::parse(&component) {
             let _ = signature_base(&[component], "()", &message);
         }
