@@ -3,6 +3,7 @@
 mod base62;
 mod digest;
 mod ed25519;
+pub mod ethereum;
 mod random;
 mod seal;
 mod secret;
