@@ -7,6 +7,7 @@
 mod base;
 mod component;
 mod digest;
+mod erc8128;
 mod fields;
 mod identifier;
 mod input;
@@ -20,6 +21,7 @@ mod verify;
 pub use base::{BaseError, signature_base};
 pub use component::{Component, ComponentError, Derived, Form, Name};
 pub use digest::{CONTENT_DIGEST, ContentDigest};
+pub use erc8128::{ERC8128, sign_erc8128, verify_erc8128};
 pub use input::{Parameters, SIGNATURE, SIGNATURE_INPUT, Signed};
 pub use profile::{Fresh, covers, fresh};
 pub use signer::{SignError, cover_floor, sign};
