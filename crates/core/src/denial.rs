@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
 use crate::store::StoreError;
@@ -214,6 +215,17 @@ pub struct Denial {
     retry_after: Option<Duration>,
     challenges: Vec<Challenge>,
     allow: Option<String>,
+    asks: Vec<(HeaderName, HeaderValue)>,
+    covered: Option<Box<Covered>>,
+}
+
+/// What a caller whose signature does not hold is told about it: nothing that it did not send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Covered {
+    /// The components that its signature covers, as they were read.
+    pub components: Vec<String>,
+    /// Where its own account of the signature base differs from ours, if it sent one.
+    pub differs: Option<String>,
 }
 
 impl Denial {
@@ -225,7 +237,15 @@ impl Denial {
             429 | 503 => Some(Duration::from_secs(1)),
             _ => None,
         };
-        Self { code, cause: cause.into(), retry_after, challenges: Vec::new(), allow: None }
+        Self {
+            code,
+            cause: cause.into(),
+            retry_after,
+            challenges: Vec::new(),
+            allow: None,
+            asks: Vec::new(),
+            covered: None,
+        }
     }
 
     /// The same, telling the caller when to come back.
@@ -239,6 +259,20 @@ impl Denial {
     #[must_use]
     pub fn with_challenges(mut self, challenges: Vec<Challenge>) -> Self {
         self.challenges = challenges;
+        self
+    }
+
+    /// The same, with headers that ask for something in particular, such as `Accept-Signature`.
+    #[must_use]
+    pub fn asking(mut self, asks: Vec<(HeaderName, HeaderValue)>) -> Self {
+        self.asks = asks;
+        self
+    }
+
+    /// The same, telling the caller what its signature covers, and where that differs.
+    #[must_use]
+    pub fn covering(mut self, components: Vec<String>, differs: Option<String>) -> Self {
+        self.covered = Some(Box::new(Covered { components, differs }));
         self
     }
 
@@ -271,6 +305,18 @@ impl Denial {
     #[must_use]
     pub fn challenges(&self) -> &[Challenge] {
         &self.challenges
+    }
+
+    /// Headers that ask for something in particular; filled in for a 401.
+    #[must_use]
+    pub fn asks(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.asks
+    }
+
+    /// What the caller's signature covers, if it does not hold.
+    #[must_use]
+    pub fn covered(&self) -> Option<&Covered> {
+        self.covered.as_deref()
     }
 
     /// The methods that would be allowed.

@@ -293,7 +293,10 @@ impl<S: Store> Gate<S> {
         let mut steps = Vec::with_capacity(6);
         let result = self.judge(rule, request, body, &mut steps).await;
         let result = result.map_err(|denial| match denial.code().status().as_u16() {
-            401 => denial.with_challenges(rule.challenges.clone()),
+            401 => {
+                let asks = rule.verifiers.iter().filter_map(|verifier| verifier.asks(request));
+                denial.with_challenges(rule.challenges.clone()).asking(asks.collect())
+            }
             _ => denial,
         });
         if let (Err(denial), Some(limiter), Some(source), Purpose::Decide) =

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::crypto::ethereum::Address;
 use crate::time::Timestamp;
 
 /// One way to prove who sent a request.
@@ -86,6 +87,12 @@ impl Subject {
     #[must_use]
     pub fn webhook(url: &str) -> Self {
         Self(format!("webhook:{url}").into())
+    }
+
+    /// `eip155:<lower-case address>`: the holder of an Ethereum account's key, on whatever chain.
+    #[must_use]
+    pub fn ethereum(address: &Address) -> Self {
+        Self(format!("eip155:{address}").into())
     }
 
     /// The name.

@@ -1,5 +1,6 @@
 //! A request as verifiers see it: parsed once, addressed as configuration says, with one time.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
@@ -109,6 +110,20 @@ pub fn query_parameters(query: Option<&str>) -> impl Iterator<Item = (&str, &str
         .map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")))
 }
 
+/// A raw query without the parameters of these names; what is left keeps its bytes and its order.
+/// `None`: there was no query, or nothing of it is left. What a scheme signs without its own parameters
+/// and what is forwarded without them must be the same bytes, and both are made here.
+#[must_use]
+pub fn query_without<'a>(query: Option<&'a str>, names: &[&str]) -> Option<Cow<'a, str>> {
+    let query = query?;
+    let goes = |parameter: &&str| parameter.split('=').next().is_some_and(|name| names.contains(&name));
+    if !query.split('&').any(|parameter| goes(&parameter)) {
+        return Some(Cow::Borrowed(query));
+    }
+    let kept: Vec<&str> = query.split('&').filter(|parameter| !goes(parameter)).collect();
+    if kept.is_empty() { None } else { Some(Cow::Owned(kept.join("&"))) }
+}
+
 /// Reads a body once a verifier has shown that it is worth reading.
 pub trait BodySource: Send {
     /// The whole body, kept for whoever forwards it.
@@ -136,6 +151,14 @@ pub enum Carrier {
     Header(HeaderName),
     /// A query parameter, by its raw name.
     Parameter(&'static str),
+    /// Query parameters, by their raw names, that together are one credential where the parameter
+    /// `marker` has this value, and that are the upstream's own elsewhere.
+    Parameters {
+        /// A raw name and value.
+        marker: (&'static str, &'static str),
+        /// The raw names of all of them, the marker's included.
+        names: &'static [&'static str],
+    },
 }
 
 #[cfg(test)]
@@ -147,5 +170,16 @@ mod tests {
         let parameters: Vec<_> = query_parameters(Some("a=1&&b=%26&c&d=x=y")).collect();
         assert_eq!(parameters, [("a", "1"), ("b", "%26"), ("c", ""), ("d", "x=y")]);
         assert_eq!(query_parameters(None).count(), 0);
+    }
+
+    #[test]
+    fn parameters_are_left_out_whole_and_the_rest_keeps_its_bytes() {
+        let without = |query| query_without(query, &["a", "nonce"]);
+        assert_eq!(without(None), None);
+        assert_eq!(without(Some("")).as_deref(), Some(""));
+        assert_eq!(without(Some("a=1&b=%20&nonce")), Some("b=%20".into()));
+        assert_eq!(without(Some("a=1&nonce=2&a")), None);
+        assert_eq!(without(Some("&a=1")).as_deref(), Some(""), "an empty parameter is one");
+        assert_eq!(without(Some("aa=1&x=a=1&Nonce=2&%61=3")).as_deref(), Some("aa=1&x=a=1&Nonce=2&%61=3"));
     }
 }

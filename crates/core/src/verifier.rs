@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 
 use crate::denial::{Challenge, Code, Denial};
 use crate::principal::{Principal, Scheme};
@@ -55,6 +55,11 @@ pub trait Verifier: Send + Sync + 'static {
 
     /// How to ask for this scheme on a 401.
     fn challenge(&self) -> Option<Challenge> {
+        None
+    }
+
+    /// What else a 401 to this request asks for, as a header of its own.
+    fn asks(&self, _request: &RequestView<'_>) -> Option<(HeaderName, HeaderValue)> {
         None
     }
 
@@ -150,6 +155,7 @@ pub(crate) trait AnyVerifier: Send + Sync {
     fn carriers(&self) -> Vec<Carrier>;
     fn challenge(&self) -> Option<Challenge>;
     fn authentication_info(&self) -> Option<HeaderValue>;
+    fn asks(&self, request: &RequestView<'_>) -> Option<(HeaderName, HeaderValue)>;
     fn present<'a>(&'a self, request: &'a RequestView<'a>)
     -> Result<Option<Box<dyn Presented + 'a>>, Denial>;
     fn still_holds<'a>(
@@ -194,6 +200,10 @@ impl<V: Verifier> AnyVerifier for V {
 
     fn authentication_info(&self) -> Option<HeaderValue> {
         Verifier::authentication_info(self)
+    }
+
+    fn asks(&self, request: &RequestView<'_>) -> Option<(HeaderName, HeaderValue)> {
+        Verifier::asks(self, request)
     }
 
     fn present<'a>(

@@ -16,7 +16,7 @@ use crate::strip::DECISION;
 #[must_use]
 pub fn problem(denial: &Denial, decision: DecisionId, at: Timestamp) -> Response<Bytes> {
     let code = denial.code();
-    let body = json!({
+    let mut body = json!({
         "type": format!("urn:countersign:code:{code}"),
         "title": code.title(),
         "status": code.status().as_u16(),
@@ -24,6 +24,12 @@ pub fn problem(denial: &Denial, decision: DecisionId, at: Timestamp) -> Response
         "detail": code.detail(),
         "decision": decision.to_string(),
     });
+    if let Some(covered) = denial.covered() {
+        body["covered"] = json!(covered.components);
+        if let Some(differs) = &covered.differs {
+            body["differs"] = json!(differs);
+        }
+    }
     let mut response = Response::new(Bytes::from(body.to_string()));
     *response.status_mut() = code.status();
     let headers = response.headers_mut();
@@ -44,6 +50,9 @@ pub fn problem(denial: &Denial, decision: DecisionId, at: Timestamp) -> Response
         if let Ok(value) = HeaderValue::from_str(challenge.as_str()) {
             headers.append(WWW_AUTHENTICATE, value);
         }
+    }
+    for (name, value) in denial.asks() {
+        headers.append(name, value.clone());
     }
     if let Some(Ok(methods)) = denial.allowed_methods().map(HeaderValue::from_str) {
         headers.insert(ALLOW, methods);

@@ -1,6 +1,7 @@
 //! Identity headers are ours, and credentials stop here.
 
 use countersign::Carrier;
+use countersign::request::{query_parameters, query_without};
 use countersign::schemes::api_key::X_API_KEY;
 use countersign::schemes::authorization::Authorization;
 use http::header::{AUTHORIZATION, Entry};
@@ -57,7 +58,12 @@ pub fn strip_credentials(headers: &mut HeaderMap, uri: &mut Uri, carriers: &[Car
         match carrier {
             Carrier::Header(name) if *name == AUTHORIZATION => {}
             Carrier::Header(name) => remove_look_alikes(headers, std::slice::from_ref(name)),
-            Carrier::Parameter(name) => remove_parameter(uri, name),
+            Carrier::Parameter(name) => remove_parameters(uri, &[name]),
+            Carrier::Parameters { marker, names } => {
+                if query_parameters(uri.query()).any(|parameter| parameter == *marker) {
+                    remove_parameters(uri, names);
+                }
+            }
         }
     }
     let value = headers.get(AUTHORIZATION).map(|value| value.to_str().map(Authorization::parse));
@@ -75,17 +81,15 @@ pub fn strip_credentials(headers: &mut HeaderMap, uri: &mut Uri, carriers: &[Car
     }
 }
 
-/// Removes a parameter as a whole; what is left keeps its bytes and its order.
-fn remove_parameter(uri: &mut Uri, name: &str) {
-    let Some(query) = uri.query() else { return };
-    let is_it = |parameter: &&str| parameter.split('=').next() == Some(name);
-    if !query.split('&').any(|parameter| is_it(&parameter)) {
+/// Removes parameters as a whole; what is left keeps its bytes and its order.
+fn remove_parameters(uri: &mut Uri, names: &[&str]) {
+    let left = query_without(uri.query(), names);
+    if left.as_deref() == uri.query() {
         return;
     }
-    let kept: Vec<&str> = query.split('&').filter(|parameter| !is_it(parameter)).collect();
-    let target = match kept.is_empty() {
-        true => uri.path().to_owned(),
-        false => format!("{}?{}", uri.path(), kept.join("&")),
+    let target = match left {
+        None => uri.path().to_owned(),
+        Some(query) => format!("{}?{query}", uri.path()),
     };
     let mut parts = std::mem::take(uri).into_parts();
     // Parts of a valid target make a valid target; should they ever not, the whole query is dropped.
@@ -118,7 +122,7 @@ mod tests {
     fn a_parameter_is_removed_whole_and_the_rest_keeps_its_bytes() {
         let removed = |target: &str| {
             let mut uri: Uri = target.parse().unwrap();
-            remove_parameter(&mut uri, "_key");
+            remove_parameters(&mut uri, &["_key"]);
             uri.to_string()
         };
         assert_eq!(removed("/a?_key=cs_x&b=%20&c"), "/a?b=%20&c");
@@ -126,6 +130,23 @@ mod tests {
         assert_eq!(removed("/a?_key=x"), "/a");
         assert_eq!(removed("/a?my_key=x&_keys=1"), "/a?my_key=x&_keys=1");
         assert_eq!(removed("http://h/a?_key=x"), "http://h/a");
+    }
+
+    #[test]
+    fn parameters_that_are_one_credential_go_where_their_marker_says_so() {
+        let names: &[&str] = &["scheme", "nonce", "signature"];
+        let carriers = [Carrier::Parameters { marker: ("scheme", "Ours"), names }];
+        let left = |target: &str| {
+            let mut uri: Uri = target.parse().unwrap();
+            strip_credentials(&mut HeaderMap::new(), &mut uri, &carriers);
+            uri.to_string()
+        };
+        assert_eq!(left("/a?b=1&nonce=2&scheme=Ours&c&signature=x"), "/a?b=1&c");
+        assert_eq!(left("/a?scheme=Ours&nonce=2"), "/a");
+        assert_eq!(left("/a?&scheme=Ours"), "/a?");
+        for theirs in ["/a?nonce=2&signature=x", "/a?scheme=ours&nonce=2", "/a?myscheme=Ours&nonce=2"] {
+            assert_eq!(left(theirs), theirs);
+        }
     }
 
     #[test]

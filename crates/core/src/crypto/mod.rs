@@ -5,6 +5,7 @@ mod base62;
 mod der;
 mod digest;
 mod ed25519;
+pub mod ethereum;
 mod jwk;
 mod key_error;
 mod pem;

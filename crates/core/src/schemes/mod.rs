@@ -2,6 +2,7 @@
 //! half), and the verifier in `mod`.
 
 pub mod api_key;
+pub mod asymmetric;
 pub mod authorization;
 pub mod signature;
 pub mod webhook;

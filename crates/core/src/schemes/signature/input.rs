@@ -63,7 +63,8 @@ impl fmt::Debug for Signed {
 }
 
 impl Signed {
-    /// The signatures whose `tag` is one of `tags`, in the order of `Signature-Input`. Those of
+    /// The signatures whose `tag` is one of `tags` (`""` for those without one), in the order of
+    /// `Signature-Input`. Those of
     /// others may cover what nobody here knows; their syntax and labels count all the same.
     ///
     /// # Errors
@@ -124,7 +125,7 @@ fn paired(
         };
         let (_, signature) = signatures.swap_remove(position);
         let tag = input.parameters.tag.as_deref();
-        if !tag.is_some_and(|tag| tags.contains(&tag)) {
+        if !tags.contains(&tag.unwrap_or_default()) {
             continue;
         }
         if ours.len() == MAX_OURS {

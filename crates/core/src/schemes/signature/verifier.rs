@@ -1,0 +1,207 @@
+//! The verifier of signed requests: registered keys, API keys that never travel, and wallets.
+//!
+//! | what leaks | what it opens |
+//! |---|---|
+//! | a signed request | nothing: it covers method, target and body, and its nonce is spent |
+//! | the database | nothing: it holds public keys, and HMAC secrets sealed |
+//! | a log, a metric, a decision | nothing |
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
+
+use super::accept::{ACCEPT_SIGNATURE, Wanted};
+use super::difference::{BASE_DIGESTS, difference};
+use super::digest::ContentDigest;
+use super::erc8128::{ERC8128, verify_erc8128};
+use super::explain::explain;
+use super::input::{SIGNATURE, SIGNATURE_INPUT, Signed};
+use super::keys::RegisteredKeys;
+use super::message::Message;
+use super::profile::{Fresh, covers, fresh};
+use super::verify::verify;
+use crate::denial::{Challenge, Code, Denial};
+use crate::principal::{Principal, Scheme, Subject};
+use crate::request::{Body, BodySource, Carrier, RequestView};
+use crate::store::{Id, Spend, Store, StoreError};
+use crate::time::{SKEW, Timestamp};
+use crate::verifier::{BodyCheck, Proven, Spending, Verifier};
+
+/// The tag of signatures by registered keys and API keys.
+pub const COUNTERSIGN: &str = "countersign";
+/// The label that we ask for.
+const LABEL: &str = "sig1";
+/// How much of a signature base an operator is shown, in bytes.
+const LONGEST_BASE: usize = 2048;
+
+/// Verifies signed requests by the tag that they are signed for.
+pub struct SignatureVerifier<S> {
+    /// What `keyid` names.
+    pub keys: Arc<RegisteredKeys<S>>,
+    /// Also signatures by wallets, ERC-8128.
+    pub wallets: bool,
+    /// Also signatures without a tag, by registered keys: for clients that cannot tag.
+    pub untagged: bool,
+    /// How large a body under a signature may be, in bytes.
+    pub max_signed_body: usize,
+}
+
+impl<S: Store> Verifier for SignatureVerifier<S> {
+    type Credential = Vec<Signed>;
+
+    fn scheme(&self) -> Scheme {
+        Scheme::Signature
+    }
+
+    fn may_stand_for(&self) -> Option<Scheme> {
+        Some(Scheme::ApiKey)
+    }
+
+    fn carriers(&self) -> Vec<Carrier> {
+        [SIGNATURE_INPUT, SIGNATURE, BASE_DIGESTS].into_iter().map(Carrier::Header).collect()
+    }
+
+    fn extract(&self, request: &RequestView<'_>) -> Result<Option<Vec<Signed>>, Denial> {
+        let tags = [
+            Some(COUNTERSIGN),
+            self.wallets.then_some(ERC8128),
+            // What has no tag.
+            self.untagged.then_some(""),
+        ];
+        let tags: Vec<&str> = tags.into_iter().flatten().collect();
+        let signed = Signed::read(request.headers, &tags)?;
+        Ok((!signed.is_empty()).then_some(signed))
+    }
+
+    async fn verify(
+        &self,
+        credential: Vec<Signed>,
+        request: &RequestView<'_>,
+        _body: &mut dyn BodySource,
+    ) -> Result<Proven, Denial> {
+        let mut all: Option<Proven> = None;
+        for signed in &credential {
+            let proven = self.verify_one(signed, request).await?;
+            all = Some(match all {
+                None => proven,
+                Some(before) => together(before, proven)?,
+            });
+        }
+        let Some(mut proven) = all else {
+            return Err(Denial::new(Code::CredentialMissing, "there is no signature"));
+        };
+        proven.body = self.body_check(request)?;
+        Ok(proven)
+    }
+
+    fn challenge(&self) -> Option<Challenge> {
+        Some(Challenge::new("Signature"))
+    }
+
+    fn asks(&self, request: &RequestView<'_>) -> Option<(HeaderName, HeaderValue)> {
+        let wanted = Wanted::of_request(request, LABEL, COUNTERSIGN, &[]);
+        Wanted::header(&[wanted]).ok().map(|value| (ACCEPT_SIGNATURE, value))
+    }
+
+    async fn still_holds(&self, principal: &Principal, now: Timestamp) -> Result<bool, StoreError> {
+        // A wallet is nobody's to revoke.
+        if !principal.subject.as_str().starts_with("key:") {
+            return Ok(true);
+        }
+        self.keys.still_holds(&principal.subject, now).await
+    }
+}
+
+impl<S: Store> SignatureVerifier<S> {
+    /// Time, coverage, key, signature: cheap before dear.
+    async fn verify_one(&self, signed: &Signed, request: &RequestView<'_>) -> Result<Proven, Denial> {
+        let proof = fresh(signed, request.received_at)?;
+        covers(signed, request, &[])?;
+        let message = Message::from(request);
+        let (principal, also) = if signed.parameters.tag.as_deref() == Some(ERC8128) {
+            let address = verify_erc8128(signed, &message).map_err(|denial| told(denial, signed, request))?;
+            (Principal::new(Subject::ethereum(&address), Scheme::Signature), None)
+        } else {
+            let found = match self.keys.find(proof.keyid, request.received_at).await {
+                Ok(found) => found,
+                Err(denial) => {
+                    // An unknown key costs what a wrong one costs, and looks like it.
+                    self.keys.lose_time(signed, &message);
+                    return Err(told(denial, signed, request));
+                }
+            };
+            verify(signed, &message, &found.key).map_err(|denial| {
+                let base = shortened(explain(signed, &message).to_string());
+                let cause = format!("{}; the base as it is here:\n{base}", denial.cause());
+                told(Denial::new(denial.code(), cause), signed, request)
+            })?;
+            self.keys.note_use(&found, request);
+            (found.principal(Scheme::Signature), found.is_api_key.then_some(Scheme::ApiKey))
+        };
+        let spend = spend(&principal.subject, &proof, request);
+        Ok(Proven {
+            principal,
+            also,
+            body: None,
+            fresh_until: Some(spend.until),
+            spends: vec![Spending::Proof { spend, replayed: Code::SignatureReplayed }],
+        })
+    }
+
+    fn body_check(&self, request: &RequestView<'_>) -> Result<Option<BodyCheck>, Denial> {
+        if request.body == Body::Absent {
+            return Ok(None);
+        }
+        let Some(digest) = ContentDigest::read(request.headers)? else {
+            return Err(Denial::new(Code::SignatureCoverage, "content-digest is missing"));
+        };
+        let check = Box::new(move |whole: &Bytes| digest.matches(whole));
+        Ok(Some(BodyCheck { limit: self.max_signed_body, check }))
+    }
+}
+
+fn spend(subject: &Subject, proof: &Fresh<'_>, request: &RequestView<'_>) -> Spend {
+    Spend {
+        id: Id::of(&[b"signature", subject.as_str().as_bytes(), proof.nonce.as_bytes()]),
+        created: Some(proof.created),
+        received_at: request.received_at,
+        until: proof.expires.plus(SKEW),
+    }
+}
+
+/// Several signatures on one request are about one subject, or about nothing.
+fn together(mut before: Proven, proven: Proven) -> Result<Proven, Denial> {
+    let cause = format!("signed by {} and by {}", before.principal.subject, proven.principal.subject);
+    let Some(mut principal) = before.principal.join(proven.principal) else {
+        return Err(Denial::new(Code::SubjectMismatch, cause));
+    };
+    principal.schemes.dedup();
+    before.principal = principal;
+    before.spends.extend(proven.spends);
+    before.fresh_until = before.fresh_until.min(proven.fresh_until);
+    Ok(before)
+}
+
+/// Tells the caller what was covered here, and where its own account of it parts from ours. Nothing of
+/// it is news to somebody who made the request.
+fn told(denial: Denial, signed: &Signed, request: &RequestView<'_>) -> Denial {
+    if denial.code() != Code::SignatureInvalid {
+        return denial;
+    }
+    let covered = signed.components.iter().map(ToString::to_string).collect();
+    let differs = difference(request.headers, signed, &Message::from(request));
+    denial.covering(covered, differs.map(|differs| differs.to_string()))
+}
+
+fn shortened(mut text: String) -> String {
+    if text.len() > LONGEST_BASE {
+        let mut end = LONGEST_BASE;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
