@@ -16,7 +16,8 @@ use countersign::schemes::signature::RegisteredKeys;
 use countersign::store::{Id, Inventory, Space, Spend, Spent, StoreError};
 use countersign::time::ManualClock;
 use countersign::{
-    Body, Code, Denial, MemoryStore, Permissions, Purpose, RequestView, Scheme, Store, Timestamp, Verifier as _,
+    Body, Code, Denial, MemoryStore, Permissions, Purpose, RequestView, Scheme, Store, Timestamp,
+    Verifier as _,
 };
 use http::{HeaderMap, Method, Uri};
 

@@ -80,9 +80,7 @@ fn asked(command: KeyCommand) -> Result<(Question, Shown), Failure> {
             let wanted = serde_json::to_vec(&Rotation { overlap })?;
             ((Method::POST, path(&id, "/rotate")?, wanted.into()), Shown::Revealed)
         }
-        KeyCommand::Revoke { id } => {
-            ((Method::POST, path(&id, "/revoke")?, Bytes::new()), Shown::Revoked)
-        }
+        KeyCommand::Revoke { id } => ((Method::POST, path(&id, "/revoke")?, Bytes::new()), Shown::Revoked),
     })
 }
 

@@ -38,15 +38,15 @@ pub(super) fn registration(flags: AddFlags) -> Result<Bytes, Failure> {
 fn public_key(path: &Path, algorithm: Option<&str>) -> Result<countersign::crypto::VerifyingKey, Failure> {
     let file = escape(&path.display().to_string());
     let mut text = Zeroizing::new(String::with_capacity(BODY));
-    File::open(path)
-        .and_then(|opened| opened.take(MAX_BYTES).read_to_string(&mut text))
-        .map_err(|error| match error.kind() {
+    File::open(path).and_then(|opened| opened.take(MAX_BYTES).read_to_string(&mut text)).map_err(
+        |error| match error.kind() {
             std::io::ErrorKind::InvalidData => Failure::said(format!(
                 "{file}: this is no text; a key in DER becomes PEM with \
                  `openssl pkey -pubin -inform DER -in {file}`"
             )),
             _ => Failure::said(format!("{file}: {error}")),
-        })?;
+        },
+    )?;
     read_public(&text, algorithm).map_err(|why| Failure::said(format!("{file}: {}", escape(&why))))
 }
 
@@ -57,7 +57,9 @@ fn secret(path: &Path) -> Result<SharedSecret, Failure> {
         return Err(Failure::said(format!("{file} holds {length} bytes: an HMAC secret has 32 to 4096")));
     }
     if secret.expose().ends_with(b"\n") {
-        complain(&format!("note: {file} ends with a line break, which is a part of the secret like all else"));
+        complain(&format!(
+            "note: {file} ends with a line break, which is a part of the secret like all else"
+        ));
     }
     Ok(secret.into())
 }
