@@ -15,7 +15,7 @@ use crate::audit::Audit;
 use crate::config::Config;
 use crate::decisions::Decisions;
 use crate::metrics::Metrics;
-use crate::seal::{SecretFileError, seal_key};
+use crate::seal::{SecretFileError, passing_seal_key, seal_key};
 use crate::state::{Gateway, Parts, Runtime, RuntimeError};
 
 /// Why a gateway did not come up.
@@ -77,8 +77,9 @@ pub async fn open(config: Config) -> Result<Arc<Gateway>, SetUpError> {
     }
     let store = Arc::new(AnyStore::open(&config.store.url, clock.clone()).await?);
     let seal_key = match &config.store.seal_key_file {
-        Some(path) => Some(seal_key(path, config.store.make_seal_key, &random)?),
-        None => None,
+        Some(path) => seal_key(path, config.store.make_seal_key, &random)?,
+        // Nothing that is sealed with it outlives the process.
+        None => passing_seal_key(&random),
     };
     let audit = Audit::open(&config.audit).map_err(|error| SetUpError::File {
         what: config

@@ -52,6 +52,13 @@ pub fn read_secret(path: &Path) -> Result<Secret<Vec<u8>>, SecretFileError> {
     Ok(Secret::new(bytes))
 }
 
+/// A sealing key for a store that ends with the process.
+pub fn passing_seal_key(random: &dyn Random) -> SealKey {
+    let mut key = zeroize::Zeroizing::new([0_u8; 32]);
+    random.fill(&mut *key);
+    SealKey::new(Secret::new(*key))
+}
+
 /// The sealing key in `path`. With `make`, one is made when the file is not there.
 pub fn seal_key(path: &Path, make: bool, random: &dyn Random) -> Result<SealKey, SecretFileError> {
     let file = path.display().to_string();

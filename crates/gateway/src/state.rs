@@ -38,8 +38,8 @@ pub struct Gateway {
     pub workers: Arc<dyn Workers>,
     /// The questions to webhook URLs that are in flight.
     pub webhook_budget: Arc<Budget>,
-    /// Seals secrets at rest; `None` where nothing outlives the process.
-    pub seal_key: Option<SealKey>,
+    /// Seals secrets at rest.
+    pub seal_key: SealKey,
     /// The last decisions.
     pub decisions: Decisions,
     /// The audit log.

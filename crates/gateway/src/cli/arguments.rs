@@ -41,7 +41,7 @@ pub(super) enum Command {
     Serve(SettingFlags),
     /// Write a commented countersign.toml for an API of yours.
     Init(InitFlags),
-    /// Make, list, rotate and revoke API keys.
+    /// Make API keys, register keys of others, list, rotate and revoke them.
     #[command(subcommand)]
     Key(KeyCommand),
     /// Call an API, and prove who is calling: like curl, with a proof.
@@ -131,6 +131,11 @@ pub(super) enum KeyCommand {
         #[arg(long)]
         signed_only: bool,
     },
+    /// Register a key that somebody else made; its id is what `keyid` names in a signature.
+    ///
+    /// Either the public half of a pair whose private half stays with its holder, or a secret that both
+    /// sides keep.
+    Add(AddFlags),
     /// List all keys, oldest first.
     List,
     /// Show one key.
@@ -138,7 +143,7 @@ pub(super) enum KeyCommand {
         /// Its id.
         id: String,
     },
-    /// Make a successor that inherits everything else; the old key stays valid for the overlap.
+    /// Make a successor of an API key that inherits everything else; the old key stays valid for the overlap.
     Rotate {
         /// Its id.
         id: String,
@@ -151,6 +156,36 @@ pub(super) enum KeyCommand {
         /// Its id.
         id: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AddFlags {
+    /// A public key: Ed25519, ECDSA on P-256 or P-384, RSA of 2048 bits or more; PEM or a JWK.
+    #[arg(long, value_name = "FILE", required_unless_present = "hmac_secret_file")]
+    pub(super) public: Option<PathBuf>,
+    /// How a public key signs, by its name in RFC 9421; only RSA keys leave a choice.
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "public",
+        value_parser = ["ed25519", "ecdsa-p256-sha256", "ecdsa-p384-sha384", "rsa-pss-sha512", "rsa-v1_5-sha256"]
+    )]
+    pub(super) algorithm: Option<String>,
+    /// A file whose bytes, all 32 to 4096 of them, are the secret of an HMAC-SHA256; mode 0600.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["public", "algorithm"])]
+    pub(super) hmac_secret_file: Option<PathBuf>,
+    /// What people call it.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) label: String,
+    /// What it may do; several times for several.
+    #[arg(long = "permission", value_name = "NAME")]
+    pub(super) permissions: Vec<String>,
+    /// Who answers for it.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) owner: Option<String>,
+    /// For how long it is valid, as in 30d. Default: until it is revoked.
+    #[arg(long, value_name = "DURATION")]
+    pub(super) expires: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,4 +1,4 @@
-//! `key new | list | show | rotate | revoke`.
+//! `key new | add | list | show | rotate | revoke`.
 
 use std::process::ExitCode;
 
@@ -8,6 +8,7 @@ use http::Method;
 use serde_json::Value;
 
 use super::arguments::{KeyCommand, Shared};
+use super::key_add::registration;
 use super::{Failure, Outcome, configuration, environment, escape, say};
 use crate::management::client::Management;
 use crate::management::keys::{NewKey, Rotation};
@@ -38,10 +39,12 @@ pub(super) async fn management(shared: &Shared) -> Result<Management, Failure> {
 }
 
 pub(super) async fn key(shared: &Shared, command: KeyCommand) -> Outcome {
+    // First, so that a mistake in what was typed opens nothing.
+    let (question, kind) = asked(command)?;
     let management = management(shared).await?;
-    let result = ask(&management, command).await;
+    let result = management.call(question.0, &question.1, question.2).await;
     management.close().await;
-    let (answer, kind) = result?;
+    let answer = result?;
     if shared.json {
         say(&terminal::json(&answer));
     } else {
@@ -52,27 +55,33 @@ pub(super) async fn key(shared: &Shared, command: KeyCommand) -> Outcome {
 
 enum Shown {
     Revealed,
+    Added,
     List,
     One,
     Revoked,
 }
 
-async fn ask(management: &Management, command: KeyCommand) -> Result<(Value, Shown), Failure> {
-    let nothing = Bytes::new;
-    let (method, path, body, shown) = match command {
+/// What management is asked: a method, a path and a body.
+type Question = (Method, String, Bytes);
+
+fn asked(command: KeyCommand) -> Result<(Question, Shown), Failure> {
+    let keys = || "/v1/keys".to_owned();
+    Ok(match command {
         KeyCommand::New { label, permissions, owner, expires, signed_only } => {
             let wanted = NewKey { label, owner, permissions, expires, signed_only };
-            (Method::POST, "/v1/keys".to_owned(), serde_json::to_vec(&wanted)?.into(), Shown::Revealed)
+            ((Method::POST, keys(), serde_json::to_vec(&wanted)?.into()), Shown::Revealed)
         }
-        KeyCommand::List => (Method::GET, "/v1/keys".to_owned(), nothing(), Shown::List),
-        KeyCommand::Show { id } => (Method::GET, path(&id, "")?, nothing(), Shown::One),
+        KeyCommand::Add(flags) => {
+            ((Method::POST, "/v1/registered-keys".to_owned(), registration(flags)?), Shown::Added)
+        }
+        KeyCommand::List => ((Method::GET, keys(), Bytes::new()), Shown::List),
+        KeyCommand::Show { id } => ((Method::GET, path(&id, "")?, Bytes::new()), Shown::One),
         KeyCommand::Rotate { id, overlap } => {
             let wanted = serde_json::to_vec(&Rotation { overlap })?;
-            (Method::POST, path(&id, "/rotate")?, wanted.into(), Shown::Revealed)
+            ((Method::POST, path(&id, "/rotate")?, wanted.into()), Shown::Revealed)
         }
-        KeyCommand::Revoke { id } => (Method::POST, path(&id, "/revoke")?, nothing(), Shown::Revoked),
-    };
-    Ok((management.call(method, &path, body).await?, shown))
+        KeyCommand::Revoke { id } => ((Method::POST, path(&id, "/revoke")?, Bytes::new()), Shown::Revoked),
+    })
 }
 
 /// What is no id is refused before it becomes part of a path.
@@ -94,6 +103,11 @@ fn show(answer: &Value, shown: &Shown) {
             say("This is the only time that the key is shown. Its id, for everything else, is");
             say(&format!("  {}", text(&answer["id"])));
         }
+        Shown::Added => {
+            say(&text(&answer["id"]));
+            say("");
+            say(&format!("This is the keyid of signatures by this key, {}.", text(&answer["algorithm"])));
+        }
         Shown::Revoked => say(&format!("{} is revoked", text(&answer["id"]))),
         Shown::One => {
             for (name, value) in answer.as_object().into_iter().flatten() {
@@ -106,13 +120,16 @@ fn show(answer: &Value, shown: &Shown) {
                 say("There are no keys yet: countersign key new --label NAME");
             }
             for key in keys {
-                let bearer = if key["bearer_class"] == true { "bearer-class" } else { "signed only" };
+                let kind = match (text(&key["kind"]).as_str(), key["bearer_class"] == true) {
+                    ("api-key", true) => "api key, bearer-class".to_owned(),
+                    ("api-key", false) => "api key, signed only".to_owned(),
+                    (kind, _) => format!("{kind}, {}", text(&key["algorithm"])),
+                };
                 let used = if key["last_used"].is_null() { "never".into() } else { text(&key["last_used"]) };
                 say(&format!(
-                    "{}  {:8}  {:12}  used {used:24}  {}  [{}]",
+                    "{}  {:8}  {kind:25}  used {used:24}  {}  [{}]",
                     text(&key["id"]),
                     text(&key["state"]),
-                    bearer,
                     text(&key["label"]),
                     text(&key["permissions"]),
                 ));

@@ -8,6 +8,7 @@ mod dev;
 mod explain;
 mod init;
 mod key;
+mod key_add;
 mod serve;
 
 use std::io::{IsTerminal as _, Write as _};

@@ -14,7 +14,7 @@ use countersign::{Decision, DecisionId, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::management::{keys, raw_request};
+use crate::management::{keys, raw_request, registered};
 use crate::state::Gateway;
 use crate::terminal;
 
@@ -34,6 +34,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/keys", get(keys::list).post(keys::create))
+        .route("/v1/registered-keys", post(registered::register))
         .route("/v1/keys/{id}", get(keys::show))
         .route("/v1/keys/{id}/rotate", post(keys::rotate))
         .route("/v1/keys/{id}/revoke", post(keys::revoke))

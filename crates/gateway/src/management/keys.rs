@@ -1,4 +1,4 @@
-//! Managing API keys. Every change is in the audit log before it is acknowledged.
+//! Managing keys. Every change is in the audit log before it is acknowledged.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Json};
 use countersign::Timestamp;
+use countersign::crypto::Algorithm;
 use countersign::schemes::api_key::{ApiKey, KeyId, KeyRecord, KeyTerms, Lapsed, RegistryError};
 use countersign::store::StoreError;
 use serde::{Deserialize, Serialize};
@@ -49,8 +50,10 @@ impl From<RegistryError> for Refusal {
     fn from(error: RegistryError) -> Self {
         let status = match error {
             RegistryError::Unknown(_) => StatusCode::NOT_FOUND,
-            RegistryError::NotRotatable(..) => StatusCode::CONFLICT,
-            RegistryError::Terms(_) => StatusCode::BAD_REQUEST,
+            RegistryError::NotRotatable(..)
+            | RegistryError::OnlyItsHolder(..)
+            | RegistryError::AlreadyRegistered(_) => StatusCode::CONFLICT,
+            RegistryError::Terms(_) | RegistryError::Key(_) => StatusCode::BAD_REQUEST,
             RegistryError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self(status, error.to_string())
@@ -64,12 +67,12 @@ impl From<StoreError> for Refusal {
 }
 
 /// It was done, and cannot be shown to be: whoever asked must not take it for done.
-fn unaudited(why: String) -> Refusal {
+pub(super) fn unaudited(why: String) -> Refusal {
     Refusal(StatusCode::SERVICE_UNAVAILABLE, why)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
-fn bad(why: impl ToString) -> Refusal {
+pub(super) fn bad(why: impl ToString) -> Refusal {
     Refusal(StatusCode::BAD_REQUEST, why.to_string())
 }
 
@@ -78,7 +81,7 @@ fn parse_id(id: &str) -> Result<KeyId, Refusal> {
         .ok_or_else(|| bad("a key's id is 12 letters and digits: the part between `cs_` and the second `_`"))
 }
 
-fn parse_json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
+pub(super) fn parse_json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
     serde_json::from_slice(body).map_err(bad)
 }
 
@@ -181,10 +184,14 @@ fn revealed(key: &ApiKey, record: &KeyRecord, now: Timestamp) -> axum::response:
     ([(CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
-fn shown(record: &KeyRecord, now: Timestamp, used: Option<Timestamp>) -> Value {
+pub(super) fn shown(record: &KeyRecord, now: Timestamp, used: Option<Timestamp>) -> Value {
     let time = |moment: Option<Timestamp>| moment.map(|moment| moment.to_string());
+    let (algorithm, thumbprint) = record.kind.described().unzip();
     json!({
         "id": record.id,
+        "kind": record.kind.as_str(),
+        "algorithm": algorithm.map(Algorithm::as_str),
+        "thumbprint": thumbprint.flatten(),
         "label": record.terms.label,
         "owner": record.terms.owner,
         "permissions": record.terms.permissions,
@@ -196,6 +203,6 @@ fn shown(record: &KeyRecord, now: Timestamp, used: Option<Timestamp>) -> Value {
         "last_used": time(used),
         "state": record.lapsed(now).map_or("active", Lapsed::as_str),
         // Sent as itself, a key opens what it opens to whoever saw the request.
-        "bearer_class": !record.terms.signed_only,
+        "bearer_class": record.is_bearer_class(),
     })
 }

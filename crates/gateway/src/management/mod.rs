@@ -5,6 +5,7 @@ mod api;
 pub mod client;
 pub(crate) mod keys;
 mod raw_request;
+pub(crate) mod registered;
 mod socket;
 
 pub use admin::{AdminToken, admin};
