@@ -499,7 +499,30 @@ impl<S: Store> Gate<S> {
                     None => Err(Denial::new(absent, format!("not in {}, or taken", space.name()))),
                 }
             }
+            Spending::Rising { space, id, value, until, not_higher } => {
+                match self.rise(space, id, value, until).await? {
+                    true => Ok(()),
+                    false => Err(Denial::new(not_higher, "not higher than the last one")),
+                }
+            }
             Spending::Keep { space, id, entry } => Ok(self.keep(space, id, entry).await?),
+        }
+    }
+
+    /// Puts a number in the place of a lower one; false if there is none lower. Whoever loses a race
+    /// against a lower number tries again, so that of several at once the highest always passes.
+    async fn rise(&self, space: Space, id: Id, value: u64, until: Timestamp) -> Result<bool, StoreError> {
+        let new = Bytes::copy_from_slice(&value.to_be_bytes());
+        loop {
+            let done = match self.store.get(space, id).await? {
+                None => self.store.insert(space, id, new.clone(), Some(until)).await?,
+                // Big-endian numbers of one length compare as their bytes do.
+                Some(last) if last >= new => return Ok(false),
+                Some(last) => self.store.replace(space, id, last, new.clone(), Some(until)).await?,
+            };
+            if done {
+                return Ok(true);
+            }
         }
     }
 

@@ -134,6 +134,19 @@ pub enum Spending {
         /// What it is called when it is not there.
         absent: Code,
     },
+    /// A number that must be higher than the last one under its name.
+    Rising {
+        /// Its space.
+        space: Space,
+        /// Its name.
+        id: Id,
+        /// The number.
+        value: u64,
+        /// Until when it is remembered.
+        until: Timestamp,
+        /// What it is called when it is not higher.
+        not_higher: Code,
+    },
     /// Something that is learnt if the request passes: the entry replaces whatever is there, or, with
     /// `None`, takes it away.
     Keep {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use countersign::crypto::{Random, SystemRandom};
 use countersign::schemes::api_key::LastUses;
+use countersign::schemes::signature::RegisteredKeys;
 use countersign::schemes::webhook::Budget;
 use countersign::{Clock, Workers};
 use countersign_io::workers::Pool;
@@ -93,6 +94,8 @@ pub async fn open(config: Config) -> Result<Arc<Gateway>, SetUpError> {
     let metrics = Metrics::default();
     let workers: Arc<dyn Workers> = Arc::new(Pool::default());
     let webhook_budget = Arc::new(Budget::default());
+    let registered_keys = RegisteredKeys::new(store.clone(), uses.clone(), Some(seal_key.clone()));
+    let registered_keys = Arc::new(registered_keys);
     let parts = Parts {
         store: &store,
         uses: &uses,
@@ -100,6 +103,7 @@ pub async fn open(config: Config) -> Result<Arc<Gateway>, SetUpError> {
         random: &random,
         workers: &workers,
         webhook_budget: &webhook_budget,
+        registered_keys: &registered_keys,
         metrics: &metrics,
         before: None,
     };
@@ -111,6 +115,7 @@ pub async fn open(config: Config) -> Result<Arc<Gateway>, SetUpError> {
         random,
         workers,
         webhook_budget,
+        registered_keys,
         seal_key,
         decisions: Decisions::default(),
         audit,

@@ -8,6 +8,8 @@ use countersign::crypto::{Random, SealKey};
 use countersign::decision::Check;
 use countersign::gate::RuleBuilder;
 use countersign::schemes::api_key::{ApiKeyVerifier, KeyRegistry, LastUses};
+use countersign::schemes::asymmetric::AsymmetricVerifier;
+use countersign::schemes::signature::{RegisteredKeys, SignatureVerifier};
 use countersign::schemes::webhook::{Budget, Tokens, WELL_KNOWN, WebhookVerifier};
 use countersign::{
     BodySource, Clock, Code, Decision, Denial, Gate, Purpose, RequestView, Requirement, Rule, Scheme,
@@ -17,7 +19,7 @@ use countersign_io::AnyStore;
 use tokio::sync::watch;
 
 use crate::audit::Audit;
-use crate::config::{Access, Config, Prove, RouteConfig};
+use crate::config::{Access, Config, Prove, RouteConfig, SchemeOptions};
 use crate::decisions::Decisions;
 use crate::egress::{Egress, EgressError};
 use crate::metrics::{Metrics, RouteMetrics};
@@ -38,6 +40,8 @@ pub struct Gateway {
     pub workers: Arc<dyn Workers>,
     /// The questions to webhook URLs that are in flight.
     pub webhook_budget: Arc<Budget>,
+    /// The keys that verify signatures, parsed once.
+    pub registered_keys: Arc<RegisteredKeys<Arc<AnyStore>>>,
     /// Seals secrets at rest.
     pub seal_key: SealKey,
     /// The last decisions.
@@ -110,6 +114,8 @@ pub struct Parts<'a> {
     pub workers: &'a Arc<dyn Workers>,
     /// The questions to webhook URLs that are in flight.
     pub webhook_budget: &'a Arc<Budget>,
+    /// The keys that verify signatures.
+    pub registered_keys: &'a Arc<RegisteredKeys<Arc<AnyStore>>>,
     /// Counters.
     pub metrics: &'a Metrics,
     /// The runtime that this one replaces: what did not change is kept.
@@ -226,12 +232,12 @@ fn ready(
     let error = |why: String| RuntimeError::Route { route: route.template.as_str().to_owned(), why };
     let (rule, schemes) = match &route.access {
         Access::Public => (Rule::public(name.clone()), vec![String::new()]),
-        Access::Guarded { requirement, policy, key_in_query } => {
+        Access::Guarded { requirement, policy, options } => {
             let mut rule = Rule::requiring(name.clone(), requirement.clone()).policy(policy.clone());
             if let Some(rate) = route.limit {
                 rule = rule.limit(rate);
             }
-            let rule = verified(rule, requirement, *key_in_query, config, egress, parts).build();
+            let rule = verified(rule, requirement, *options, config, egress, parts).build();
             let schemes = requirement.schemes().iter().map(|scheme| scheme.as_str().to_owned()).collect();
             (rule.map_err(|why| error(why.to_string()))?, schemes)
         }
@@ -245,7 +251,7 @@ fn ready(
 fn verified(
     mut rule: RuleBuilder,
     requirement: &Requirement,
-    key_in_query: bool,
+    options: SchemeOptions,
     config: &Config,
     egress: &Egress,
     parts: &Parts<'_>,
@@ -253,7 +259,18 @@ fn verified(
     let named = requirement.schemes();
     if named.contains(Scheme::ApiKey) {
         let verifier = ApiKeyVerifier::new(parts.store.clone(), parts.uses.clone());
-        rule = rule.verifier(verifier.also_in_query(key_in_query));
+        rule = rule.verifier(verifier.also_in_query(options.key_in_query));
+    }
+    if named.contains(Scheme::Signature) || named.contains(Scheme::ApiKey) {
+        rule = rule.verifier(SignatureVerifier {
+            keys: parts.registered_keys.clone(),
+            wallets: config.signature.wallets,
+            untagged: options.untagged,
+            max_signed_body: config.limits.max_signed_body,
+        });
+    }
+    if named.contains(Scheme::Asymmetric) {
+        rule = rule.verifier(AsymmetricVerifier { rising: options.rising });
     }
     if named.contains(Scheme::Webhook) {
         rule = rule.verifier(WebhookVerifier {
@@ -292,6 +309,7 @@ impl Gateway {
             random: &self.random,
             workers: &self.workers,
             webhook_budget: &self.webhook_budget,
+            registered_keys: &self.registered_keys,
             metrics: &self.metrics,
             before,
         }

@@ -41,7 +41,7 @@ impl World {
         let store = Arc::new(MemoryStore::new(clock.clone()));
         let gate = Gate::new(store, clock.clone(), &SystemRandom);
         let rule = Rule::requiring("test", Requirement::parse(["asymmetric"]).unwrap());
-        let rule = Arc::new(rule.policy(policy).verifier(AsymmetricVerifier).build().unwrap());
+        let rule = Arc::new(rule.policy(policy).verifier(AsymmetricVerifier::default()).build().unwrap());
         Self { clock, gate, rule }
     }
 

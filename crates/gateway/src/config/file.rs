@@ -30,6 +30,8 @@ pub struct File {
     pub egress: Egress,
     /// The `webhook` scheme: APIs that share no secret.
     pub webhook: Webhook,
+    /// The `signature` scheme: requests signed one by one.
+    pub signature: Signature,
     /// Listeners for applications here, whose requests are proven and sent to a peer.
     #[schemars(with = "Vec<Outbound>")]
     pub outbound: Vec<Spanned<Outbound>>,
@@ -203,6 +205,15 @@ pub struct Webhook {
     pub permissions: std::collections::BTreeMap<String, Vec<String>>,
 }
 
+/// `[signature]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Signature {
+    /// Also take signatures by Ethereum wallets (ERC-8128). Anybody can make one: routes then say `require` or `anyone`.
+    #[schemars(with = "Option<bool>")]
+    pub wallets: Option<Truth>,
+}
+
 /// `[[outbound]]`
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -267,6 +278,14 @@ pub struct Route {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub limit: Option<Text>,
+    /// Also take signatures without a tag, by registered keys: for clients that cannot tag.
+    #[serde(default)]
+    #[schemars(with = "Option<bool>")]
+    pub untagged: Option<Truth>,
+    /// `rising`: an `asymmetric` nonce must be higher than the last one of its wallet. Breaks parallel calls.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub nonce: Option<Text>,
     /// Read an API key from `_key` in the query too.
     #[serde(default)]
     #[schemars(with = "Option<bool>")]

@@ -17,7 +17,8 @@ use super::file::{self, File, Text, Truth};
 use super::overrides::Overrides;
 use super::quantities::{parse_duration, parse_size};
 use super::{
-    Access, AuditConfig, Config, Limits, RouteConfig, ServerConfig, StoreConfig, TlsFiles, UpstreamLimits,
+    Access, AuditConfig, Config, Limits, RouteConfig, ServerConfig, SignatureConfig, StoreConfig, TlsFiles,
+    UpstreamLimits,
 };
 
 mod outgoing;
@@ -186,8 +187,10 @@ impl Reader<'_> {
         let audit = self.audit(&file.audit, store.as_ref());
         let egress = self.egress(&file.egress);
         let webhook = self.webhook(&file.webhook, &egress);
+        let signature =
+            SignatureConfig { wallets: self.said("signature.wallets", file.signature.wallets.as_ref()) };
         let outbounds = self.outbounds(&file.outbound, server.as_ref(), &egress);
-        let (routes, router) = self.routes(&file.route, server.as_ref());
+        let (routes, router) = self.routes(&file.route, server.as_ref(), signature);
         if file.route.is_empty() && file.outbound.is_empty() {
             self.warnings.push("there is no [[route]]: every request gets 404".to_owned());
         }
@@ -207,6 +210,7 @@ impl Reader<'_> {
             audit,
             egress,
             webhook,
+            signature,
             outbounds,
             routes,
             router,

@@ -40,6 +40,8 @@ pub struct Config {
     pub egress: EgressConfig,
     /// The webhook scheme.
     pub webhook: WebhookConfig,
+    /// The signature scheme.
+    pub signature: SignatureConfig,
     /// Listeners for applications here.
     pub outbounds: Vec<OutboundConfig>,
     /// What is served.
@@ -178,6 +180,13 @@ pub struct WebhookConfig {
     pub rules: UrlRules,
 }
 
+/// `[signature]`, parsed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SignatureConfig {
+    /// Also take signatures by wallets.
+    pub wallets: bool,
+}
+
 /// `[[outbound]]`, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboundConfig {
@@ -274,9 +283,20 @@ pub enum Access {
         requirement: Requirement,
         /// What they must be allowed.
         policy: Policy,
-        /// Also read an API key from the query.
-        key_in_query: bool,
+        /// What else the route says of its schemes.
+        options: SchemeOptions,
     },
+}
+
+/// What a route says of single schemes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SchemeOptions {
+    /// Also read an API key from the query.
+    pub key_in_query: bool,
+    /// Also take signatures without a tag.
+    pub untagged: bool,
+    /// A nonce of `asymmetric` must be higher than the last one of its wallet.
+    pub rising: bool,
 }
 
 /// `http://host[:port]`, where permitted requests go.

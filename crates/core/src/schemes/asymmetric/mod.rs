@@ -19,7 +19,7 @@ use crate::crypto::ethereum::{personal_message_hash, recover};
 use crate::denial::{Challenge, Code, Denial};
 use crate::principal::{Principal, Scheme, Subject};
 use crate::request::{Body, BodySource, Carrier, RequestView};
-use crate::store::{Id, Spend};
+use crate::store::{Id, Space, Spend};
 use crate::time::{SKEW, Timestamp};
 use crate::verifier::{Proven, Spending, Verifier};
 
@@ -33,7 +33,14 @@ pub const LARGEST_BODY: usize = 64 * 1024;
 
 /// Verifies that a request was signed by the account that it names.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct AsymmetricVerifier;
+pub struct AsymmetricVerifier {
+    /// Whether a nonce must be higher than the last one of its wallet: the seed's advice, which breaks
+    /// calls that are made at once.
+    pub rising: bool,
+}
+
+/// The last nonces of wallets, where they must rise.
+pub const LAST_NONCES: Space = Space::durable("asymmetric-nonces");
 
 impl Verifier for AsymmetricVerifier {
     type Credential = Credential;
@@ -81,11 +88,21 @@ impl Verifier for AsymmetricVerifier {
             received_at: request.received_at,
             until: until.plus(SKEW),
         };
+        let mut spends = vec![Spending::Proof { spend, replayed: Code::SignatureReplayed }];
+        if self.rising {
+            spends.push(Spending::Rising {
+                space: LAST_NONCES,
+                id: Id::of(&[b"asymmetric/1", address.as_bytes()]),
+                value: nonce.as_millis(),
+                until: spend.until,
+                not_higher: Code::SignatureReplayed,
+            });
+        }
         Ok(Proven {
             also: None,
             principal: Principal::new(Subject::ethereum(&address), Scheme::Asymmetric),
             body: None,
-            spends: vec![Spending::Proof { spend, replayed: Code::SignatureReplayed }],
+            spends,
             fresh_until: Some(until.min(timestamp.plus(WINDOW))),
         })
     }

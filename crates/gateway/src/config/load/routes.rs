@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
-use countersign::{Policy, Requirement};
+use countersign::requirement::SchemeSet;
+use countersign::{Policy, Requirement, Scheme};
 use http::Method;
 use http::uri::Authority;
 use toml::Spanned;
@@ -12,23 +13,24 @@ use toml::Spanned;
 use super::Reader;
 use crate::config::diagnostics::{Origin, Problem, did_you_mean};
 use crate::config::file::{self, Text};
-use crate::config::{Access, RouteConfig, ServerConfig, UpstreamUrl};
+use crate::config::{Access, RouteConfig, SchemeOptions, ServerConfig, SignatureConfig, UpstreamUrl};
 use crate::routes::{Router, Template};
 
 /// The schemes that this version verifies.
-const BUILT: [&str; 2] = ["api-key", "webhook"];
+const BUILT: [&str; 4] = ["api-key", "webhook", "signature", "asymmetric"];
 
 impl Reader<'_> {
     pub(super) fn routes(
         &mut self,
         routes: &[Spanned<file::Route>],
         server: Option<&ServerConfig>,
+        signature: SignatureConfig,
     ) -> (Vec<RouteConfig>, Router) {
         let mut parsed: Vec<RouteConfig> = Vec::new();
         let mut router = Router::default();
         for written in routes {
             let before = self.problems.len();
-            let Some(route) = self.route(written, server) else { continue };
+            let Some(route) = self.route(written, server, signature) else { continue };
             if self.problems.len() > before {
                 continue;
             }
@@ -48,6 +50,7 @@ impl Reader<'_> {
         &mut self,
         written: &Spanned<file::Route>,
         server: Option<&ServerConfig>,
+        signature: SignatureConfig,
     ) -> Option<RouteConfig> {
         let route = written.get_ref();
         let template = self.parsed("route.path", Some(&route.path), "", Template::parse);
@@ -59,7 +62,7 @@ impl Reader<'_> {
             self.wrong(message, "route.upstream", Some(route.upstream.span()));
         }
         let methods = self.methods(route);
-        let access = self.access(written, route);
+        let access = self.access(written, route, signature);
         let limit = self.maybe("route.limit", route.limit.as_ref(), str::parse);
         if matches!(access, Some(Access::Public)) && route.limit.is_some() {
             let message = "a public route has no subjects whose limit could be counted";
@@ -88,13 +91,18 @@ impl Reader<'_> {
         Some(Some(methods))
     }
 
-    fn access(&mut self, written: &Spanned<file::Route>, route: &file::Route) -> Option<Access> {
+    fn access(
+        &mut self,
+        written: &Spanned<file::Route>,
+        route: &file::Route,
+        signature: SignatureConfig,
+    ) -> Option<Access> {
         let path_span = Some(route.path.span());
         let require = &route.require;
         let demands = require.permission.is_some() || require.subject.is_some() || !require.claim.is_empty();
         let public = self.said("route.public", route.public.as_ref());
         let anyone = self.said("route.anyone", route.anyone.as_ref());
-        let key_in_query = self.said("route.key_in_query", route.key_in_query.as_ref());
+        let options = self.scheme_options(route);
         let Some(accept) = &route.accept else {
             if !public {
                 let origin = Origin::File(header_line(self.text, written.span()));
@@ -104,7 +112,7 @@ impl Reader<'_> {
                     .push(problem.help("write `accept = [\"api-key\"]`, or `public = true` for everybody"));
                 return None;
             }
-            if demands || anyone || key_in_query {
+            if demands || anyone || options != SchemeOptions::default() {
                 self.wrong("a public route asks nobody, so it can demand nothing", "route.public", path_span);
             }
             return Some(Access::Public);
@@ -133,7 +141,55 @@ impl Reader<'_> {
         if let Some((name, _)) = policy.claims.iter().find(|(_, values)| values.is_empty()) {
             self.wrong(format!("the claim `{name}` accepts no value"), "route.require", path_span);
         }
-        Some(Access::Guarded { requirement, policy, key_in_query })
+        // Anybody can make a wallet: whether anybody may pass is for the operator to say.
+        let named = requirement.schemes();
+        let anybody = named.contains(Scheme::Asymmetric)
+            || (signature.wallets && (named.contains(Scheme::Signature) || named.contains(Scheme::ApiKey)));
+        if anybody && policy.is_empty() && !anyone {
+            let origin = self.origin("route.accept", Some(accept.span()));
+            let problem =
+                Problem::new("anybody can make a wallet, and the route demands nothing of it", origin);
+            self.problems.push(problem.help(
+                "say whom you mean with `require = { subject = [\"eip155:0x…\"] }`, or `anyone = true`",
+            ));
+        }
+        self.options_fit(route, named);
+        Some(Access::Guarded { requirement, policy, options })
+    }
+
+    fn scheme_options(&mut self, route: &file::Route) -> SchemeOptions {
+        let rising = self.maybe("route.nonce", route.nonce.as_ref(), |text| match text {
+            "rising" => Ok(true),
+            _ => Err(format!("`{text}` is no way to judge nonces: write \"rising\", or leave it out")),
+        });
+        SchemeOptions {
+            key_in_query: self.said("route.key_in_query", route.key_in_query.as_ref()),
+            untagged: self.said("route.untagged", route.untagged.as_ref()),
+            rising: rising.unwrap_or(false),
+        }
+    }
+
+    /// An option for a scheme that the route does not name would do nothing, unnoticed.
+    fn options_fit(&mut self, route: &file::Route, named: SchemeSet) {
+        let signed = named.contains(Scheme::Signature) || named.contains(Scheme::ApiKey);
+        let options = [
+            ("untagged", route.untagged.as_ref().map(Spanned::span), signed, "signature"),
+            (
+                "nonce",
+                route.nonce.as_ref().map(Spanned::span),
+                named.contains(Scheme::Asymmetric),
+                "asymmetric",
+            ),
+        ];
+        for (name, span, fits, scheme) in options {
+            if span.is_some() && !fits {
+                self.wrong(
+                    format!("`{name}` is about {scheme}, which the route does not accept"),
+                    "route",
+                    span,
+                );
+            }
+        }
     }
 
     fn schemes(&mut self, group: &Text) {
