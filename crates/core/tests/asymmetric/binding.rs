@@ -186,3 +186,22 @@ async fn a_stale_proof_costs_no_body() {
     request = request.signed_at(NOW.minus(Duration::from_millis(WINDOW)));
     assert_eq!(code(&request).await, Some(Code::ProofExpired));
 }
+
+proptest::proptest! {
+    /// So that no two requests have one message, but for where they carry their credential.
+    #[test]
+    fn a_message_says_all_that_it_was_made_of(
+        nonce: u64,
+        method in "[A-Z!#$~a-z]{1,10}",
+        path in "/[a-z%/.]{0,10}",
+        query in proptest::option::of("[a-z%=&/?]{0,10}"),
+        body in proptest::collection::vec(proptest::num::u8::ANY, 0..20),
+    ) {
+        let method: Method = method.parse().unwrap();
+        let message = wire::message(Timestamp::from_millis(nonce), &method, &path, query.as_deref(), &body);
+        let parts: Vec<&[u8]> = message.splitn(4, |byte| *byte == b'|').collect();
+        let target = query.map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
+        let said = [nonce.to_string().into_bytes(), method.as_str().into(), target.into_bytes(), body];
+        proptest::prop_assert_eq!(parts, said);
+    }
+}

@@ -1,5 +1,6 @@
 //! Wallets as files: a key under a password (Web3 Secret Storage, version 3), or the bare key.
 
+use std::fmt;
 use std::num::NonZeroU32;
 
 use aws_lc_rs::cipher::{AES_128, DecryptingKey, DecryptionContext, UnboundCipherKey};
@@ -72,7 +73,6 @@ impl Wallet {
 }
 
 /// A key under a password, with a derivation whose cost was seen to be within the bounds.
-#[derive(Debug)]
 pub struct Keystore {
     address: Option<Address>,
     derivation: Derivation,
@@ -82,8 +82,17 @@ pub struct Keystore {
     mac: [u8; 32],
 }
 
+/// The address alone: the rest is what somebody who guesses the password needs.
+impl fmt::Debug for Keystore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            Some(address) => write!(f, "Keystore({address})"),
+            None => f.write_str("Keystore(of an unnamed account)"),
+        }
+    }
+}
+
 /// How the password becomes a key.
-#[derive(Debug)]
 enum Derivation {
     Scrypt(scrypt::Params),
     /// HMAC-SHA256, so many times.
