@@ -81,7 +81,9 @@ impl SigningKey {
                 let d = jwk.d()?;
                 // Of full length (RFC 7518 §6.2.2.1).
                 if d.len() != curve.size() {
-                    return Err(KeyError::Malformed("its private number has another length than its curve's"));
+                    return Err(KeyError::Malformed(
+                        "its private number has another length than its curve's",
+                    ));
                 }
                 let point = form.to_raw();
                 Self::from_ec(*curve, algorithm, |signing| {
@@ -170,7 +172,8 @@ impl SigningKey {
     }
 
     fn from_rsa(pair: Option<RsaKeyPair>, algorithm: Option<Algorithm>, pss: bool) -> Result<Self, KeyError> {
-        let pair = pair.ok_or(KeyError::Malformed("its numbers are no RSA private key of 2048 to 8192 bits"))?;
+        let pair =
+            pair.ok_or(KeyError::Malformed("its numbers are no RSA private key of 2048 to 8192 bits"))?;
         if pss && algorithm == Some(Algorithm::RsaV15Sha256) {
             return Err(KeyError::Algorithm(Algorithm::RsaV15Sha256));
         }
@@ -200,7 +203,9 @@ impl Signer for SigningKey {
         let random = SystemRandom::new();
         match &self.kind {
             Kind::Ed25519(key) => Some(key.sign(message).to_vec()),
-            Kind::Ecdsa(pair) => pair.sign(&random, message).ok().map(|signature| signature.as_ref().to_vec()),
+            Kind::Ecdsa(pair) => {
+                pair.sign(&random, message).ok().map(|signature| signature.as_ref().to_vec())
+            }
             Kind::Hmac(key) => Some(hmac::sign(key, message).as_ref().to_vec()),
             Kind::Rsa(pair) => {
                 let encoding: &'static dyn RsaEncoding = match self.algorithm() {
@@ -226,7 +231,8 @@ impl Signer for Ed25519Key {
 
 impl From<Ed25519Key> for SigningKey {
     fn from(key: Ed25519Key) -> Self {
-        let verifying = VerifyingKey::from_ed25519(key.public()).expect("a private key has a good public key");
+        let verifying =
+            VerifyingKey::from_ed25519(key.public()).expect("a private key has a good public key");
         Self { kind: Kind::Ed25519(key), verifying }
     }
 }

@@ -67,7 +67,10 @@ fn a_key_verifies_by_its_own_algorithm_alone() {
         for other in &keys {
             let same = other.algorithm() == signer.algorithm();
             assert_eq!(other.verifying_key().verify(b"message", &signature), same);
-            assert_eq!(other.verifying_key() == signer.verifying_key(), same && other.verifying_key().encode().is_some());
+            assert_eq!(
+                other.verifying_key() == signer.verifying_key(),
+                same && other.verifying_key().encode().is_some()
+            );
         }
     }
 }
@@ -81,7 +84,9 @@ fn a_changed_shortened_or_lengthened_signature_fails() {
             changed[position] ^= 1;
             assert!(!key.verifying_key().verify(b"message", &changed), "{key:?} {position}");
         }
-        for other in [&signature[1..], &signature[..signature.len() - 1], &[&signature[..], &[0]].concat(), &[]] {
+        for other in
+            [&signature[1..], &signature[..signature.len() - 1], &[&signature[..], &[0]].concat(), &[]]
+        {
             assert!(!key.verifying_key().verify(b"message", other), "{key:?}");
         }
     }
@@ -94,7 +99,9 @@ fn an_ecdsa_signature_is_r_and_s_at_full_length_and_neither_is_zero() {
         let half = signature.len() / 2;
         assert_eq!(half, if key.algorithm() == Algorithm::EcdsaP256Sha256 { 32 } else { 48 });
         let zero = vec![0; half];
-        for (r, s) in [(&zero[..], &signature[half..]), (&signature[..half], &zero[..]), (&zero[..], &zero[..])] {
+        for (r, s) in
+            [(&zero[..], &signature[half..]), (&signature[..half], &zero[..]), (&zero[..], &zero[..])]
+        {
             assert!(!key.verifying_key().verify(b"message", &[r, s].concat()));
         }
     }
@@ -120,7 +127,10 @@ fn an_rsa_key_is_for_pss_unless_somebody_says_otherwise() {
         KeyError::Algorithm(Algorithm::RsaV15Sha256)
     );
     jwk.remove("alg");
-    assert_eq!(VerifyingKey::from_jwk(&text(jwk.clone()), None).unwrap().algorithm(), Algorithm::RsaPssSha512);
+    assert_eq!(
+        VerifyingKey::from_jwk(&text(jwk.clone()), None).unwrap().algorithm(),
+        Algorithm::RsaPssSha512
+    );
     let v15 = VerifyingKey::from_jwk(&text(jwk), Some(Algorithm::RsaV15Sha256)).unwrap();
     assert_eq!(v15.algorithm(), Algorithm::RsaV15Sha256);
     assert_eq!(VerifyingKey::decode(&v15.encode().unwrap()).unwrap(), v15);
@@ -157,7 +167,10 @@ fn keys_print_their_public_names_alone() {
     for key in signing_keys() {
         let name = key.verifying_key().thumbprint().unwrap_or("[redacted]".to_owned());
         assert_eq!(format!("{key:?}"), format!("SigningKey({}, {name})", key.algorithm()));
-        assert_eq!(format!("{:?}", key.verifying_key()), format!("VerifyingKey({}, {name})", key.algorithm()));
+        assert_eq!(
+            format!("{:?}", key.verifying_key()),
+            format!("VerifyingKey({}, {name})", key.algorithm())
+        );
     }
 }
 

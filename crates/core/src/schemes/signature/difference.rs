@@ -43,7 +43,9 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::At(component) => write!(f, "{component} is not what was signed"),
-            Self::Nowhere => f.write_str("what was signed is the same here: the key or the signature is another"),
+            Self::Nowhere => {
+                f.write_str("what was signed is the same here: the key or the signature is another")
+            }
         }
     }
 }

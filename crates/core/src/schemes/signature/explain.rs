@@ -109,8 +109,21 @@ fn is_public(name: &str) -> bool {
 /// Names that speak of secrets.
 fn is_secret(name: &str) -> bool {
     const WORDS: [&str; 15] = [
-        "auth", "cookie", "token", "secret", "key", "passw", "pwd", "credential", "session", "handshake",
-        "signature", "dpop", "jwt", "code", "assertion",
+        "auth",
+        "cookie",
+        "token",
+        "secret",
+        "key",
+        "passw",
+        "pwd",
+        "credential",
+        "session",
+        "handshake",
+        "signature",
+        "dpop",
+        "jwt",
+        "code",
+        "assertion",
     ];
     let name = name.to_ascii_lowercase();
     WORDS.iter().any(|word| name.contains(word))

@@ -50,9 +50,7 @@ pub fn covers_response(signed: &Signed, response: &Message<'_>, has_body: bool) 
         .filter(|component| !(whole_target && is_target(component)))
         .find(|component| !signed.components.contains(component));
     match missing {
-        Some(component) => {
-            Err(Denial::new(Code::SignatureCoverage, format!("{component} is not covered")))
-        }
+        Some(component) => Err(Denial::new(Code::SignatureCoverage, format!("{component} is not covered"))),
         None => Ok(()),
     }
 }

@@ -168,7 +168,10 @@ fn with_member(mut joined: String, label: &str, value: &str) -> Option<HeaderVal
 }
 
 /// The value of `@signature-params` (RFC 9421 §2.3).
-pub(super) fn signature_params(components: &[Component], parameters: &Parameters) -> Result<String, SignError> {
+pub(super) fn signature_params(
+    components: &[Component],
+    parameters: &Parameters,
+) -> Result<String, SignError> {
     let mut text = String::with_capacity(160 + 20 * components.len());
     text.push('(');
     for (index, component) in components.iter().enumerate() {

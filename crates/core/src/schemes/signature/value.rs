@@ -137,9 +137,8 @@ fn write_field(
         }
         Form::Key(key) => {
             let joined = joined(component, lines)?;
-            let fields: Dictionary = Parser::new(&joined)
-                .parse()
-                .map_err(|_| BaseError::NotStructured(component.to_string()))?;
+            let fields: Dictionary =
+                Parser::new(&joined).parse().map_err(|_| BaseError::NotStructured(component.to_string()))?;
             let member = fields.get(key.as_str());
             write_member(out, member.ok_or_else(|| BaseError::Missing(component.to_string()))?);
             Ok(())
@@ -150,7 +149,12 @@ fn write_field(
 
 /// RFC 9421 §2.2.8. Names and values are decoded and encoded again, byte by byte: what is not
 /// UTF-8 stays distinct, where the standard's replacement characters would make it all alike.
-fn write_parameter(target: &Uri, component: &Component, name: &str, out: &mut String) -> Result<(), BaseError> {
+fn write_parameter(
+    target: &Uri,
+    component: &Component,
+    name: &str,
+    out: &mut String,
+) -> Result<(), BaseError> {
     let mut found = query_parameters(target.query()).filter(|(key, _)| encoded_anew(key) == name);
     let (_, value) = found.next().ok_or_else(|| BaseError::Missing(component.to_string()))?;
     if found.next().is_some() {
