@@ -197,7 +197,8 @@ async fn a_key_that_is_unknown_or_lapsed_looks_the_same_from_outside() {
     let end = NOW.plus(Duration::from_secs(60));
     let ending = KeyTerms { expires: Some(end), ..terms() };
     let ending = world.registry.add_public(&public(8), ending, NOW, &SystemRandom).await.unwrap();
-    assert_eq!(world.keys.find(ending.id.as_str(), NOW).await.unwrap().expires, Some(end));
+    let found = world.keys.find(ending.id.as_str(), NOW).await.unwrap();
+    assert_eq!((found.expires, found.principal(Scheme::Signature).expires), (Some(end), Some(end)));
     let revoked = world.public(7).await.unwrap().id;
     assert!(world.keys.find(revoked.as_str(), NOW).await.is_ok());
     world.registry.revoke(revoked, NOW).await.unwrap();
@@ -266,6 +267,8 @@ async fn a_registered_key_is_no_api_key() {
     let verifier = ApiKeyVerifier::new(world.store.clone(), world.uses.clone());
     let record = world.hmac(&[0; 32]).await.unwrap();
     assert!(record.terms.signed_only && !record.is_bearer_class());
+    // Not even if its terms said otherwise.
+    assert!(!KeyRecord { terms: terms(), ..record.clone() }.is_bearer_class());
     for (id, cause) in [
         (record.id, format!("{} is an HMAC secret, which is never sent", record.id)),
         (KeyId::parse("AAAAAAAAAAAA").unwrap(), "no key is called AAAAAAAAAAAA".to_owned()),
