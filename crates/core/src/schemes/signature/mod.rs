@@ -15,6 +15,7 @@ mod fields;
 mod identifier;
 mod input;
 mod message;
+mod plain;
 mod profile;
 mod response;
 mod rewrite;
