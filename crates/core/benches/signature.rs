@@ -44,13 +44,13 @@ fn keys() -> Vec<(SigningKey, Primitive)> {
         keys.push((key, Primitive::Public(ParsedPublicKey::new(primitive, raw).expect("a key"))));
     }
     let key = SigningKey::from_hmac_secret(&Secret::new(SECRET.to_vec())).expect("a key");
-    keys.push((key, Primitive::Hmac(hmac::Key::new(hmac::HMAC_SHA256, &SECRET))));
+    keys.push((key, Primitive::Hmac(Box::new(hmac::Key::new(hmac::HMAC_SHA256, &SECRET)))));
     keys
 }
 
 enum Primitive {
     Public(ParsedPublicKey),
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
 }
 
 impl Primitive {
