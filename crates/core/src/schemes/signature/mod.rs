@@ -16,6 +16,7 @@ mod identifier;
 mod input;
 mod keys;
 mod message;
+mod plain;
 mod profile;
 mod response;
 mod rewrite;

@@ -113,6 +113,7 @@ proptest::proptest! {
             let target = Uri::from_static(TARGET);
             sign(&mut headers, &Method::POST, &target, "s", &components, &parameters(), key).unwrap();
             proptest::prop_assert_eq!(verified(&headers, TARGET, key), Ok(()));
+            let original = Signed::read(&headers, &["t"]).unwrap().remove(0);
             for name in ["x-thing", "content-type", "content-digest", "signature-input", "signature"] {
                 let mut bytes = headers[name].as_bytes().to_vec();
                 let position = position % bytes.len();
@@ -124,6 +125,11 @@ proptest::proptest! {
                 changed.insert(name, HeaderValue::from_bytes(&bytes).unwrap());
                 // Nothing of ours is left, or it is malformed, or it does not verify.
                 let passes = match Signed::read(&changed, &["t"]) {
+                    // Structured fields forgive the bits that base64 leaves over (RFC 9651 §4.2.7).
+                    Ok(found) if found.first().is_some_and(|one| {
+                        one.signature == original.signature && one.signature_params() == original.signature_params()
+                            && name == "signature"
+                    }) => false,
                     Ok(found) if !found.is_empty() => verified(&changed, TARGET, key).is_ok(),
                     _ => false,
                 };

@@ -80,14 +80,15 @@ impl Example {
             let status = StatusCode::from_u16(status).unwrap();
             return match &self.answers {
                 Some(name) => {
-                    all[name].with(all, &|request| judge(&Message::response(status, &headers, Some(request))))
+                    all[name]
+                        .with(all, &|request| judge(&Message::response(status, &headers, Some(request))));
                 }
                 None => judge(&Message::response(status, &headers, None)),
             };
         }
         let method = Method::from_bytes(self.method.as_ref().unwrap().as_bytes()).unwrap();
         let target: Uri = self.target.as_ref().unwrap().parse().unwrap();
-        judge(&Message::request(&method, &target, &headers))
+        judge(&Message::request(&method, &target, &headers));
     }
 }
 
