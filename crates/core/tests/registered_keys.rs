@@ -194,10 +194,11 @@ async fn a_sealing_key_that_is_missing_or_wrong_is_not_the_callers_fault() {
 #[tokio::test]
 async fn a_key_that_is_unknown_or_lapsed_looks_the_same_from_outside() {
     let world = World::new();
-    let expires = Some(NOW.plus(Duration::from_secs(60)));
-    let ending = KeyTerms { expires, ..terms() };
+    let end = NOW.plus(Duration::from_secs(60));
+    let ending = KeyTerms { expires: Some(end), ..terms() };
     let ending = world.registry.add_public(&public(8), ending, NOW, &SystemRandom).await.unwrap();
-    assert_eq!(world.keys.find(ending.id.as_str(), NOW).await.unwrap().expires, expires);
+    let found = world.keys.find(ending.id.as_str(), NOW).await.unwrap();
+    assert_eq!((found.expires, found.principal(Scheme::Signature).expires), (Some(end), Some(end)));
     let revoked = world.public(7).await.unwrap().id;
     assert!(world.keys.find(revoked.as_str(), NOW).await.is_ok());
     world.registry.revoke(revoked, NOW).await.unwrap();
@@ -206,7 +207,7 @@ async fn a_key_that_is_unknown_or_lapsed_looks_the_same_from_outside() {
     let invalid = |cause: String| (Code::SignatureInvalid, cause);
     assert_eq!(world.refused("AAAAAAAAAAAA", NOW).await, invalid("no key is called AAAAAAAAAAAA".into()));
     assert_eq!(world.refused(revoked.as_str(), NOW).await, invalid(format!("{revoked} is revoked")));
-    let (id, end) = (ending.id, expires.unwrap());
+    let id = ending.id;
     assert_eq!(world.refused(id.as_str(), end).await, invalid(format!("{id} is expired")));
     assert_eq!(world.reads(), 3, "one read each");
     for malformed in ["", "AAAAAAAAAAA", "AAAAAAAAAAAAA", "AAAAAAAAAAA_", "AAAAAAAAAA\u{e9}"] {
@@ -266,6 +267,8 @@ async fn a_registered_key_is_no_api_key() {
     let verifier = ApiKeyVerifier::new(world.store.clone(), world.uses.clone());
     let record = world.hmac(&[0; 32]).await.unwrap();
     assert!(record.terms.signed_only && !record.is_bearer_class());
+    // Not even if its terms said otherwise.
+    assert!(!KeyRecord { terms: terms(), ..record.clone() }.is_bearer_class());
     for (id, cause) in [
         (record.id, format!("{} is an HMAC secret, which is never sent", record.id)),
         (KeyId::parse("AAAAAAAAAAAA").unwrap(), "no key is called AAAAAAAAAAAA".to_owned()),

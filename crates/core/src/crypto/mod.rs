@@ -28,3 +28,5 @@ pub use public_key::VerifyingKey;
 pub use random::{Random, SystemRandom};
 pub use seal::{SealError, SealKey};
 pub use secret::Secret;
+#[cfg(test)]
+pub(crate) use tests::samples;

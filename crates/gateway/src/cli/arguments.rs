@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::key_add::AddFlags;
+
 /// API authentication in which nothing that leaks is enough: who sent this request, and may it pass?
 ///
 /// `countersign dev` shows it at work on this machine in a minute; `countersign init` writes a
@@ -156,36 +158,6 @@ pub(super) enum KeyCommand {
         /// Its id.
         id: String,
     },
-}
-
-#[derive(Debug, Args)]
-pub(super) struct AddFlags {
-    /// A public key: Ed25519, ECDSA on P-256 or P-384, RSA of 2048 bits or more; PEM or a JWK.
-    #[arg(long, value_name = "FILE", required_unless_present = "hmac_secret_file")]
-    pub(super) public: Option<PathBuf>,
-    /// How a public key signs, by its name in RFC 9421; only RSA keys leave a choice.
-    #[arg(
-        long,
-        value_name = "NAME",
-        requires = "public",
-        value_parser = ["ed25519", "ecdsa-p256-sha256", "ecdsa-p384-sha384", "rsa-pss-sha512", "rsa-v1_5-sha256"]
-    )]
-    pub(super) algorithm: Option<String>,
-    /// A file whose bytes, all 32 to 4096 of them, are the secret of an HMAC-SHA256; mode 0600.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["public", "algorithm"])]
-    pub(super) hmac_secret_file: Option<PathBuf>,
-    /// What people call it.
-    #[arg(long, value_name = "TEXT")]
-    pub(super) label: String,
-    /// What it may do; several times for several.
-    #[arg(long = "permission", value_name = "NAME")]
-    pub(super) permissions: Vec<String>,
-    /// Who answers for it.
-    #[arg(long, value_name = "TEXT")]
-    pub(super) owner: Option<String>,
-    /// For how long it is valid, as in 30d. Default: until it is revoked.
-    #[arg(long, value_name = "DURATION")]
-    pub(super) expires: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,13 +1,14 @@
-//! `key add`: reading the file, so that nothing travels that should have stayed in it.
+//! `key add`: what may be typed, and reading the file, so that nothing travels that should have stayed in it.
 
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use clap::Args;
+use countersign::crypto::VerifyingKey;
 use zeroize::Zeroizing;
 
-use super::arguments::AddFlags;
 use super::{Failure, complain, escape};
 use crate::management::registered::{Registration, SharedSecret, read_public};
 use crate::seal::read_secret;
@@ -17,6 +18,36 @@ const MAX_BYTES: u64 = 64 * 1024;
 /// Room for the largest secret in base64 and everything that is said of it, so that the body is
 /// written in one place and wiped there.
 const BODY: usize = 64 * 1024;
+
+#[derive(Debug, Args)]
+pub(super) struct AddFlags {
+    /// A public key: Ed25519, ECDSA on P-256 or P-384, RSA of 2048 bits or more; PEM or a JWK.
+    #[arg(long, value_name = "FILE", required_unless_present = "hmac_secret_file")]
+    pub(super) public: Option<PathBuf>,
+    /// How a public key signs, by its name in RFC 9421; only RSA keys leave a choice.
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "public",
+        value_parser = ["ed25519", "ecdsa-p256-sha256", "ecdsa-p384-sha384", "rsa-pss-sha512", "rsa-v1_5-sha256"]
+    )]
+    pub(super) algorithm: Option<String>,
+    /// A file whose bytes, all 32 to 4096 of them, are the secret of an HMAC-SHA256; mode 0600.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["public", "algorithm"])]
+    pub(super) hmac_secret_file: Option<PathBuf>,
+    /// What people call it.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) label: String,
+    /// What it may do; several times for several.
+    #[arg(long = "permission", value_name = "NAME")]
+    pub(super) permissions: Vec<String>,
+    /// Who answers for it.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) owner: Option<String>,
+    /// For how long it is valid, as in 30d. Default: until it is revoked.
+    #[arg(long, value_name = "DURATION")]
+    pub(super) expires: Option<String>,
+}
 
 /// The body of a registration.
 pub(super) fn registration(flags: AddFlags) -> Result<Bytes, Failure> {
@@ -35,7 +66,7 @@ pub(super) fn registration(flags: AddFlags) -> Result<Bytes, Failure> {
     Ok(Bytes::from_owner(body))
 }
 
-fn public_key(path: &Path, algorithm: Option<&str>) -> Result<countersign::crypto::VerifyingKey, Failure> {
+fn public_key(path: &Path, algorithm: Option<&str>) -> Result<VerifyingKey, Failure> {
     let file = escape(&path.display().to_string());
     let mut text = Zeroizing::new(String::with_capacity(BODY));
     File::open(path).and_then(|opened| opened.take(MAX_BYTES).read_to_string(&mut text)).map_err(

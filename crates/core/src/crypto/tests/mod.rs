@@ -5,4 +5,4 @@ mod refused;
 mod wycheproof;
 
 /// Keys made by OpenSSL, and those of RFC 9421 appendix B.1.
-pub(super) mod samples;
+pub(crate) mod samples;

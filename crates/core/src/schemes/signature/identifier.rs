@@ -154,7 +154,7 @@ impl Draft<'_, '_> {
 }
 
 /// A field's name, which is written in lower case (RFC 9421 §2.1).
-fn field_name(name: &str) -> Option<HeaderName> {
+pub(super) fn field_name(name: &str) -> Option<HeaderName> {
     let lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
     lower.then(|| HeaderName::from_bytes(name.as_bytes()).ok()).flatten()
 }

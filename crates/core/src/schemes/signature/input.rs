@@ -2,12 +2,14 @@
 
 use std::fmt;
 
-use http::{HeaderMap, HeaderName};
+use http::header::GetAll;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use sfv::Parser;
 
 use super::component::Component;
 use super::fields::{Input, Inputs, Signatures};
 use super::identifier::ReadComponents;
+use super::plain;
 use crate::denial::{Code, Denial};
 use crate::time::Timestamp;
 
@@ -49,7 +51,7 @@ pub struct Signed {
     pub parameters: Parameters,
     /// The signature.
     pub signature: Vec<u8>,
-    text: String,
+    pub(super) text: String,
 }
 
 /// Not the signature, which until it is spent is as good as the request.
@@ -78,11 +80,25 @@ impl Signed {
             return Ok(Vec::new());
         }
         let lines = [SIGNATURE_INPUT, SIGNATURE].map(|name| headers.get_all(name));
-        let bytes: usize = lines.iter().flatten().map(http::HeaderValue::len).sum();
+        let bytes: usize = lines.iter().flatten().map(HeaderValue::len).sum();
         if bytes > MAX_BYTES {
             return Err(malformed(format!("the signature headers have {bytes} bytes, at most {MAX_BYTES}")));
         }
         let [inputs, signatures] = lines;
+        if let (Some(input), Some(signature)) = (only(inputs.iter()), only(signatures.iter()))
+            && let Some(signed) = plain::read(input, signature, tags)
+        {
+            return Ok(vec![signed]);
+        }
+        Self::read_whole(&inputs, &signatures, tags)
+    }
+
+    /// The long way, for every form that there is.
+    fn read_whole(
+        inputs: &GetAll<'_, HeaderValue>,
+        signatures: &GetAll<'_, HeaderValue>,
+        tags: &[&str],
+    ) -> Result<Vec<Self>, Denial> {
         let mut read = Inputs::default();
         for line in inputs {
             let parsed = Parser::new(line.as_bytes()).parse_dictionary_with_visitor(&mut read);
@@ -101,6 +117,12 @@ impl Signed {
     pub fn signature_params(&self) -> &str {
         &self.text
     }
+}
+
+/// The one line of a header, if it is one and visible ASCII.
+fn only<'a>(mut lines: impl Iterator<Item = &'a HeaderValue>) -> Option<&'a str> {
+    let line = lines.next()?.to_str().ok();
+    line.filter(|_| lines.next().is_none())
 }
 
 fn refused(twice: bool, header: &str, error: &sfv::Error) -> Denial {
@@ -143,5 +165,76 @@ fn paired(
     match signatures.first() {
         Some((label, _)) => Err(malformed(format!("{label} is in Signature alone"))),
         None => Ok(ours),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the short way reads, the long way reads likewise; and how often the short way is taken.
+    fn both_ways(input: &str, signature: &str) -> bool {
+        let (Ok(one), Ok(other)) = (HeaderValue::from_str(input), HeaderValue::from_str(signature)) else {
+            return false;
+        };
+        let headers = HeaderMap::from_iter([(SIGNATURE_INPUT, one), (SIGNATURE, other)]);
+        let Some(short) = plain::read(input, signature, &["t"]) else { return false };
+        let lines = [SIGNATURE_INPUT, SIGNATURE].map(|name| headers.get_all(name));
+        let long =
+            Signed::read_whole(&lines[0], &lines[1], &["t"]).expect("what the short way reads is good");
+        let [long] = &long[..] else { panic!("one, as the short way has it") };
+        assert_eq!(
+            (&short.label, &short.components, &short.parameters, &short.signature, &short.text),
+            (&long.label, &long.components, &long.parameters, &long.signature, &long.text)
+        );
+        for (one, other) in short.components.iter().zip(&long.components) {
+            assert_eq!(one.as_str(), other.as_str());
+        }
+        true
+    }
+
+    #[test]
+    fn the_usual_form_is_read_the_short_way() {
+        let usual = r#"sig1=("@method" "@path" "content-digest" "x-thing");created=1;expires=61;nonce="n";keyid="k";alg="ed25519";tag="t""#;
+        assert!(both_ways(usual, "sig1=:AQI=:"));
+        assert!(both_ways(r#"*=();tag="t""#, "*=::"));
+        for (from, to) in [
+            ("created=1", "created=01"),
+            ("created=1;", "created=1;created=1;"),
+            ("created=1", "created=1234567890123456"),
+            ("created=1", "created=-1"),
+            ("\"@path\"", "\"@path\";req"),
+            ("\"@path\"", "\"@query-param\""),
+            ("\"@path\"", "\"@new\""),
+            ("\"x-thing\"", "\"X-Thing\""),
+            ("\"x-thing\"", " \"x-thing\""),
+            ("\"n\"", "\"\\\"\""),
+            ("\"t\"", "\"other\""),
+            (";created", "; created"),
+            (";created", ";new;created"),
+            ("sig1", "Sig1"),
+            ("sig1", "1sig"),
+        ] {
+            assert!(!both_ways(&usual.replace(from, to), "sig1=:AQI=:"), "{to}");
+        }
+        for signature in ["sig1=:AQI:", "sig1=:AQJ=:", "sig2=:AQI=:", "sig1=:AQI=:;a", "sig1=:AQI=:, b=::"] {
+            assert!(!both_ways(usual, signature), "{signature}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_short_way_reads_nothing_otherwise_than_the_long_way(
+            label in "[a-zA1*][a-z0-9_*.-]{0,3}",
+            other in "[a-c]?",
+            names in "(\"@?[a-zA-Z. -]{1,5}\"|\"@method\"|\"@query-param\"|\"content-type\")(;sf)?( ?\"@path\"){0,2}",
+            first in "(;(created|expires|new)=[0-9]{1,17}){0,3}",
+            second in "(;(nonce|keyid|alg|tag)=\"[ -~]{0,4}\"){0,3}",
+            tag in "(;tag=\"t\")?[; ]?",
+            signature in "[A-Za-z0-9+/]{0,8}={0,2}",
+        ) {
+            both_ways(&format!("{label}=({names}){first}{second}{tag}"), &format!("{label}{other}=:{signature}:"));
+            both_ways(&format!("{label}=({names}){first}{second};tag=\"t\""), &format!("{label}=:AQI=:"));
+        }
     }
 }

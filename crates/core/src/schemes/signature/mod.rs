@@ -17,6 +17,7 @@ mod identifier;
 mod input;
 mod keys;
 mod message;
+mod plain;
 mod profile;
 mod response;
 mod rewrite;

@@ -1,5 +1,8 @@
 //! Tests of the rooms together: the standard's examples, and what they leave open.
 
+mod algorithms;
+mod asking;
+mod explaining;
 mod reading;
 mod signing;
 mod values;

@@ -1,0 +1,115 @@
+//! The short way to read a signature: one of ours alone, in the form that RFC 9651 §4.1 writes. Whatever
+//! is not of that form is left to the whole reading, which also says what is wrong with it.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderName;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE};
+
+use super::component::{Component, DERIVED, Derived, Form, Name};
+use super::digest::CONTENT_DIGEST;
+use super::fields::MAX_COMPONENTS;
+use super::identifier::field_name;
+use super::input::{Parameters, Signed};
+use crate::time::Timestamp;
+
+/// Fields that are covered so often that their identifiers are not made anew.
+const FIELDS: [(&str, HeaderName); 5] = [
+    ("\"content-digest\"", CONTENT_DIGEST),
+    ("\"content-type\"", CONTENT_TYPE),
+    ("\"content-length\"", CONTENT_LENGTH),
+    ("\"date\"", DATE),
+    ("\"authorization\"", AUTHORIZATION),
+];
+
+/// Reads the one line of either header. `None` says nothing: the other way is to be taken.
+pub(super) fn read(input: &str, signature: &str, tags: &[&str]) -> Option<Signed> {
+    let (label, text) = input.split_once('=')?;
+    let encoded = signature.strip_prefix(label)?.strip_prefix("=:")?.strip_suffix(':')?;
+    let first = *label.as_bytes().first()?;
+    if !(first.is_ascii_lowercase() || first == b'*') || !label.bytes().all(is_of_key) {
+        return None;
+    }
+    let (components, mut rest) = read_components(text.strip_prefix('(')?)?;
+    let mut parameters = Parameters::default();
+    while !rest.is_empty() {
+        rest = read_parameter(&mut parameters, rest.strip_prefix(';')?)?;
+    }
+    // Another's signature may be anything.
+    let tag = parameters.tag.as_deref()?;
+    if !tags.contains(&tag) {
+        return None;
+    }
+    let signature = STANDARD.decode(encoded).ok()?;
+    Some(Signed { label: label.to_owned(), components, parameters, signature, text: text.to_owned() })
+}
+
+/// Up to the closing parenthesis; and what follows it.
+fn read_components(mut rest: &str) -> Option<(Vec<Component>, &str)> {
+    let mut components = Vec::with_capacity(8);
+    if let Some(rest) = rest.strip_prefix(')') {
+        return Some((components, rest));
+    }
+    loop {
+        let end = 2 + rest.strip_prefix('"')?.find('"')?;
+        let (identifier, after) = rest.split_at(end);
+        components.push(component(identifier)?);
+        rest = match after.as_bytes().first()? {
+            b' ' if components.len() < MAX_COMPONENTS => &after[1..],
+            b')' => return Some((components, &after[1..])),
+            // Parameters, or no list.
+            _ => return None,
+        };
+    }
+}
+
+/// Of an identifier in its quotes, without parameters.
+fn component(identifier: &str) -> Option<Component> {
+    let plain =
+        |name, text| Component { name, form: Form::Plain, of_request: false, of_trailers: false, text };
+    if let Some((derived, text)) = DERIVED.iter().find(|known| known.1 == identifier) {
+        // It has a parameter.
+        let alone = *derived != Derived::QueryParam;
+        return alone.then(|| plain(Name::Derived(*derived), Cow::Borrowed(*text)));
+    }
+    if let Some((text, name)) = FIELDS.iter().find(|known| known.0 == identifier) {
+        return Some(plain(Name::Field(name.clone()), Cow::Borrowed(text)));
+    }
+    let name = field_name(&identifier[1..identifier.len() - 1])?;
+    Some(plain(Name::Field(name), Cow::Owned(identifier.to_owned())))
+}
+
+/// One of those that are known, for the first time; and what follows it.
+fn read_parameter<'a>(parameters: &mut Parameters, text: &'a str) -> Option<&'a str> {
+    let (name, value) = text.split_once('=')?;
+    let moment = match name {
+        "created" => Some(&mut parameters.created),
+        "expires" => Some(&mut parameters.expires),
+        _ => None,
+    };
+    if let Some(slot) = moment {
+        let length = value.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(value.len());
+        let (digits, rest) = value.split_at(length);
+        // Fifteen digits at most, and zeros before them are not written (RFC 9651 §3.3.1).
+        let canonical = (1..=15).contains(&length) && (length == 1 || !digits.starts_with('0'));
+        let moment = Timestamp::from_secs(digits.parse().ok().filter(|_| canonical)?);
+        return slot.replace(moment).is_none().then_some(rest);
+    }
+    let slot = match name {
+        "nonce" => &mut parameters.nonce,
+        "alg" => &mut parameters.alg,
+        "keyid" => &mut parameters.keyid,
+        "tag" => &mut parameters.tag,
+        _ => return None,
+    };
+    let (string, rest) = value.strip_prefix('"')?.split_once('"')?;
+    let simple = string.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'\\');
+    (simple && slot.replace(string.to_owned()).is_none()).then_some(rest)
+}
+
+/// RFC 9651 §3.1.2.
+const fn is_of_key(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-' | b'.' | b'*')
+}
