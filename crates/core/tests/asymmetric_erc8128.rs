@@ -78,7 +78,7 @@ impl Request {
     }
 
     fn message(&self) -> Message<'_> {
-        Message { method: &self.method, target: &self.target, headers: &self.headers }
+        Message::request(&self.method, &self.target, &self.headers)
     }
 
     fn read(&self) -> Signed {
