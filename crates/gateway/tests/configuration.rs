@@ -292,7 +292,18 @@ fn the_schema_lists_every_section() {
     sections.sort_unstable();
     assert_eq!(
         sections,
-        ["audit", "egress", "limits", "outbound", "route", "server", "store", "upstream", "webhook"]
+        [
+            "audit",
+            "egress",
+            "limits",
+            "outbound",
+            "route",
+            "server",
+            "signature",
+            "store",
+            "upstream",
+            "webhook"
+        ]
     );
     let text = schema.to_string();
     for setting in ["public_url", "seal_key_file", "max_signed_body", "response_timeout", "key_in_query"] {
