@@ -163,8 +163,8 @@ fn agents_that_cannot_be_asked_are_mistakes_in_the_file() {
     for (agents, why) in [
         ("[]", "`web_bot_auth` is empty"),
         ("[\"https://agent.example/keys\"]", "no path and no query"),
-        ("[\"http://agent.example\"]", "the agent cannot be asked for its keys: not https"),
-        ("[\"https://agent.example:8443\"]", "its port is not among the accepted ones"),
+        ("[\"http://agent.example\"]", "http://agent.example cannot be asked for its keys"),
+        ("[\"https://agent.example:8443\"]", "https://agent.example:8443 cannot be asked for its keys"),
     ] {
         let text = configuration(&echo, &[], "");
         let gateway = Gateway::new(&text.replace("web_bot_auth = []", &format!("web_bot_auth = {agents}")));

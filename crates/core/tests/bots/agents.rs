@@ -10,33 +10,33 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 const PATH: &str = "/.well-known/http-message-signatures-directory";
-pub const MEDIA_TYPE: &str = "application/http-message-signatures-directory+json";
+pub(crate) const MEDIA_TYPE: &str = "application/http-message-signatures-directory+json";
 
 /// Answers by the directory's URL; nobody else is reached.
 #[derive(Default)]
-pub struct Agents {
+pub(crate) struct Agents {
     answers: Mutex<HashMap<String, FetchResponse>>,
     asked: Mutex<Vec<FetchRequest>>,
     in_flight: AtomicUsize,
     /// How many were asked at once at most.
-    pub most: AtomicUsize,
+    pub(crate) most: AtomicUsize,
 }
 
 impl Agents {
-    pub fn answer(&self, origin: &str, answer: FetchResponse) {
+    pub(crate) fn answer(&self, origin: &str, answer: FetchResponse) {
         self.answers.lock().unwrap().insert(format!("{origin}{PATH}"), answer);
     }
 
     /// The agent at `origin` is not reached any more.
-    pub fn lose(&self, origin: &str) {
+    pub(crate) fn lose(&self, origin: &str) {
         self.answers.lock().unwrap().remove(&format!("{origin}{PATH}"));
     }
 
-    pub fn asked(&self) -> Vec<FetchRequest> {
+    pub(crate) fn asked(&self) -> Vec<FetchRequest> {
         self.asked.lock().unwrap().clone()
     }
 
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.asked().len()
     }
 }
@@ -65,19 +65,19 @@ impl Fetch for Agents {
 }
 
 /// What an agent answers whose keys these are.
-pub fn directory_of(keys: &[&VerifyingKey]) -> FetchResponse {
+pub(crate) fn directory_of(keys: &[&VerifyingKey]) -> FetchResponse {
     let keys: Vec<_> = keys.iter().map(|key| key.to_jwk().unwrap()).collect();
     directory(&format!("{{\"keys\":[{}]}}", keys.join(",")))
 }
 
 /// The same of any text.
-pub fn directory(body: &str) -> FetchResponse {
+pub(crate) fn directory(body: &str) -> FetchResponse {
     let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE))]);
     FetchResponse { status: StatusCode::OK, headers, body: body.to_owned().into() }
 }
 
 /// The same answer, fresh for so many seconds.
-pub fn fresh_for(seconds: u64, mut answer: FetchResponse) -> FetchResponse {
+pub(crate) fn fresh_for(seconds: u64, mut answer: FetchResponse) -> FetchResponse {
     answer.headers.insert(CACHE_CONTROL, format!("max-age={seconds}").parse().unwrap());
     answer
 }

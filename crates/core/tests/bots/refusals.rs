@@ -77,6 +77,13 @@ async fn whoever_names_no_listed_agent_is_refused_and_nobody_is_asked() {
 }
 
 #[tokio::test]
+async fn a_name_that_is_too_long_for_an_origin_is_not_repeated() {
+    let long = format!("\"https://{}.example\"", "a.".repeat(200));
+    let denial = World::new().denial(&bot().agent(&long).signed()).await;
+    assert!(denial.cause().contains("is no origin"), "{}", denial.cause());
+}
+
+#[tokio::test]
 async fn agent_and_authority_must_be_covered() {
     let no_agent = bot().with(|bot| bot.agent = None).covering(&["\"@authority\""]);
     assert_eq!(judged(no_agent).await, (COVERAGE, 0));
@@ -144,7 +151,8 @@ async fn the_key_of_one_agent_is_none_of_another() {
 
 #[tokio::test]
 async fn times_and_key_must_be_there_and_a_nonce_be_one() {
-    let spoilt: [fn(&mut Parameters); 5] = [
+    let spoilt: [fn(&mut Parameters); 6] = [
+        |parameters| parameters.keyid = Some(String::new()),
         |parameters| parameters.created = None,
         |parameters| parameters.expires = None,
         |parameters| parameters.keyid = None,

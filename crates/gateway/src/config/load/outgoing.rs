@@ -108,15 +108,13 @@ impl Reader<'_> {
             let agent = self.parsed("signature.web_bot_auth", Some(text), "", PublicUrl::parse);
             let Some(agent) = agent else { continue };
             // Its keys are to be had, so it must be somebody whom we may ask.
-            match WebhookUrl::parse(&agent.to_string(), &egress.url_rules()) {
-                Ok(_) => web_bot_auth.push(agent),
-                Err(error) => {
-                    let origin = self.origin("signature.web_bot_auth", Some(text.span()));
-                    let problem =
-                        Problem::new(format!("the agent cannot be asked for its keys: {error}"), origin);
-                    self.problems.push(problem.help("egress.ports lists the ports that https may use; allow_http_loopback allows plain HTTP on loopback"));
-                }
+            if WebhookUrl::parse(&agent.to_string(), &egress.url_rules()).is_ok() {
+                web_bot_auth.push(agent);
+                continue;
             }
+            let origin = self.origin("signature.web_bot_auth", Some(text.span()));
+            let problem = Problem::new(format!("{agent} cannot be asked for its keys"), origin);
+            self.problems.push(problem.help("egress.ports lists the ports that https may use; allow_http_loopback allows plain HTTP on loopback"));
         }
         SignatureConfig { wallets, web_bot_auth }
     }
