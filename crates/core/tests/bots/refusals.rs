@@ -133,8 +133,11 @@ async fn a_body_must_be_covered_and_be_what_was_signed() {
 async fn what_was_signed_for_another_host_or_changed_or_named_otherwise_does_not_hold() {
     let elsewhere = bot().with(|bot| bot.target = "https://eve.example/pages/1");
     assert_eq!(judged(elsewhere).await, (INVALID, 1));
-    let by_another = bot().with(|bot| bot.key = Box::new(ed25519(9)));
-    assert_eq!(judged(by_another).await, (INVALID, 1));
+    let by_another = || bot().with(|bot| bot.key = Box::new(ed25519(9)));
+    assert_eq!(judged(by_another()).await, (INVALID, 1));
+    let denial = World::new().denial(&by_another().signed()).await;
+    assert!(denial.cause().contains("\"@authority\": bob.example"), "{}", denial.cause());
+    assert!(denial.covered().is_some());
     let other_algorithm = bot().with(|bot| bot.parameters.alg = Some(Algorithm::HmacSha256.to_string()));
     assert_eq!(judged(other_algorithm).await, (INVALID, 1));
     let mut renamed = bot().agent("\"https://agent.example\"").signed();

@@ -25,6 +25,7 @@ use super::directory::Directories;
 use super::input::Signed;
 use super::message::Message;
 use super::profile::{MAX_NONCE, covers_field, missing, plainly, within};
+use super::verifier::with_base;
 use super::verify::verify;
 use crate::denial::{Code, Denial};
 use crate::fetch::Fetch;
@@ -54,7 +55,7 @@ pub struct WebBots<F> {
 }
 
 impl<F: Fetch> WebBots<F> {
-    /// Coverage, time, agent, key, signature: cheap before dear, and nobody is asked before the rest holds.
+    /// Time, coverage, agent, key, signature: cheap before dear, and nobody is asked before the rest holds.
     /// `unknown` is called where there is no such key.
     ///
     /// # Errors
@@ -65,9 +66,9 @@ impl<F: Fetch> WebBots<F> {
         request: &RequestView<'_>,
         unknown: impl FnOnce(),
     ) -> Result<Proven, Denial> {
-        covers(signed, request)?;
         let call = Call::read(signed, request.received_at)?;
-        let origin = self.agent(signed, request)?;
+        covers(signed, request)?;
+        let origin = agent(signed, request)?;
         let found = self.directories.find(&origin, call.keyid, request, &self.fetch).await;
         let found = found.inspect_err(|denial| {
             if denial.code() == Code::SignatureInvalid {
@@ -75,7 +76,7 @@ impl<F: Fetch> WebBots<F> {
             }
         })?;
         let message = Message::from(request);
-        verify(signed, &message, &found.key)?;
+        verify(signed, &message, &found.key).map_err(|denial| with_base(&denial, signed, &message))?;
         let mut principal = Principal::new(Subject::agent(&origin, call.keyid), Scheme::Signature);
         principal.expires = found.expires;
         let until = call.expires.plus(SKEW);
@@ -99,26 +100,22 @@ impl<F: Fetch> WebBots<F> {
         let (origin, keyid) = subject.as_str().split_once('#')?;
         Some(self.directories.still_lists(origin, keyid, now))
     }
+}
 
-    /// The origin that `Signature-Agent` names for this signature, if it is listed.
-    fn agent(&self, signed: &Signed, request: &RequestView<'_>) -> Result<String, Denial> {
-        let lines = request.headers.get_all(SIGNATURE_AGENT).iter().map(|line| line.as_bytes());
-        let item = agent_item(&lines.collect::<Vec<_>>().join(&b", "[..]), &signed.label);
-        let named = item.as_ref().and_then(|item| item.bare_item.as_string());
-        let named = named.ok_or_else(|| invalid("Signature-Agent names no agent for this signature"))?;
-        let kind = item.as_ref().and_then(|item| item.params.get("type"));
-        let directory = |kind: &BareItem| kind.as_token().is_some_and(|kind| kind.as_str() == "directory");
-        if !kind.is_none_or(directory) {
-            return Err(invalid("Signature-Agent names another place for keys than a directory"));
-        }
-        let origin = Some(named.as_str()).filter(|named| named.len() <= LONGEST_ORIGIN);
-        let origin = origin.and_then(|named| PublicUrl::parse(named).ok()).map(|origin| origin.to_string());
-        let origin = origin.ok_or_else(|| invalid("Signature-Agent is no origin, https://host[:port]"))?;
-        match self.directories.lists(&origin) {
-            true => Ok(origin),
-            false => Err(invalid(format!("{origin} is not among signature.web_bot_auth"))),
-        }
+/// The origin that `Signature-Agent` names for this signature.
+fn agent(signed: &Signed, request: &RequestView<'_>) -> Result<String, Denial> {
+    let lines = request.headers.get_all(SIGNATURE_AGENT).iter().map(|line| line.as_bytes());
+    let item = agent_item(&lines.collect::<Vec<_>>().join(&b", "[..]), &signed.label);
+    let named = item.as_ref().and_then(|item| item.bare_item.as_string());
+    let named = named.ok_or_else(|| invalid("Signature-Agent names no agent for this signature"))?;
+    let kind = item.as_ref().and_then(|item| item.params.get("type"));
+    let directory = |kind: &BareItem| kind.as_token().is_some_and(|kind| kind.as_str() == "directory");
+    if !kind.is_none_or(directory) {
+        return Err(invalid("Signature-Agent names another place for keys than a directory"));
     }
+    let origin = Some(named.as_str()).filter(|named| named.len() <= LONGEST_ORIGIN);
+    let origin = origin.and_then(|named| PublicUrl::parse(named).ok()).map(|origin| origin.to_string());
+    origin.ok_or_else(|| invalid("Signature-Agent is no origin, https://host[:port]"))
 }
 
 /// A string is for every signature; of a dictionary, the member of the signature's own label counts.

@@ -81,12 +81,6 @@ impl Directories {
         Self { by_origin: agents.into_iter().map(directory).collect() }
     }
 
-    /// Whether the agent at `origin` is listed.
-    #[must_use]
-    pub fn lists(&self, origin: &str) -> bool {
-        self.by_origin.contains_key(origin)
-    }
-
     /// The key that `keyid` names in the directory of the agent at `origin`, which is asked where what is
     /// known will not do, unless the request is only explained. One request asks at a time; the others
     /// wait, or take the key that was there before.
@@ -102,7 +96,8 @@ impl Directories {
         fetch: &impl Fetch,
     ) -> Result<AgentKey, Denial> {
         let directory = self.by_origin.get(origin);
-        let directory = directory.ok_or_else(|| invalid("the agent is not listed".to_owned()))?;
+        let unlisted = || invalid(format!("{origin} is not among signature.web_bot_auth"));
+        let directory = directory.ok_or_else(unlisted)?;
         let now = request.received_at;
         if directory.kept().is_due(keyid, now) {
             if request.purpose == Purpose::Explain {

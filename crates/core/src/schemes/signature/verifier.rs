@@ -149,11 +149,8 @@ impl<S: Store, F: Fetch> SignatureVerifier<S, F> {
                     return Err(told(denial, signed, request));
                 }
             };
-            verify(signed, &message, &found.key).map_err(|denial| {
-                let base = shortened(explain(signed, &message).to_string());
-                let cause = format!("{}; the base as it is here:\n{base}", denial.cause());
-                told(Denial::new(denial.code(), cause), signed, request)
-            })?;
+            verify(signed, &message, &found.key)
+                .map_err(|denial| told(with_base(&denial, signed, &message), signed, request))?;
             self.keys.note_use(&found, request);
             (found.principal(Scheme::Signature), found.is_api_key.then_some(Scheme::ApiKey))
         };
@@ -210,6 +207,12 @@ fn told(denial: Denial, signed: &Signed, request: &RequestView<'_>) -> Denial {
     let covered = signed.components.iter().map(ToString::to_string).collect();
     let differs = difference(request.headers, signed, &Message::from(request));
     denial.covering(covered, differs.map(|differs| differs.to_string()))
+}
+
+/// The same, showing the operator the signature base as it was built here.
+pub(super) fn with_base(denial: &Denial, signed: &Signed, message: &Message<'_>) -> Denial {
+    let base = shortened(explain(signed, message).to_string());
+    Denial::new(denial.code(), format!("{}; the base as it is here:\n{base}", denial.cause()))
 }
 
 fn shortened(mut text: String) -> String {
