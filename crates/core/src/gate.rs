@@ -265,6 +265,7 @@ pub struct Gate<S> {
     clock: Arc<dyn Clock>,
     ids: DecisionIds,
     unproven: Option<Limiter<IpAddr>>,
+    nonces: Option<Limiter<Subject>>,
     /// The latest `received_at`, in milliseconds.
     latest: AtomicU64,
 }
@@ -273,13 +274,24 @@ impl<S: Store> Gate<S> {
     /// A gate that spends in `store`.
     #[must_use]
     pub fn new(store: S, clock: Arc<dyn Clock>, random: &dyn Random) -> Self {
-        Self { store, clock, ids: DecisionIds::new(random), unproven: None, latest: AtomicU64::new(0) }
+        let (unproven, nonces) = (None, None);
+        Self { store, clock, ids: DecisionIds::new(random), unproven, nonces, latest: AtomicU64::new(0) }
     }
 
     /// The same, letting each source fail to prove itself only so often.
     #[must_use]
     pub fn with_unproven_limit(mut self, rate: Rate) -> Self {
         self.unproven = Some(Limiter::new(rate));
+        self
+    }
+
+    /// The same, letting each signer spend only so many nonces in a period, so that what is remembered of
+    /// one is bounded and none crowds out another: about 100 bytes for each nonce, so 100 bytes × `rate` ×
+    /// the time for which one is remembered (90 s for our own signatures, an hour for a web bot's), and
+    /// one period's burst on top. Requests that are judged at the same moment may exceed it by their number.
+    #[must_use]
+    pub fn with_nonce_quota(mut self, rate: Rate) -> Self {
+        self.nonces = Some(Limiter::new(rate));
         self
     }
 
@@ -422,6 +434,11 @@ impl<S: Store> Gate<S> {
         if rule.limit.is_some() {
             note(steps, Check::Limit, None, rule.look_at_limit(&principal, request))?;
         }
+        let proofs = spends.iter().any(|spending| matches!(spending, Spending::Proof { .. }));
+        if let Some(quota) = self.nonces.as_ref().filter(|_| proofs) {
+            let looked = quota.look(&principal.subject, request.received_at);
+            note(steps, Check::Limit, None, looked.map_err(|wait| over_quota(quota.rate(), wait)))?;
+        }
         for demand in bodies {
             let whole = body.read(demand.limit).await.and_then(|bytes| (demand.check)(&bytes));
             note(steps, Check::Body, None, whole)?;
@@ -431,8 +448,14 @@ impl<S: Store> Gate<S> {
         }
         note(steps, Check::Time, None, self.look_at_time_again(&principal, fresh_until))?;
         for spending in spends {
+            let is_proof = matches!(spending, Spending::Proof { .. });
             let spent = self.spend(spending).await;
             note(steps, Check::Spend, None, spent)?;
+            // Taken by what was spent alone: whoever replays another's request takes nothing of its quota.
+            if let Some(quota) = self.nonces.as_ref().filter(|_| is_proof) {
+                let taken = quota.take(principal.subject.clone(), request.received_at);
+                note_denial(steps, Check::Limit, None, taken.map_err(|wait| over_quota(quota.rate(), wait)))?;
+            }
         }
         if let Some(limiter) = &rule.limit {
             let taken = limiter.take(principal.subject.clone(), request.received_at);
@@ -581,6 +604,10 @@ fn join(left: Principal, right: Principal) -> Result<Principal, Denial> {
 
 fn over_limit(rate: Rate, wait: Duration) -> Denial {
     Denial::new(Code::RateLimited, format!("the subject's limit is {rate}")).retry_after(wait)
+}
+
+fn over_quota(rate: Rate, wait: Duration) -> Denial {
+    Denial::new(Code::NonceQuota, format!("the subject may spend {rate} nonces")).retry_after(wait)
 }
 
 /// An IPv6 host holds a whole /64; counting its addresses one by one would count nothing.

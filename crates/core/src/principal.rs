@@ -89,6 +89,13 @@ impl Subject {
         Self(format!("webhook:{url}").into())
     }
 
+    /// `<origin>#<thumbprint>`: the holder of a key that the agent at an origin lists. A token's subject
+    /// at the same issuer has the same form: either way it is that origin that says who this is.
+    #[must_use]
+    pub fn agent(origin: &str, thumbprint: &str) -> Self {
+        Self(format!("{origin}#{thumbprint}").into())
+    }
+
     /// `eip155:<lower-case address>`: the holder of an Ethereum account's key, on whatever chain.
     #[must_use]
     pub fn ethereum(address: &Address) -> Self {

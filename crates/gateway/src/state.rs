@@ -9,7 +9,7 @@ use countersign::decision::Check;
 use countersign::gate::RuleBuilder;
 use countersign::schemes::api_key::{ApiKeyVerifier, KeyRegistry, LastUses};
 use countersign::schemes::asymmetric::AsymmetricVerifier;
-use countersign::schemes::signature::{RegisteredKeys, SignatureVerifier};
+use countersign::schemes::signature::{Directories, RegisteredKeys, SignatureVerifier, WebBots};
 use countersign::schemes::webhook::{Budget, Tokens, WELL_KNOWN, WebhookVerifier};
 use countersign::{
     BodySource, Clock, Code, Decision, Denial, Gate, Purpose, RequestView, Requirement, Rule, Scheme,
@@ -19,7 +19,7 @@ use countersign_io::AnyStore;
 use tokio::sync::watch;
 
 use crate::audit::Audit;
-use crate::config::{Access, Config, Prove, RouteConfig, SchemeOptions};
+use crate::config::{Access, Config, Limits, Prove, RouteConfig, SchemeOptions};
 use crate::decisions::Decisions;
 use crate::egress::{Egress, EgressError};
 use crate::metrics::{Metrics, RouteMetrics};
@@ -70,6 +70,8 @@ pub struct Runtime {
     pub forwarder: Arc<Forwarder>,
     /// Dials out.
     pub egress: Egress,
+    /// The keys of web bots, as they were last had.
+    directories: Arc<Directories>,
     /// Where we answer questions about our own requests.
     webhook_paths: Vec<String>,
 }
@@ -130,10 +132,11 @@ impl Runtime {
     pub fn new(config: Config, parts: &Parts<'_>) -> Result<Self, RuntimeError> {
         // The gate remembers who failed lately, and the latest time; that outlives a reload.
         let gate = match parts.before {
-            Some(before) if before.config.limits.unproven == config.limits.unproven => before.gate.clone(),
+            Some(before) if same_gate(&before.config.limits, &config.limits) => before.gate.clone(),
             _ => {
                 let gate = Gate::new(parts.store.clone(), parts.clock.clone(), parts.random);
-                Arc::new(gate.with_unproven_limit(config.limits.unproven))
+                let gate = gate.with_unproven_limit(config.limits.unproven);
+                Arc::new(gate.with_nonce_quota(config.limits.nonces))
             }
         };
         let forwarder = match parts.before {
@@ -142,13 +145,15 @@ impl Runtime {
         };
         // Made anew each time: a file of authorities is read again.
         let egress = Egress::new(&config)?;
+        let before = parts.before.map(|before| &*before.directories);
+        let directories = Arc::new(Directories::new(&config.signature.web_bot_auth, before));
         let routes = config
             .routes
             .iter()
-            .map(|route| ready(route, &config, &egress, parts))
+            .map(|route| ready(route, &config, &egress, &directories, parts))
             .collect::<Result<_, _>>()?;
         let webhook_paths = webhook_paths(&config);
-        Ok(Self { config, gate, routes, forwarder, egress, webhook_paths })
+        Ok(Self { config, gate, routes, forwarder, egress, directories, webhook_paths })
     }
 
     /// Whether a path is where we answer questions about our own requests. A route that names the path
@@ -222,10 +227,16 @@ fn webhook_paths(config: &Config) -> Vec<String> {
     paths
 }
 
+/// Whether a gate with the one limits does for the other.
+fn same_gate(before: &Limits, after: &Limits) -> bool {
+    (before.unproven, before.nonces) == (after.unproven, after.nonces)
+}
+
 fn ready(
     route: &RouteConfig,
     config: &Config,
     egress: &Egress,
+    directories: &Arc<Directories>,
     parts: &Parts<'_>,
 ) -> Result<Route, RuntimeError> {
     let name: Arc<str> = route.template.as_str().into();
@@ -237,7 +248,7 @@ fn ready(
             if let Some(rate) = route.limit {
                 rule = rule.limit(rate);
             }
-            let rule = verified(rule, requirement, *options, config, egress, parts).build();
+            let rule = verified(rule, requirement, *options, config, egress, directories, parts).build();
             let schemes = requirement.schemes().iter().map(|scheme| scheme.as_str().to_owned()).collect();
             (rule.map_err(|why| error(why.to_string()))?, schemes)
         }
@@ -254,6 +265,7 @@ fn verified(
     options: SchemeOptions,
     config: &Config,
     egress: &Egress,
+    directories: &Arc<Directories>,
     parts: &Parts<'_>,
 ) -> RuleBuilder {
     let named = requirement.schemes();
@@ -265,6 +277,8 @@ fn verified(
         rule = rule.verifier(SignatureVerifier {
             keys: parts.registered_keys.clone(),
             wallets: config.signature.wallets,
+            bots: (!config.signature.web_bot_auth.is_empty())
+                .then(|| WebBots { directories: directories.clone(), fetch: egress.client.clone() }),
             untagged: options.untagged,
             max_signed_body: config.limits.max_signed_body,
         });

@@ -129,6 +129,9 @@ pub struct Limits {
     /// How often one source may fail to prove itself, `600/min`. Default: 60000/min.
     #[schemars(with = "Option<String>")]
     pub unproven: Option<Text>,
+    /// How many nonces one signer may spend, `600/min`. Default: 60000/min.
+    #[schemars(with = "Option<String>")]
+    pub nonces: Option<Text>,
     /// From the first byte of a head to its last; also the TLS handshake. Default: 10s.
     #[schemars(with = "Option<String>")]
     pub header_timeout: Option<Text>,
@@ -212,6 +215,9 @@ pub struct Signature {
     /// Also take signatures by Ethereum wallets (ERC-8128). Anybody can make one: routes then say `require` or `anyone`.
     #[schemars(with = "Option<bool>")]
     pub wallets: Option<Truth>,
+    /// Also take signatures by these web bots (Web Bot Auth), `["https://agent.example"]`: they publish their keys. Default: none.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub web_bot_auth: Option<Spanned<Vec<Text>>>,
 }
 
 /// `[[outbound]]`

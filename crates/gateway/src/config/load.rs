@@ -17,8 +17,7 @@ use super::file::{self, File, Text, Truth};
 use super::overrides::Overrides;
 use super::quantities::{parse_duration, parse_size};
 use super::{
-    Access, AuditConfig, Config, Limits, RouteConfig, ServerConfig, SignatureConfig, StoreConfig, TlsFiles,
-    UpstreamLimits,
+    Access, AuditConfig, Config, Limits, RouteConfig, ServerConfig, StoreConfig, TlsFiles, UpstreamLimits,
 };
 
 mod outgoing;
@@ -187,10 +186,9 @@ impl Reader<'_> {
         let audit = self.audit(&file.audit, store.as_ref());
         let egress = self.egress(&file.egress);
         let webhook = self.webhook(&file.webhook, &egress);
-        let signature =
-            SignatureConfig { wallets: self.said("signature.wallets", file.signature.wallets.as_ref()) };
+        let signature = self.signature(&file.signature, &egress);
         let outbounds = self.outbounds(&file.outbound, server.as_ref(), &egress);
-        let (routes, router) = self.routes(&file.route, server.as_ref(), signature);
+        let (routes, router) = self.routes(&file.route, server.as_ref(), &signature);
         if file.route.is_empty() && file.outbound.is_empty() {
             self.warnings.push("there is no [[route]]: every request gets 404".to_owned());
         }
@@ -343,6 +341,7 @@ impl Reader<'_> {
             self.number("limits.max_connections", limits.max_connections.as_ref(), 20_000, 1..=10_000_000);
         let max_streams = self.number("limits.max_streams", limits.max_streams.as_ref(), 100, 1..=100_000);
         let unproven = self.parsed("limits.unproven", limits.unproven.as_ref(), "60000/min", str::parse);
+        let nonces = self.parsed("limits.nonces", limits.nonces.as_ref(), "60000/min", str::parse);
         let header_timeout = self.duration("limits.header_timeout", limits.header_timeout.as_ref(), "10s");
         let body_timeout = self.duration("limits.body_timeout", limits.body_timeout.as_ref(), "30s");
         let write_timeout = self.duration("limits.write_timeout", limits.write_timeout.as_ref(), "60s");
@@ -355,6 +354,7 @@ impl Reader<'_> {
             max_connections,
             max_streams,
             unproven: unproven?,
+            nonces: nonces?,
             header_timeout: header_timeout?,
             body_timeout: body_timeout?,
             write_timeout: write_timeout?,
@@ -455,6 +455,9 @@ mod tests {
         "url = \"VALUE\"",
         "[limits]",
         "unproven = \"VALUE\"",
+        "nonces = \"VALUE\"",
+        "[signature]",
+        "web_bot_auth = [\"VALUE\"]",
         "max_head = \"VALUE\"",
         "max_headers = VALUE",
         "[[route]]",

@@ -116,6 +116,8 @@ pub struct Limits {
     pub max_streams: u32,
     /// How often one source may fail to prove itself.
     pub unproven: Rate,
+    /// How many nonces one signer may spend.
+    pub nonces: Rate,
     /// From the first byte of a head to its last.
     pub header_timeout: Duration,
     /// Between two pieces of a body.
@@ -181,10 +183,12 @@ pub struct WebhookConfig {
 }
 
 /// `[signature]`, parsed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SignatureConfig {
     /// Also take signatures by wallets.
     pub wallets: bool,
+    /// Also take signatures by these web bots.
+    pub web_bot_auth: Vec<PublicUrl>,
 }
 
 /// `[[outbound]]`, parsed.

@@ -109,6 +109,7 @@ const SETTINGS: &[(&str, Set)] = &[
     ("limits.max_connections", |file, value| number(&mut file.limits.max_connections, value)),
     ("limits.max_streams", |file, value| number(&mut file.limits.max_streams, value)),
     ("limits.unproven", |file, value| text(&mut file.limits.unproven, value)),
+    ("limits.nonces", |file, value| text(&mut file.limits.nonces, value)),
     ("limits.header_timeout", |file, value| text(&mut file.limits.header_timeout, value)),
     ("limits.body_timeout", |file, value| text(&mut file.limits.body_timeout, value)),
     ("limits.write_timeout", |file, value| text(&mut file.limits.write_timeout, value)),

@@ -7,14 +7,17 @@
 
 mod accept;
 mod base;
+mod bots;
 mod component;
 mod difference;
 mod digest;
+mod directory;
 mod erc8128;
 mod explain;
 mod fields;
 mod identifier;
 mod input;
+mod jwks;
 mod keys;
 mod message;
 mod plain;
@@ -31,9 +34,11 @@ mod want_digest;
 
 pub use accept::{ACCEPT_SIGNATURE, AcceptError, Wanted};
 pub use base::{BaseError, signature_base};
+pub use bots::{SIGNATURE_AGENT, WEB_BOT_AUTH, WebBots};
 pub use component::{Component, ComponentError, Derived, Form, Name};
 pub use difference::{BASE_DIGESTS, Difference, base_digests, difference};
 pub use digest::{CONTENT_DIGEST, ContentDigest, REPR_DIGEST};
+pub use directory::{AgentKey, Directories};
 pub use erc8128::{ERC8128, sign_erc8128, verify_erc8128};
 pub use explain::{Explanation, Line, explain};
 pub use input::{Parameters, SIGNATURE, SIGNATURE_INPUT, Signed};

@@ -14,7 +14,7 @@ use crate::time::{SKEW, Timestamp};
 
 /// From `created` to `expires`, at most.
 const MAX_LIFE: Duration = Duration::from_secs(60);
-const MAX_NONCE: usize = 256;
+pub(super) const MAX_NONCE: usize = 256;
 
 /// Whether a signature binds all of the request: `@method`; `@target-uri`, or `@scheme`,
 /// `@authority`, `@path` and `@query`; `content-digest` if a body is announced; `content-type` if
@@ -63,11 +63,11 @@ pub fn covers(signed: &Signed, request: &RequestView<'_>, also: &[&str]) -> Resu
     }
 }
 
-fn plainly(signed: &Signed, wanted: &dyn Fn(&Name) -> bool) -> bool {
+pub(super) fn plainly(signed: &Signed, wanted: &dyn Fn(&Name) -> bool) -> bool {
     signed.components.iter().any(|component| component.is_plain() && wanted(component.name()))
 }
 
-fn covers_field(signed: &Signed, wanted: &str) -> bool {
+pub(super) fn covers_field(signed: &Signed, wanted: &str) -> bool {
     signed.components.iter().any(|component| {
         let own_member = matches!(component.form(), Form::Key(key) if *key == signed.label)
             && !component.of_request
@@ -77,7 +77,7 @@ fn covers_field(signed: &Signed, wanted: &str) -> bool {
     })
 }
 
-fn missing(component: &str) -> Denial {
+pub(super) fn missing(component: &str) -> Denial {
     Denial::new(Code::SignatureCoverage, format!("{component} is not covered"))
 }
 
@@ -109,17 +109,29 @@ pub fn fresh(signed: &Signed, received_at: Timestamp) -> Result<Fresh<'_>, Denia
     let keyid = keyid.ok_or_else(|| missing("keyid"))?;
     let nonce = parameters.nonce.as_deref().filter(|nonce| (1..=MAX_NONCE).contains(&nonce.len()));
     let nonce = nonce.ok_or_else(|| missing("a nonce of 1 to 256 characters"))?;
+    within(created, expires, MAX_LIFE, received_at)?;
+    Ok(Fresh { created, expires, nonce, keyid })
+}
+
+/// Whether a signature lives at `received_at`, and was made to live `longest` at most.
+pub(super) fn within(
+    created: Timestamp,
+    expires: Timestamp,
+    longest: Duration,
+    received_at: Timestamp,
+) -> Result<(), Denial> {
     if expires.plus(SKEW) <= received_at {
         return Err(Denial::new(Code::ProofExpired, format!("it expired at {expires}")));
     }
-    if expires <= created || expires.since(created) > MAX_LIFE {
-        let cause = format!("it was made to live from {created} to {expires}, at most 60 s are accepted");
+    if expires <= created || expires.since(created) > longest {
+        let most = longest.as_secs();
+        let cause = format!("it was made to live from {created} to {expires}, at most {most} s are accepted");
         return Err(Denial::new(Code::ProofExpired, cause));
     }
     if created > received_at.plus(SKEW) {
         return Err(Denial::new(Code::ProofFuture, format!("it was made at {created}")));
     }
-    Ok(Fresh { created, expires, nonce, keyid })
+    Ok(())
 }
 
 #[cfg(test)]

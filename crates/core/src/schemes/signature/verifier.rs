@@ -1,4 +1,5 @@
-//! The verifier of signed requests: registered keys, API keys that never travel, and wallets.
+//! The verifier of signed requests: registered keys, API keys that never travel, wallets, and web bots
+//! (whose own table is with them).
 //!
 //! | what leaks | what it opens |
 //! |---|---|
@@ -12,6 +13,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
 use super::accept::{ACCEPT_SIGNATURE, Wanted};
+use super::bots::{SIGNATURE_AGENT, WEB_BOT_AUTH, WebBots};
 use super::difference::{BASE_DIGESTS, difference};
 use super::digest::ContentDigest;
 use super::erc8128::{ERC8128, verify_erc8128};
@@ -22,6 +24,7 @@ use super::message::Message;
 use super::profile::{Fresh, covers, fresh};
 use super::verify::verify;
 use crate::denial::{Challenge, Code, Denial};
+use crate::fetch::Fetch;
 use crate::principal::{Principal, Scheme, Subject};
 use crate::request::{Body, BodySource, Carrier, RequestView};
 use crate::store::{Id, Spend, Store, StoreError};
@@ -36,18 +39,20 @@ const LABEL: &str = "sig1";
 const LONGEST_BASE: usize = 2048;
 
 /// Verifies signed requests by the tag that they are signed for.
-pub struct SignatureVerifier<S> {
+pub struct SignatureVerifier<S, F> {
     /// What `keyid` names.
     pub keys: Arc<RegisteredKeys<S>>,
     /// Also signatures by wallets, ERC-8128.
     pub wallets: bool,
+    /// Also signatures by listed web bots.
+    pub bots: Option<WebBots<F>>,
     /// Also signatures without a tag, by registered keys: for clients that cannot tag.
     pub untagged: bool,
     /// How large a body under a signature may be, in bytes.
     pub max_signed_body: usize,
 }
 
-impl<S: Store> Verifier for SignatureVerifier<S> {
+impl<S: Store, F: Fetch> Verifier for SignatureVerifier<S, F> {
     type Credential = Vec<Signed>;
 
     fn scheme(&self) -> Scheme {
@@ -59,13 +64,16 @@ impl<S: Store> Verifier for SignatureVerifier<S> {
     }
 
     fn carriers(&self) -> Vec<Carrier> {
-        [SIGNATURE_INPUT, SIGNATURE, BASE_DIGESTS].into_iter().map(Carrier::Header).collect()
+        let agent = self.bots.is_some().then_some(SIGNATURE_AGENT);
+        let headers = [SIGNATURE_INPUT, SIGNATURE, BASE_DIGESTS].into_iter().chain(agent);
+        headers.map(Carrier::Header).collect()
     }
 
     fn extract(&self, request: &RequestView<'_>) -> Result<Option<Vec<Signed>>, Denial> {
         let tags = [
             Some(COUNTERSIGN),
             self.wallets.then_some(ERC8128),
+            self.bots.is_some().then_some(WEB_BOT_AUTH),
             // What has no tag.
             self.untagged.then_some(""),
         ];
@@ -105,6 +113,9 @@ impl<S: Store> Verifier for SignatureVerifier<S> {
     }
 
     async fn still_holds(&self, principal: &Principal, now: Timestamp) -> Result<bool, StoreError> {
+        if let Some(holds) = self.bots.as_ref().and_then(|bots| bots.still_holds(&principal.subject, now)) {
+            return Ok(holds);
+        }
         // A wallet is nobody's to revoke.
         if !principal.subject.as_str().starts_with("key:") {
             return Ok(true);
@@ -113,12 +124,19 @@ impl<S: Store> Verifier for SignatureVerifier<S> {
     }
 }
 
-impl<S: Store> SignatureVerifier<S> {
+impl<S: Store, F: Fetch> SignatureVerifier<S, F> {
     /// Time, coverage, key, signature: cheap before dear.
     async fn verify_one(&self, signed: &Signed, request: &RequestView<'_>) -> Result<Proven, Denial> {
+        let message = Message::from(request);
+        if let Some(bots) = &self.bots
+            && signed.parameters.tag.as_deref() == Some(WEB_BOT_AUTH)
+        {
+            let unknown = || self.keys.lose_time(signed, &message);
+            let proven = bots.verify(signed, request, unknown).await;
+            return proven.map_err(|denial| told(denial, signed, request));
+        }
         let proof = fresh(signed, request.received_at)?;
         covers(signed, request, &[])?;
-        let message = Message::from(request);
         let (principal, also) = if signed.parameters.tag.as_deref() == Some(ERC8128) {
             let address = verify_erc8128(signed, &message).map_err(|denial| told(denial, signed, request))?;
             (Principal::new(Subject::ethereum(&address), Scheme::Signature), None)
@@ -131,11 +149,8 @@ impl<S: Store> SignatureVerifier<S> {
                     return Err(told(denial, signed, request));
                 }
             };
-            verify(signed, &message, &found.key).map_err(|denial| {
-                let base = shortened(explain(signed, &message).to_string());
-                let cause = format!("{}; the base as it is here:\n{base}", denial.cause());
-                told(Denial::new(denial.code(), cause), signed, request)
-            })?;
+            verify(signed, &message, &found.key)
+                .map_err(|denial| told(with_base(&denial, signed, &message), signed, request))?;
             self.keys.note_use(&found, request);
             (found.principal(Scheme::Signature), found.is_api_key.then_some(Scheme::ApiKey))
         };
@@ -192,6 +207,12 @@ fn told(denial: Denial, signed: &Signed, request: &RequestView<'_>) -> Denial {
     let covered = signed.components.iter().map(ToString::to_string).collect();
     let differs = difference(request.headers, signed, &Message::from(request));
     denial.covering(covered, differs.map(|differs| differs.to_string()))
+}
+
+/// The same, showing the operator the signature base as it was built here.
+pub(super) fn with_base(denial: &Denial, signed: &Signed, message: &Message<'_>) -> Denial {
+    let base = shortened(explain(signed, message).to_string());
+    Denial::new(denial.code(), format!("{}; the base as it is here:\n{base}", denial.cause()))
 }
 
 fn shortened(mut text: String) -> String {

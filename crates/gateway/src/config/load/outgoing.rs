@@ -1,4 +1,4 @@
-//! `[egress]`, `[webhook]` and `[[outbound]]`: whom we ask, who may ask us to, and for whom we speak.
+//! `[egress]`, `[webhook]`, `[signature]` and `[[outbound]]`: whom we ask, who may ask us to, and for whom we speak.
 
 use std::sync::Arc;
 
@@ -11,7 +11,9 @@ use super::Reader;
 use super::routes::is_one_of;
 use crate::config::diagnostics::Problem;
 use crate::config::file;
-use crate::config::{EgressConfig, OutboundConfig, OutboundListen, Prove, ServerConfig, WebhookConfig};
+use crate::config::{
+    EgressConfig, OutboundConfig, OutboundListen, Prove, ServerConfig, SignatureConfig, WebhookConfig,
+};
 
 impl Reader<'_> {
     pub(super) fn egress(&mut self, egress: &file::Egress) -> EgressConfig {
@@ -88,6 +90,33 @@ impl Reader<'_> {
             }
         }
         WebhookConfig { callers: Arc::new(callers), rules }
+    }
+
+    pub(super) fn signature(
+        &mut self,
+        signature: &file::Signature,
+        egress: &EgressConfig,
+    ) -> SignatureConfig {
+        let wallets = self.said("signature.wallets", signature.wallets.as_ref());
+        let written = signature.web_bot_auth.as_ref();
+        if written.is_some_and(|agents| agents.get_ref().is_empty()) {
+            let message = "`web_bot_auth` is empty: name some agents, or leave it out for none";
+            self.wrong(message, "signature.web_bot_auth", written.map(Spanned::span));
+        }
+        let mut web_bot_auth = Vec::new();
+        for text in written.into_iter().flat_map(Spanned::get_ref) {
+            let agent = self.parsed("signature.web_bot_auth", Some(text), "", PublicUrl::parse);
+            let Some(agent) = agent else { continue };
+            // Its keys are to be had, so it must be somebody whom we may ask.
+            if WebhookUrl::parse(&agent.to_string(), &egress.url_rules()).is_ok() {
+                web_bot_auth.push(agent);
+                continue;
+            }
+            let origin = self.origin("signature.web_bot_auth", Some(text.span()));
+            let problem = Problem::new(format!("{agent} cannot be asked for its keys"), origin);
+            self.problems.push(problem.help("egress.ports lists the ports that https may use; allow_http_loopback allows plain HTTP on loopback"));
+        }
+        SignatureConfig { wallets, web_bot_auth }
     }
 
     pub(super) fn outbounds(

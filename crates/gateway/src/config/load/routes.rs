@@ -24,7 +24,7 @@ impl Reader<'_> {
         &mut self,
         routes: &[Spanned<file::Route>],
         server: Option<&ServerConfig>,
-        signature: SignatureConfig,
+        signature: &SignatureConfig,
     ) -> (Vec<RouteConfig>, Router) {
         let mut parsed: Vec<RouteConfig> = Vec::new();
         let mut router = Router::default();
@@ -50,7 +50,7 @@ impl Reader<'_> {
         &mut self,
         written: &Spanned<file::Route>,
         server: Option<&ServerConfig>,
-        signature: SignatureConfig,
+        signature: &SignatureConfig,
     ) -> Option<RouteConfig> {
         let route = written.get_ref();
         let template = self.parsed("route.path", Some(&route.path), "", Template::parse);
@@ -95,7 +95,7 @@ impl Reader<'_> {
         &mut self,
         written: &Spanned<file::Route>,
         route: &file::Route,
-        signature: SignatureConfig,
+        signature: &SignatureConfig,
     ) -> Option<Access> {
         let path_span = Some(route.path.span());
         let require = &route.require;

@@ -1,0 +1,150 @@
+//! How many nonces one signer may spend: what it costs, whom, and whom not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use countersign::crypto::SystemRandom;
+use countersign::decision::Check;
+use countersign::store::{Id, Spend};
+use countersign::time::ManualClock;
+use countersign::verifier::{Proven, Spending, Verifier};
+use countersign::{
+    Body, BodySource, Carrier, Clock as _, Code, Denial, Gate, MemoryStore, Permissions, Policy, Principal,
+    Purpose, RequestView, Requirement, Rule, Scheme, Subject, Timestamp, Verdict,
+};
+use http::{HeaderMap, HeaderName, Method, Uri};
+
+const HEADER: HeaderName = HeaderName::from_static("test-proof");
+
+/// `Test-Proof: <subject> <nonce>…`: each nonce is spent.
+struct Nonces;
+
+impl Verifier for Nonces {
+    type Credential = String;
+
+    fn scheme(&self) -> Scheme {
+        Scheme::Signature
+    }
+
+    fn carriers(&self) -> Vec<Carrier> {
+        vec![Carrier::Header(HEADER)]
+    }
+
+    fn extract(&self, request: &RequestView<'_>) -> Result<Option<String>, Denial> {
+        request.single_header(&HEADER).map(|value| value.map(str::to_owned))
+    }
+
+    async fn verify(
+        &self,
+        credential: String,
+        request: &RequestView<'_>,
+        _body: &mut dyn BodySource,
+    ) -> Result<Proven, Denial> {
+        let mut words = credential.split(' ');
+        let subject = words.next().unwrap_or_default();
+        let mut proven = Proven::outright(Principal::new(Subject::key(subject), Scheme::Signature));
+        if subject == "allowed" {
+            proven.principal.permissions = Permissions::Only([Arc::from("orders")].into());
+        }
+        proven.spends = words
+            .map(|nonce| Spending::Proof {
+                spend: Spend {
+                    id: Id::of(&[subject.as_bytes(), nonce.as_bytes()]),
+                    created: None,
+                    received_at: request.received_at,
+                    until: request.received_at.plus(Duration::from_secs(3600)),
+                },
+                replayed: Code::SignatureReplayed,
+            })
+            .collect();
+        Ok(proven)
+    }
+}
+
+struct World {
+    clock: Arc<ManualClock>,
+    gate: Gate<Arc<MemoryStore<Arc<ManualClock>>>>,
+}
+
+impl World {
+    /// Three nonces a minute for each signer.
+    fn new() -> Self {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)));
+        let store = Arc::new(MemoryStore::new(clock.clone()));
+        let gate = Gate::new(store, clock.clone(), &SystemRandom);
+        Self { gate: gate.with_nonce_quota("3/min".parse().unwrap()), clock }
+    }
+
+    async fn verdict(&self, proof: &str, policy: Policy, purpose: Purpose) -> Verdict {
+        let rule = Rule::requiring("test", Requirement::parse(["signature"]).unwrap());
+        let rule = Arc::new(rule.policy(policy).verifier(Nonces).build().unwrap());
+        let headers = HeaderMap::from_iter([(HEADER, proof.parse().unwrap())]);
+        let view = RequestView {
+            method: &Method::GET,
+            target: &Uri::from_static("https://bob.example/"),
+            headers: &headers,
+            body: Body::Absent,
+            source: None,
+            received_at: self.clock.now(),
+            purpose,
+        };
+        self.gate.decide(&rule, &view, &mut Bytes::new()).await
+    }
+
+    async fn code(&self, proof: &str) -> Option<Code> {
+        let verdict = self.verdict(proof, Policy::default(), Purpose::Decide).await;
+        verdict.decision().denial().map(Denial::code)
+    }
+}
+
+const QUOTA: Option<Code> = Some(Code::NonceQuota);
+
+#[tokio::test]
+async fn a_signer_has_its_quota_and_nobody_else_is_affected() {
+    let world = World::new();
+    for nonce in 0..3 {
+        assert_eq!(world.code(&format!("alice {nonce}")).await, None);
+    }
+    let over = world.verdict("alice 3", Policy::default(), Purpose::Decide).await;
+    let denial = over.decision().denial().unwrap();
+    assert_eq!((denial.code(), denial.retry()), (Code::NonceQuota, Some(Duration::from_secs(20))));
+    assert_eq!(over.decision().steps.last().map(|step| step.check), Some(Check::Limit));
+    assert_eq!(world.code("bob 3").await, None);
+    world.clock.advance(Duration::from_secs(20));
+    assert_eq!(world.code("alice 3").await, None, "what was refused was not spent");
+    assert_eq!(world.code("alice 4").await, QUOTA);
+}
+
+#[tokio::test]
+async fn each_nonce_counts_and_what_spends_none_costs_nothing() {
+    let world = World::new();
+    for _ in 0..5 {
+        assert_eq!(world.code("alice").await, None);
+    }
+    assert_eq!(world.code("alice 1 2 3").await, None);
+    assert_eq!(world.code("alice").await, None, "without a nonce there is no quota");
+    assert_eq!(world.code("alice 4").await, QUOTA);
+}
+
+#[tokio::test]
+async fn replays_refusals_and_explanations_take_nothing() {
+    let world = World::new();
+    assert_eq!(world.code("alice 0").await, None);
+    for _ in 0..5 {
+        assert_eq!(world.code("alice 0").await, Some(Code::SignatureReplayed));
+        let policy = Policy { permissions: ["orders".to_owned()].into(), ..Policy::default() };
+        let refused = world.verdict("alice x", policy, Purpose::Decide).await;
+        assert_eq!(refused.decision().denial().map(Denial::code), Some(Code::PermissionMissing));
+        let explained = world.verdict("alice y", Policy::default(), Purpose::Explain).await;
+        assert!(explained.decision().denial().is_none());
+    }
+    assert_eq!(world.code("alice 1").await, None);
+    assert_eq!(world.code("alice 2").await, None);
+    let policy = Policy { permissions: ["orders".to_owned()].into(), ..Policy::default() };
+    let refused = world.verdict("alice x", policy, Purpose::Decide).await;
+    let code = refused.decision().denial().map(Denial::code);
+    assert_eq!(code, Some(Code::PermissionMissing), "the policy is looked at first");
+    let explained = world.verdict("alice y", Policy::default(), Purpose::Explain).await;
+    assert_eq!(explained.decision().denial().map(Denial::code), QUOTA);
+}
