@@ -17,6 +17,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub mod keep_alive;
+pub mod signed;
 
 /// How long anything that is started may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
