@@ -413,6 +413,7 @@ fn read_line(stream: &mut impl Read) -> Option<String> {
 }
 
 /// An upstream that answers each request with what it saw: method, target, headers and body as JSON.
+#[derive(Clone)]
 pub struct Echo {
     pub address: SocketAddr,
     seen: std::sync::Arc<std::sync::Mutex<Vec<Seen>>>,
