@@ -119,6 +119,12 @@ fn what_other_libraries_sign_passes_once_and_unchanged() {
     let keys = keys(&lab);
     for peer in PEERS {
         for (key, told) in &keys {
+            if told["algorithm"] == "rsa-pss-sha512" && matches!(peer, Peer::JavaScript) {
+                // Its salt is as long as it may be, where RFC 9421 §3.3.1 says 64 bytes.
+                let signed = peer.proves("sign", &Draft::get("/signature/1"), told);
+                lab.refuses(&signed, 401, "signature_invalid");
+                continue;
+            }
             for draft in drafts("/signature") {
                 let signed = peer.proves("sign", &draft, told);
                 let seen = lab.passes(&signed);

@@ -15,8 +15,6 @@ import secrets
 import sys
 
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from eth_account import Account
-from eth_account.messages import encode_defunct
 from http_message_signatures import (
     HTTPMessageSigner,
     HTTPMessageVerifier,
@@ -78,6 +76,10 @@ def verify(order):
 
 
 def asymmetric(order):
+    # Here, for it takes a second to load, which other orders need not wait for.
+    from eth_account import Account
+    from eth_account.messages import encode_defunct
+
     account = Account.from_key(order["key"])
     now = datetime.datetime.now(datetime.timezone.utc)
     nonce = int(now.timestamp() * 1000)
@@ -92,6 +94,9 @@ def asymmetric(order):
 
 
 def erc8128(order):
+    from eth_account import Account
+    from eth_account.messages import encode_defunct
+
     account = Account.from_key(order["key"])
     message, body = Message(order), order["body"].encode()
     # The package prepares the base; the wallet signs it as a personal message.
