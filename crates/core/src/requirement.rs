@@ -115,7 +115,8 @@ impl Requirement {
         let mut best = Presentations::Mixture;
         let mut consider = |reading: &[SchemeSet]| {
             let whole = reading.iter().copied().fold(SchemeSet::default(), SchemeSet::and);
-            if self.groups.iter().any(|group| whole.is_within(*group)) {
+            // What the route does not name is not read: nothing else is nothing.
+            if self.groups.iter().any(|group| whole.is_within(*group)) || !whole.meets(self.schemes()) {
                 best = Presentations::Fewer;
             }
             self.groups.contains(&whole)
@@ -238,6 +239,9 @@ mod tests {
         assert_eq!(judge(&["signature", "api-key"], &[signed]), Presentations::Whole(vec![as_signature]));
         assert_eq!(judge(&["api-key"], &[sent, signed]), Presentations::Mixture, "that would be two keys");
         assert_eq!(judge(&["bearer+api-key"], &[signed]), Presentations::Fewer);
+        let by_another = Presentation { scheme: Signature, also: None };
+        assert_eq!(judge(&["api-key"], &[by_another]), Presentations::Fewer, "nobody asked for a signature");
+        assert_eq!(judge(&["api-key"], &[sent, by_another]), Presentations::Mixture);
     }
 
     #[test]

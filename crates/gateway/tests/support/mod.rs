@@ -17,6 +17,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub mod keep_alive;
+pub mod signed;
 
 /// How long anything that is started may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -412,6 +413,7 @@ fn read_line(stream: &mut impl Read) -> Option<String> {
 }
 
 /// An upstream that answers each request with what it saw: method, target, headers and body as JSON.
+#[derive(Clone)]
 pub struct Echo {
     pub address: SocketAddr,
     seen: std::sync::Arc<std::sync::Mutex<Vec<Seen>>>,

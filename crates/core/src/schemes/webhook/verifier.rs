@@ -247,13 +247,14 @@ impl<S: Store, F: Fetch> WebhookVerifier<S, F> {
         })
     }
 
-    /// The body that a signature covers, if one is announced.
+    /// The body that a signature covers, if one is announced; and where none came with a digest of
+    /// one, for it may have been taken away.
     fn body_check(&self, request: &RequestView<'_>) -> Result<Option<BodyCheck>, Denial> {
-        if request.body == Body::Absent {
-            return Ok(None);
-        }
         let Some(digest) = ContentDigest::read(request.headers)? else {
-            return Err(Denial::new(Code::SignatureCoverage, "content-digest is missing"));
+            return match request.body {
+                Body::Absent => Ok(None),
+                _ => Err(Denial::new(Code::SignatureCoverage, "content-digest is missing")),
+            };
         };
         Ok(Some(BodyCheck {
             limit: self.max_signed_body,

@@ -1,0 +1,186 @@
+//! Clients that others wrote, in Python and in JavaScript: what they sign passes, and they verify what
+//! we sign.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use countersign::crypto::Algorithm;
+use countersign::crypto::ethereum::EthereumKey;
+use serde_json::{Value, json};
+use support::signed::{Draft, Key, Lab, PUBLIC, private_key, registered, shared};
+
+const SECRET: &str = "forty characters that both know and no o";
+const WALLET: &str = "0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318";
+const PARTS: [&str; 5] = ["@method", "@scheme", "@authority", "@path", "@query"];
+const PEERS: [Peer; 2] = [Peer::Python, Peer::JavaScript];
+
+/// A program of `peers/`, as a process.
+#[derive(Clone, Copy, Debug)]
+enum Peer {
+    Python,
+    JavaScript,
+}
+
+impl Peer {
+    /// Runs it with an order on its standard input; what it prints.
+    fn ask(self, order: &Value) -> Value {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let installed = root.join("../../target");
+        let (program, script) = match self {
+            Self::Python => (installed.join("python/bin/python"), "tests/peers/signing_peer.py"),
+            Self::JavaScript => ("node".into(), "tests/peers/signing_peer.js"),
+        };
+        let modules = installed.join("node/node_modules");
+        assert!(modules.exists(), "./test makes target/node and target/python, with what the peers need");
+        let mut peer = Command::new(program)
+            .arg(root.join(script))
+            .env("NODE_PATH", modules)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        peer.stdin.take().unwrap().write_all(order.to_string().as_bytes()).unwrap();
+        let output = peer.wait_with_output().unwrap();
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{self:?}: {}", String::from_utf8_lossy(&output.stderr)))
+    }
+
+    /// Lets it put headers on a draft.
+    fn proves(self, what: &str, draft: &Draft, more: &Value) -> Draft {
+        let made: BTreeMap<String, String> =
+            serde_json::from_value(self.ask(&order(what, draft, more))).unwrap();
+        let mut draft = draft.clone();
+        for (name, value) in made {
+            let name: http::HeaderName = name.to_ascii_lowercase().parse().unwrap();
+            draft.headers.insert(name, value.parse().unwrap());
+        }
+        draft
+    }
+}
+
+/// What a peer is told of a request.
+fn order(what: &str, draft: &Draft, more: &Value) -> Value {
+    let headers: BTreeMap<_, _> =
+        draft.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+    let mut components = PARTS.to_vec();
+    if !draft.body.is_empty() {
+        components.extend(["content-type", "content-digest"]);
+    }
+    let mut order = json!({
+        "do": what,
+        "method": draft.method.as_str(),
+        "url": format!("{PUBLIC}{}", draft.target),
+        "target": draft.target,
+        "headers": headers,
+        "body": std::str::from_utf8(&draft.body).unwrap(),
+        "components": components,
+    });
+    order.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    order
+}
+
+/// A GET and a POST, which peers make the digest of.
+fn drafts(route: &str) -> [Draft; 2] {
+    let mut post = Draft::post(&format!("{route}/1?to=b%20c&empty="), "{\"to\":\"Zoë\"}".as_bytes());
+    post.headers.remove("content-digest");
+    [Draft::get(&format!("{route}/1")), post]
+}
+
+/// Keys that peers know too: ours, and what a peer is told of it.
+fn keys(lab: &Lab) -> Vec<(Key, Value)> {
+    let pem = |name: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/signatures_files");
+        std::fs::read_to_string(format!("{folder}/{name}.pem")).unwrap()
+    };
+    let mut keys = Vec::new();
+    for (name, algorithm) in [
+        ("ed25519", Algorithm::Ed25519),
+        ("p256", Algorithm::EcdsaP256Sha256),
+        ("rsa", Algorithm::RsaPssSha512),
+    ] {
+        let key = registered(&lab.gateway, private_key(name, Some(algorithm)), &[]);
+        let told = json!({ "algorithm": algorithm.as_str(), "key": pem(name), "keyid": key.id });
+        keys.push((key, told));
+    }
+    let key = shared(&lab.gateway, SECRET.as_bytes());
+    let told = json!({ "algorithm": "hmac-sha256", "key": SECRET, "keyid": key.id });
+    keys.push((key, told));
+    keys
+}
+
+#[test]
+fn what_other_libraries_sign_passes_once_and_unchanged() {
+    let lab = Lab::start();
+    let keys = keys(&lab);
+    for peer in PEERS {
+        for (key, told) in &keys {
+            if told["algorithm"] == "rsa-pss-sha512" && matches!(peer, Peer::JavaScript) {
+                // Its salt is as long as it may be, where RFC 9421 §3.3.1 says 64 bytes.
+                let signed = peer.proves("sign", &Draft::get("/signature/1"), told);
+                lab.refuses(&signed, 401, "signature_invalid");
+                continue;
+            }
+            for draft in drafts("/signature") {
+                let signed = peer.proves("sign", &draft, told);
+                let seen = lab.passes(&signed);
+                assert_eq!(seen.header("countersign-subject"), Some(&*format!("key:{}", key.id)), "{peer:?}");
+                lab.refuses(&signed, 401, "signature_replayed");
+                let other = peer.proves("sign", &draft, told).to("/signature/1?to=eve");
+                lab.refuses(&other, 401, "signature_invalid");
+            }
+        }
+    }
+}
+
+#[test]
+fn other_libraries_verify_what_we_sign_and_refuse_it_changed() {
+    let lab = Lab::start();
+    let keys = keys(&lab);
+    for peer in PEERS {
+        for (key, told) in &keys {
+            let draft = Draft::post("/signature/1?a=b", b"{}").signed(key);
+            let verified = peer.ask(&order("verify", &draft, told));
+            assert_eq!(verified["verified"], true, "{peer:?} {verified} {draft:?}");
+            for changed in [draft.clone().to("/signature/1?a=c"), draft.with("content-type", "text/plain")] {
+                assert_eq!(peer.ask(&order("verify", &changed, told))["verified"], false, "{peer:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn wallets_of_other_libraries_sign_the_seeds_message_and_pass_once() {
+    let lab = Lab::start();
+    let address = EthereumKey::from_hex(WALLET).unwrap().address();
+    for peer in PEERS {
+        for draft in drafts("/asymmetric") {
+            let signed = peer.proves("asymmetric", &draft, &json!({ "key": WALLET }));
+            let seen = lab.passes(&signed);
+            assert_eq!(seen.header("countersign-subject"), Some(&*format!("eip155:{address}")), "{peer:?}");
+            lab.refuses(&signed, 401, "signature_replayed");
+            let other = peer.proves("asymmetric", &draft, &json!({ "key": WALLET }));
+            lab.refuses(&other.to("/asymmetric/2"), 401, "signature_invalid");
+        }
+    }
+}
+
+#[test]
+fn wallets_of_other_libraries_sign_by_erc_8128_and_pass_once() {
+    let lab = Lab::with("[signature]\nwallets = true\n", "");
+    let address = EthereumKey::from_hex(WALLET).unwrap().address();
+    for peer in PEERS {
+        for draft in drafts("/signature") {
+            let signed = peer.proves("erc8128", &draft, &json!({ "key": WALLET }));
+            let seen = lab.passes(&signed);
+            assert_eq!(seen.header("countersign-subject"), Some(&*format!("eip155:{address}")), "{peer:?}");
+            lab.refuses(&signed, 401, "signature_replayed");
+            let other = peer.proves("erc8128", &draft, &json!({ "key": WALLET }));
+            lab.refuses(&other.to("/signature/2"), 401, "signature_invalid");
+        }
+    }
+}
