@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use countersign::crypto::SystemRandom;
 use countersign::decision::Check;
-use countersign::store::{Id, Spend};
+use countersign::store::{Id, Space, Spend};
 use countersign::time::ManualClock;
 use countersign::verifier::{Proven, Spending, Verifier};
 use countersign::{
@@ -58,6 +58,9 @@ impl Verifier for Nonces {
                 replayed: Code::SignatureReplayed,
             })
             .collect();
+        // Something that is learnt, and no proof.
+        let (space, id) = (Space::volatile("learnt"), Id::of(&[subject.as_bytes()]));
+        proven.spends.push(Spending::Keep { space, id, entry: None });
         Ok(proven)
     }
 }

@@ -6,13 +6,14 @@ mod support;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use countersign::Timestamp;
 use countersign::crypto::{Ed25519Key, Secret, VerifyingKey};
 use countersign::schemes::signature::{
     Component, Derived, Parameters, SIGNATURE, SIGNATURE_AGENT, SIGNATURE_INPUT, sign,
 };
+use countersign::{Clock as _, Timestamp};
+use countersign_io::SystemClock;
 use http::{HeaderMap, Method};
 use support::raw::Upstream;
 use support::{Echo, Gateway, Request, Response};
@@ -63,7 +64,7 @@ fn public(seed: u8) -> VerifyingKey {
 /// The headers of a request to `/pages/1` in the name of the agent at `origin`, signed by a key.
 fn signed(gateway: &Gateway, method: &Method, origin: &str, seed: u8) -> HeaderMap {
     static NONCES: AtomicUsize = AtomicUsize::new(0);
-    let now = Timestamp::from_secs(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs());
+    let now = Timestamp::from_secs(SystemClock.now().as_secs());
     let mut headers = HeaderMap::from_iter([(SIGNATURE_AGENT, format!("bot={origin:?}").parse().unwrap())]);
     let target = format!("http://{}/pages/1", gateway.address).parse().unwrap();
     let agent = Component::member(SIGNATURE_AGENT, "bot").unwrap();

@@ -15,7 +15,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, Method};
+use http::{HeaderName, HeaderValue, Method};
 use sfv::{BareItem, Dictionary, Item, ListEntry, Parser};
 
 use super::base::signature_base;
@@ -104,7 +104,7 @@ impl<F: Fetch> WebBots<F> {
 
 /// The origin that `Signature-Agent` names for this signature.
 fn agent(signed: &Signed, request: &RequestView<'_>) -> Result<String, Denial> {
-    let lines = request.headers.get_all(SIGNATURE_AGENT).iter().map(|line| line.as_bytes());
+    let lines = request.headers.get_all(SIGNATURE_AGENT).iter().map(HeaderValue::as_bytes);
     let item = agent_item(&lines.collect::<Vec<_>>().join(&b", "[..]), &signed.label);
     let named = item.as_ref().and_then(|item| item.bare_item.as_string());
     let named = named.ok_or_else(|| invalid("Signature-Agent names no agent for this signature"))?;
