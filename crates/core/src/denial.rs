@@ -214,7 +214,7 @@ pub struct Denial {
     cause: Cow<'static, str>,
     retry_after: Option<Duration>,
     challenges: Vec<Challenge>,
-    allow: Option<String>,
+    allow: Option<Box<str>>,
     asks: Vec<(HeaderName, HeaderValue)>,
     covered: Option<Box<Covered>>,
 }
@@ -279,7 +279,7 @@ impl Denial {
     /// The same, with the methods that would be allowed (for 405).
     #[must_use]
     pub fn allowing(mut self, methods: String) -> Self {
-        self.allow = Some(methods);
+        self.allow = Some(methods.into_boxed_str());
         self
     }
 

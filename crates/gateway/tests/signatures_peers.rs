@@ -4,54 +4,65 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 
 use countersign::crypto::Algorithm;
 use countersign::crypto::ethereum::EthereumKey;
 use serde_json::{Value, json};
+use support::Process;
 use support::signed::{Draft, Key, Lab, PUBLIC, private_key, registered, shared};
 
 const SECRET: &str = "forty characters that both know and no o";
 const WALLET: &str = "0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318";
 const PARTS: [&str; 5] = ["@method", "@scheme", "@authority", "@path", "@query"];
-const PEERS: [Peer; 2] = [Peer::Python, Peer::JavaScript];
 
-/// A program of `peers/`, as a process.
-#[derive(Clone, Copy, Debug)]
-enum Peer {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Language {
     Python,
     JavaScript,
 }
 
+/// A program of `peers/`, as a process that takes orders.
+struct Peer {
+    language: Language,
+    process: Process,
+    answers: BufReader<ChildStdout>,
+}
+
 impl Peer {
-    /// Runs it with an order on its standard input; what it prints.
-    fn ask(self, order: &Value) -> Value {
+    /// One in each language.
+    fn both() -> [Self; 2] {
+        [Language::Python, Language::JavaScript].map(Self::start)
+    }
+
+    fn start(language: Language) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let installed = root.join("../../target");
-        let (program, script) = match self {
-            Self::Python => (installed.join("python/bin/python"), "tests/peers/signing_peer.py"),
-            Self::JavaScript => ("node".into(), "tests/peers/signing_peer.js"),
+        let (program, script) = match language {
+            Language::Python => (installed.join("python/bin/python"), "tests/peers/signing_peer.py"),
+            Language::JavaScript => ("node".into(), "tests/peers/signing_peer.js"),
         };
         let modules = installed.join("node/node_modules");
         assert!(modules.exists(), "./test makes target/node and target/python, with what the peers need");
-        let mut peer = Command::new(program)
-            .arg(root.join(script))
-            .env("NODE_PATH", modules)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        peer.stdin.take().unwrap().write_all(order.to_string().as_bytes()).unwrap();
-        let output = peer.wait_with_output().unwrap();
-        serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|_| panic!("{self:?}: {}", String::from_utf8_lossy(&output.stderr)))
+        let mut command = Command::new(program);
+        command.arg(root.join(script)).env("NODE_PATH", modules);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let answers = BufReader::new(child.stdout.take().unwrap());
+        Self { language, process: Process(child), answers }
+    }
+
+    fn ask(&mut self, order: &Value) -> Value {
+        let orders = self.process.0.stdin.as_mut().unwrap();
+        orders.write_all(format!("{order}\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).unwrap();
+        serde_json::from_str(&answer).unwrap_or_else(|_| panic!("{:?} answered {answer:?}", self.language))
     }
 
     /// Lets it put headers on a draft.
-    fn proves(self, what: &str, draft: &Draft, more: &Value) -> Draft {
+    fn proves(&mut self, what: &str, draft: &Draft, more: &Value) -> Draft {
         let made: BTreeMap<String, String> =
             serde_json::from_value(self.ask(&order(what, draft, more))).unwrap();
         let mut draft = draft.clone();
@@ -117,9 +128,9 @@ fn keys(lab: &Lab) -> Vec<(Key, Value)> {
 fn what_other_libraries_sign_passes_once_and_unchanged() {
     let lab = Lab::start();
     let keys = keys(&lab);
-    for peer in PEERS {
+    for mut peer in Peer::both() {
         for (key, told) in &keys {
-            if told["algorithm"] == "rsa-pss-sha512" && matches!(peer, Peer::JavaScript) {
+            if told["algorithm"] == "rsa-pss-sha512" && peer.language == Language::JavaScript {
                 // Its salt is as long as it may be, where RFC 9421 §3.3.1 says 64 bytes.
                 let signed = peer.proves("sign", &Draft::get("/signature/1"), told);
                 lab.refuses(&signed, 401, "signature_invalid");
@@ -128,7 +139,12 @@ fn what_other_libraries_sign_passes_once_and_unchanged() {
             for draft in drafts("/signature") {
                 let signed = peer.proves("sign", &draft, told);
                 let seen = lab.passes(&signed);
-                assert_eq!(seen.header("countersign-subject"), Some(&*format!("key:{}", key.id)), "{peer:?}");
+                assert_eq!(
+                    seen.header("countersign-subject"),
+                    Some(&*format!("key:{}", key.id)),
+                    "{:?}",
+                    peer.language
+                );
                 lab.refuses(&signed, 401, "signature_replayed");
                 let other = peer.proves("sign", &draft, told).to("/signature/1?to=eve");
                 lab.refuses(&other, 401, "signature_invalid");
@@ -141,13 +157,18 @@ fn what_other_libraries_sign_passes_once_and_unchanged() {
 fn other_libraries_verify_what_we_sign_and_refuse_it_changed() {
     let lab = Lab::start();
     let keys = keys(&lab);
-    for peer in PEERS {
+    for mut peer in Peer::both() {
         for (key, told) in &keys {
             let draft = Draft::post("/signature/1?a=b", b"{}").signed(key);
             let verified = peer.ask(&order("verify", &draft, told));
-            assert_eq!(verified["verified"], true, "{peer:?} {verified} {draft:?}");
+            assert_eq!(verified["verified"], true, "{:?} {verified} {draft:?}", peer.language);
             for changed in [draft.clone().to("/signature/1?a=c"), draft.with("content-type", "text/plain")] {
-                assert_eq!(peer.ask(&order("verify", &changed, told))["verified"], false, "{peer:?}");
+                assert_eq!(
+                    peer.ask(&order("verify", &changed, told))["verified"],
+                    false,
+                    "{:?}",
+                    peer.language
+                );
             }
         }
     }
@@ -157,11 +178,16 @@ fn other_libraries_verify_what_we_sign_and_refuse_it_changed() {
 fn wallets_of_other_libraries_sign_the_seeds_message_and_pass_once() {
     let lab = Lab::start();
     let address = EthereumKey::from_hex(WALLET).unwrap().address();
-    for peer in PEERS {
+    for mut peer in Peer::both() {
         for draft in drafts("/asymmetric") {
             let signed = peer.proves("asymmetric", &draft, &json!({ "key": WALLET }));
             let seen = lab.passes(&signed);
-            assert_eq!(seen.header("countersign-subject"), Some(&*format!("eip155:{address}")), "{peer:?}");
+            assert_eq!(
+                seen.header("countersign-subject"),
+                Some(&*format!("eip155:{address}")),
+                "{:?}",
+                peer.language
+            );
             lab.refuses(&signed, 401, "signature_replayed");
             let other = peer.proves("asymmetric", &draft, &json!({ "key": WALLET }));
             lab.refuses(&other.to("/asymmetric/2"), 401, "signature_invalid");
@@ -173,11 +199,16 @@ fn wallets_of_other_libraries_sign_the_seeds_message_and_pass_once() {
 fn wallets_of_other_libraries_sign_by_erc_8128_and_pass_once() {
     let lab = Lab::with("[signature]\nwallets = true\n", "");
     let address = EthereumKey::from_hex(WALLET).unwrap().address();
-    for peer in PEERS {
+    for mut peer in Peer::both() {
         for draft in drafts("/signature") {
             let signed = peer.proves("erc8128", &draft, &json!({ "key": WALLET }));
             let seen = lab.passes(&signed);
-            assert_eq!(seen.header("countersign-subject"), Some(&*format!("eip155:{address}")), "{peer:?}");
+            assert_eq!(
+                seen.header("countersign-subject"),
+                Some(&*format!("eip155:{address}")),
+                "{:?}",
+                peer.language
+            );
             lab.refuses(&signed, 401, "signature_replayed");
             let other = peer.proves("erc8128", &draft, &json!({ "key": WALLET }));
             lab.refuses(&other.to("/signature/2"), 401, "signature_invalid");

@@ -1,8 +1,10 @@
 // Signs and verifies with packages that others wrote: http-message-signatures and ethers.
 //
-//     signing_peer.js < ORDER.json    prints one JSON object; orders are those of signing_peer.py
+//     signing_peer.js    reads orders, one on a line, and answers each with one line of JSON; they are
+//                        those of signing_peer.py
 
 const { createHash, randomBytes } = require("node:crypto");
+const { createInterface } = require("node:readline");
 const { httpbis, createSigner, createVerifier } = require("http-message-signatures");
 const { Wallet, getBytes } = require("ethers");
 
@@ -61,9 +63,13 @@ async function erc8128(order) {
   return (await httpbis.signMessage(config(order, "eth", "erc8128", key, keyid), message(order))).headers;
 }
 
-let text = "";
-process.stdin.on("data", (part) => (text += part));
-process.stdin.on("end", async () => {
-  const order = JSON.parse(text);
-  console.log(JSON.stringify(await { sign, verify, asymmetric, erc8128 }[order.do](order)));
-});
+const does = { sign, verify, asymmetric, erc8128 };
+
+async function main() {
+  for await (const line of createInterface({ input: process.stdin })) {
+    const order = JSON.parse(line);
+    console.log(JSON.stringify(await does[order.do](order)));
+  }
+}
+
+main();

@@ -1,6 +1,6 @@
 """Signs and verifies with packages that others wrote: http-message-signatures and eth-account.
 
-    signing_peer.py < ORDER.json    prints one JSON object
+    signing_peer.py    reads orders, one on a line, and answers each with one line of JSON
 
 An order is {"do", "method", "url", "headers", "body", …}:
   sign        "algorithm", "key" (PEM, or for HMAC text), "keyid", "components": the request's headers
@@ -116,5 +116,7 @@ def erc8128(order):
     return message.headers
 
 
-order = json.load(sys.stdin)
-print(json.dumps({"sign": sign, "verify": verify, "asymmetric": asymmetric, "erc8128": erc8128}[order["do"]](order)))
+DOES = {"sign": sign, "verify": verify, "asymmetric": asymmetric, "erc8128": erc8128}
+for line in sys.stdin:
+    order = json.loads(line)
+    print(json.dumps(DOES[order["do"]](order)), flush=True)

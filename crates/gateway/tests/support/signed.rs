@@ -2,7 +2,7 @@
 //! judges them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use countersign::crypto::{Algorithm, Ed25519Key, Secret, Signer, SigningKey, derive_ed25519};
 use countersign::schemes::api_key::ApiKey;
@@ -10,7 +10,8 @@ use countersign::schemes::signature::{
     BASE_DIGESTS, CONTENT_DIGEST, COUNTERSIGN, Component, ContentDigest, Message, Parameters, base_digests,
     cover_floor, sign,
 };
-use countersign::time::Timestamp;
+use countersign::time::{Clock as _, Timestamp};
+use countersign_io::SystemClock;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::{Echo, Gateway, Request, Response};
@@ -19,8 +20,7 @@ use super::{Echo, Gateway, Request, Response};
 pub const PUBLIC: &str = "https://orders.example";
 
 pub fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap())
+    SystemClock.now()
 }
 
 /// A key that the gateway knows, and what signs with it.
@@ -165,6 +165,11 @@ impl Draft {
     }
 }
 
+/// A POST of an order.
+pub fn order(target: &str) -> Draft {
+    Draft::post(target, b"{\"amount\":1}")
+}
+
 /// A nonce that no other draft has.
 pub fn nonce() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -195,7 +200,14 @@ impl Lab {
         Self::with("", "")
     }
 
-    /// The same, with more lines before the routes and after them.
+    /// The same, and a key that it knows.
+    pub fn keyed() -> (Self, Key) {
+        let lab = Self::start();
+        let key = registered(&lab.gateway, private_key("ed25519", None), &[]);
+        (lab, key)
+    }
+
+    /// Routes of every kind, with more lines before the routes and after them.
     pub fn with(before: &str, after: &str) -> Self {
         let echo = Echo::start();
         let mut gateway = Gateway::with_server(&server(), &format!("{before}{}{after}", routes(&echo)));
