@@ -17,4 +17,5 @@ pub mod run;
 pub mod seal;
 pub mod server;
 pub mod state;
+mod proofs;
 mod terminal;

@@ -74,6 +74,19 @@ impl Signed {
     /// more than 4 of ours or 32 in all, one covers more than 64 components, or both headers
     /// together exceed 16 KiB.
     pub fn read(headers: &HeaderMap, tags: &[&str]) -> Result<Vec<Self>, Denial> {
+        Self::read_where(headers, &|tag| tags.contains(&tag))
+    }
+
+    /// The signatures of every tag and of none, for whoever looks at a request that is not for them to
+    /// let in.
+    ///
+    /// # Errors
+    /// As [`Signed::read`], all being ours.
+    pub fn read_all(headers: &HeaderMap) -> Result<Vec<Self>, Denial> {
+        Self::read_where(headers, &|_| true)
+    }
+
+    fn read_where(headers: &HeaderMap, is_ours: &dyn Fn(&str) -> bool) -> Result<Vec<Self>, Denial> {
         if !headers.contains_key(SIGNATURE_INPUT) {
             return Ok(Vec::new());
         }
@@ -93,7 +106,7 @@ impl Signed {
             let parsed = Parser::new(line.as_bytes()).parse_dictionary_with_visitor(&mut values);
             parsed.map_err(|error| refused(values.twice, "Signature", &error))?;
         }
-        paired(read.inputs, values.signatures, tags)
+        paired(read.inputs, values.signatures, is_ours)
     }
 
     /// The value of `@signature-params`: what the last line of the signature base says.
@@ -115,7 +128,7 @@ fn malformed(cause: String) -> Denial {
 fn paired(
     inputs: Vec<Input>,
     mut signatures: Vec<(String, Vec<u8>)>,
-    tags: &[&str],
+    is_ours: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<Signed>, Denial> {
     let mut ours = Vec::new();
     for input in inputs {
@@ -125,7 +138,7 @@ fn paired(
         };
         let (_, signature) = signatures.swap_remove(position);
         let tag = input.parameters.tag.as_deref();
-        if !tags.contains(&tag.unwrap_or_default()) {
+        if !is_ours(tag.unwrap_or_default()) {
             continue;
         }
         if ours.len() == MAX_OURS {

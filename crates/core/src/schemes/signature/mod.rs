@@ -7,6 +7,7 @@
 
 mod accept;
 mod base;
+mod claimant;
 mod component;
 mod difference;
 mod digest;
@@ -30,6 +31,7 @@ mod want_digest;
 
 pub use accept::{ACCEPT_SIGNATURE, AcceptError, Wanted};
 pub use base::{BaseError, signature_base};
+pub use claimant::RequestSigner;
 pub use component::{Component, ComponentError, Derived, Form, Name};
 pub use difference::{BASE_DIGESTS, Difference, base_digests, difference};
 pub use digest::{CONTENT_DIGEST, ContentDigest, REPR_DIGEST};

@@ -1,5 +1,6 @@
 //! Tests of the rooms together: the standard's examples, and what they leave open.
 
+mod claiming;
 mod reading;
 mod signing;
 mod values;
