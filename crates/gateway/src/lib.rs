@@ -17,5 +17,5 @@ pub mod run;
 pub mod seal;
 pub mod server;
 pub mod state;
-mod proofs;
+pub mod proofs;
 mod terminal;

@@ -22,6 +22,7 @@ use super::{
 };
 
 mod outgoing;
+mod prove;
 mod routes;
 
 /// A configuration that was taken.
