@@ -23,7 +23,7 @@ fn prepared() -> Gateway {
     };
     let gateway = Gateway::new(&format!(
         "[signature]\nwallets = true\n{}{}{}",
-        route("/keys/*", "accept = [\"api-key\"]"),
+        route("/keys/*", "accept = [\"api-key\"]\nanyone = true"),
         route("/signed/*", "accept = [\"signature\"]\nanyone = true"),
         route("/wallets/*", "accept = [\"asymmetric\"]\nanyone = true"),
     ));
@@ -335,4 +335,79 @@ fn a_wallet_under_a_password_signs_and_a_wrong_password_does_not() {
     let wrong = sign(&["--password-file", "wrong"]);
     is_a_mistake(&wrong, "the password is wrong");
     assert!(!said(&wrong).contains("testpasswor"));
+}
+
+/// What `decode --json` finds.
+fn decoded(gateway: &Gateway, input: &str) -> Value {
+    let output = piped(gateway, &["decode", "--json"], input.as_bytes());
+    assert_eq!(output.status.code(), Some(0), "{input}: {}", said(&output));
+    let human = piped(gateway, &["decode"], input.as_bytes());
+    assert_eq!(human.status.code(), Some(0));
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = String::from_utf8(human.stdout).unwrap();
+    assert!(text.starts_with(found[0]["kind"].as_str().unwrap()), "{text}");
+    // What people are shown hides what programs are not told.
+    assert!(!text.contains("\u{1b}"));
+    found
+}
+
+#[test]
+fn decode_shows_what_a_credential_says_and_not_its_secret() {
+    let gateway = prepared();
+    let (id, key) = gateway.key(&[]);
+    let mistyped = format!("{}x", &key[..key.len() - 1]);
+    for (text, check) in [(&key, "fits"), (&format!("Bearer {key}\n"), "fits"), (&mistyped, "mistyped or cut")] {
+        let found = decoded(&gateway, text);
+        assert_eq!((&found[0]["kind"], &found[0]["id"]), (&"api key".into(), &id.as_str().into()));
+        assert!(found[0]["check"].as_str().unwrap().contains(check), "{found}");
+        assert!(!found.to_string().contains(&key[16..40]), "{found}");
+    }
+    let given = gateway.run(&["decode", &key]);
+    assert!(String::from_utf8(given.stdout).unwrap().contains(&id));
+
+    let token = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhXHUwMDFiWzMxbSJ9.c2VjcmV0";
+    let found = decoded(&gateway, &format!("Authorization: Bearer {token}\n"));
+    assert_eq!((&found[0]["kind"], &found[0]["header"]["alg"]), (&"token".into(), &"EdDSA".into()));
+    assert_eq!(found[0]["claims"]["sub"], "a\u{1b}[31m");
+    assert!(!found.to_string().contains("c2VjcmV0"), "{found}");
+
+    let hash = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
+    let found = decoded(&gateway, &format!("Webhook https://alice.example/hook {hash}"));
+    assert_eq!((&found[0]["kind"], &found[0]["url"]), (&"webhook".into(), &"https://alice.example/hook".into()));
+    assert_eq!(found[0]["hash"], "bcrypt");
+}
+
+#[test]
+fn decode_shows_every_credential_of_a_request() {
+    let gateway = prepared();
+    let (id, key) = gateway.key(&[]);
+    let by_key = signed(&gateway, &["--key", &key], &post(&gateway, "/keys/1"));
+    let by_wallet = signed(&gateway, &["--wallet", "wallet"], &by_key);
+    let all = signed(&gateway, &["--key", &key, "--bearer"], &by_wallet);
+    let found = decoded(&gateway, &all);
+    let kinds: Vec<_> = found.as_array().unwrap().iter().map(|found| found["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["api key", "asymmetric", "signature"]);
+    assert_eq!(found[1]["address"], "0x2c7536e3605d9c16a7a3d7b1898e529396a65c23");
+    assert_eq!((&found[2]["keyid"], &found[2]["tag"]), (&id.into(), &"countersign".into()));
+    assert_eq!(found[2]["covered"].as_array().unwrap().len(), 7);
+    assert!(!found.to_string().contains(&key[16..]), "{found}");
+    for header in ["signature: ", "asymmetricauthentication: "] {
+        let line = all.lines().find(|line| line.starts_with(header)).unwrap();
+        let value = &line[line.len() - 60..line.len() - 40];
+        assert!(!found.to_string().contains(value), "{header}");
+    }
+    let lines: Vec<_> = by_key.lines().filter(|line| line.starts_with("signature")).collect();
+    assert_eq!(decoded(&gateway, &lines.join("\n"))[0]["label"], "sig1");
+    let json = by_wallet.lines().find_map(|line| line.strip_prefix("asymmetricauthentication: ")).unwrap();
+    assert_eq!(decoded(&gateway, json)[0]["kind"], "asymmetric");
+}
+
+#[test]
+fn decode_does_not_repeat_what_it_does_not_know() {
+    let gateway = prepared();
+    for text in ["", "hunter2", "a.b.c", "Basic aHVudGVyMg==", "GET / HTTP/1.1\r\nHost: hunter2\r\n\r\n"] {
+        let output = piped(&gateway, &["decode"], text.as_bytes());
+        is_a_mistake(&output, "this is none of what is read here");
+        assert!(!said(&output).contains("hunter2") && !said(&output).contains("aHVudGVyMg"), "{}", said(&output));
+    }
 }

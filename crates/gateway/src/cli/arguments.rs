@@ -61,6 +61,11 @@ pub(super) enum Command {
     /// there before, and whether the key still passes, only a gateway knows. Exits 0 if it holds, 1 with
     /// the code of what does not, 2 for a mistake in use.
     Verify(VerifyFlags),
+    /// Show what a credential says, without judging it: a key, a token, a signature, a whole request.
+    ///
+    /// Reads an API key, a Webhook header, a JWT, the JSON of AsymmetricAuthentication, header lines such as
+    /// Signature-Input and Signature, or a raw HTTP/1.1 request. What opens something is left out.
+    Decode(DecodeFlags),
     /// See a scheme at work: who calls whom, who asks whom, and how an attacker fails.
     ///
     /// Without a name it lists the scenes. Exits 0 when everything was as it must be, 1 otherwise,
@@ -339,6 +344,13 @@ pub(super) struct VerifyFlags {
     /// this machine.
     #[arg(long, value_name = "SCHEME", value_parser = ["https", "http"])]
     pub(super) scheme: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DecodeFlags {
+    /// The credential. Whoever lists the processes of this machine sees it: standard input does not tell.
+    #[arg(value_name = "CREDENTIAL")]
+    pub(super) credential: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 mod arguments;
 mod call;
 mod configuration;
+mod decode;
 mod demo;
 mod dev;
 mod explain;
@@ -76,6 +77,7 @@ fn run(arguments: Arguments) -> Outcome {
         Command::Call(flags) => current_thread(call::call(&shared, flags)),
         Command::Sign(flags) => current_thread(sign::sign(&shared, flags)),
         Command::Verify(flags) => verify::verify(&shared, &flags),
+        Command::Decode(flags) => decode::decode(&shared, flags),
         Command::Demo(flags) => demo::demo(&shared, flags),
         Command::Explain(flags) => current_thread(explain::explain(&shared, flags)),
         Command::Config(command) => configuration::config(&shared, command),
