@@ -106,7 +106,9 @@ impl KeyFile {
                 let key = wallet(file, password_file.as_deref())?;
                 Ok(match form {
                     WalletForm::Asymmetric => Proof::asymmetric(key),
-                    WalletForm::Erc8128 => Proof::Signature(Box::new(RequestSigner::of_wallet(key, 1, random))),
+                    WalletForm::Erc8128 => {
+                        Proof::Signature(Box::new(RequestSigner::of_wallet(key, 1, random)))
+                    }
                 })
             }
         }
@@ -154,9 +156,10 @@ fn wallet(file: &Path, password_file: Option<&Path>) -> Result<EthereumKey, KeyF
             let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
             locked.unlock(bytes).map_err(|error| content(file, error.to_string()))
         }
-        (Wallet::Locked(_), None) => {
-            Err(content(file, "this wallet has a password: put it into a file, mode 0600, and name it as the password file"))
-        }
+        (Wallet::Locked(_), None) => Err(content(
+            file,
+            "this wallet has a password: put it into a file, mode 0600, and name it as the password file",
+        )),
     }
 }
 

@@ -111,7 +111,10 @@ fn a_key_signs_unless_it_is_sent_as_itself() {
             let output = call(&[&proof[..], more, &["--verbose", &url]].concat());
             assert_eq!(output.status.code(), Some(0), "{}{}", errors(&output), out(&output));
             let said = errors(&output);
-            assert!(said.contains("> signature-input: sig1=(\"@method\"") && said.contains("the key stays here"), "{said}");
+            assert!(
+                said.contains("> signature-input: sig1=(\"@method\"") && said.contains("the key stays here"),
+                "{said}"
+            );
             assert_eq!(said.contains("> countersign-base-digests: "), more == ["--base-digests"]);
             assert!(!said.contains(&key[16..]));
             let seen = echo.last();
@@ -131,7 +134,10 @@ fn a_key_signs_unless_it_is_sent_as_itself() {
 fn keys_and_wallets_on_file_prove_calls() {
     let echo = Echo::start();
     let route = |path: &str, accept: &str| {
-        format!("[[route]]\npath = \"{path}\"\nupstream = \"{}\"\naccept = [\"{accept}\"]\nanyone = true\n", echo.url())
+        format!(
+            "[[route]]\npath = \"{path}\"\nupstream = \"{}\"\naccept = [\"{accept}\"]\nanyone = true\n",
+            echo.url()
+        )
     };
     let gateway = Gateway::started(&format!(
         "[signature]\nwallets = true\n{}{}",
@@ -141,7 +147,8 @@ fn keys_and_wallets_on_file_prove_calls() {
     let pem = include_str!("registered_keys_files/private.pem");
     let public = SigningKey::from_pem(pem, None).unwrap().verifying_key().to_jwk().unwrap();
     std::fs::write(gateway.path("public.jwk"), public).unwrap();
-    let files = [("private.pem", pem), ("secret", "correct horse battery staple and so on"), ("wallet", WALLET)];
+    let files =
+        [("private.pem", pem), ("secret", "correct horse battery staple and so on"), ("wallet", WALLET)];
     let [private, secret, wallet] = files.map(|(name, content)| {
         std::fs::write(gateway.path(name), content).unwrap();
         std::fs::set_permissions(gateway.path(name), std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -185,7 +192,7 @@ fn what_is_wrong_with_a_key_is_said_without_it() {
     let readable = gateway.path("readable");
     std::fs::write(&readable, &key).unwrap();
     is_a_mistake(&call(&["--bearer", "--key-file", &readable.display().to_string(), &url]), "chmod 600");
-    is_a_mistake(&call(&["--key", &key, "--listen", "127.0.0.1:1", &url]), "--webhook");
+    is_a_mistake(&call(&["--key", &key, "--listen", "127.0.0.1:1", &url]), "cannot be used with");
     assert!(echo.seen().is_empty());
 }
 

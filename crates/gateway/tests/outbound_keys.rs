@@ -67,7 +67,12 @@ fn each_kind_of_key_proves_what_an_application_sends() {
     let named = |id: &str| format!("key:{id}");
     for (prove, key, scheme, subject) in [
         ("key_file = \"key\"".to_owned(), Some(&signed_only), "api-key", named(&text(&signed_only, "id"))),
-        ("key_file = \"key\", bearer = true".to_owned(), Some(&bearer), "api-key", named(&text(&bearer, "id"))),
+        (
+            "key_file = \"key\", bearer = true".to_owned(),
+            Some(&bearer),
+            "api-key",
+            named(&text(&bearer, "id")),
+        ),
         (format!("private_key_file = \"private.pem\", key_id = \"{own}\""), None, "signature", named(&own)),
         (format!("hmac_secret_file = \"secret\", key_id = \"{shared}\""), None, "signature", named(&shared)),
         ("wallet_file = \"wallet\", form = \"erc8128\"".to_owned(), None, "signature", ACCOUNT.to_owned()),
@@ -104,7 +109,11 @@ fn a_body_that_cannot_be_read_first_is_not_sent_where_it_must_be_signed() {
     let bob = receiver(&echo);
     let (_, key) = bob.key(&[]);
     let large = vec![b'x'; LIMIT + 1];
-    for (prove, signs) in [("key_file = \"key\"", true), ("key_file = \"key\", bearer = true", false), ("wallet_file = \"wallet\"", true)] {
+    for (prove, signs) in [
+        ("key_file = \"key\"", true),
+        ("key_file = \"key\", bearer = true", false),
+        ("wallet_file = \"wallet\"", true),
+    ] {
         let (mut alice, address) = outbound(&format!("http://{}", bob.address), prove);
         secret_file(&alice, "key", &key, 0o600);
         alice.start();
@@ -119,7 +128,7 @@ fn a_body_that_cannot_be_read_first_is_not_sent_where_it_must_be_signed() {
                 false => assert_eq!(answer.status, 200, "{}", answer.text()),
             }
         }
-        assert_eq!(echo.seen().is_empty(), prove == "key_file = \"key\"" , "{prove}");
+        assert_eq!(echo.seen().is_empty(), prove == "key_file = \"key\"", "{prove}");
     }
 }
 
@@ -146,7 +155,10 @@ fn exactly_one_kind_with_what_belongs_to_it_is_taken() {
         ("private_key_file = \"private.pem\"", "`key_id` is missing"),
         ("hmac_secret_file = \"secret\"", "`key_id` is missing"),
         ("private_key_file = \"private.pem\", key_id = \"\"", "printable ASCII"),
-        ("key_file = \"key\", key_id = \"x\"", "`key_id` goes with private_key_file or hmac_secret_file, not with key_file"),
+        (
+            "key_file = \"key\", key_id = \"x\"",
+            "`key_id` goes with private_key_file or hmac_secret_file, not with key_file",
+        ),
         ("wallet_file = \"wallet\", bearer = true", "`bearer` goes with key_file"),
         ("key_file = \"key\", form = \"erc8128\"", "`form` goes with wallet_file"),
         ("key_file = \"key\", password_file = \"x\"", "`password_file` goes with wallet_file"),
@@ -175,11 +187,8 @@ fn a_key_that_cannot_be_had_stops_the_start() {
         let (gateway, _) = outbound("http://127.0.0.1:1", prove);
         secret_file(&gateway, "key", file, mode);
         let output = gateway.refuses_to_start(&[]);
-        let heard = format!(
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let heard =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(2), "{prove}: {heard}");
         assert!(heard.contains(said) && heard.contains("outbound.prove"), "{prove}: {heard}");
         assert!(!heard.contains("words"), "{heard}");

@@ -29,7 +29,9 @@ fn prepared() -> Gateway {
     ));
     let public = SigningKey::from_pem(PRIVATE, None).unwrap().verifying_key().to_jwk().unwrap();
     std::fs::write(gateway.path("public.jwk"), public).unwrap();
-    for (name, content) in [("private.pem", PRIVATE.as_bytes()), ("secret", SECRET), ("wallet", WALLET.as_bytes())] {
+    for (name, content) in
+        [("private.pem", PRIVATE.as_bytes()), ("secret", SECRET), ("wallet", WALLET.as_bytes())]
+    {
         secret_file(&gateway, name, content);
     }
     gateway
@@ -144,7 +146,8 @@ fn an_api_key_signs_and_every_covered_byte_counts() {
 #[test]
 fn all_but_the_added_lines_stays_byte_for_byte() {
     let gateway = prepared();
-    let request = post(&gateway, "/signed/1").replace("\r\n\r\n{", "\r\nContent-Digest: sha-256=:AAAA:\r\n\r\n{");
+    let request =
+        post(&gateway, "/signed/1").replace("\r\n\r\n{", "\r\nContent-Digest: sha-256=:AAAA:\r\n\r\n{");
     let signed = signed(&gateway, &["--private-key", "private.pem", "--key-id", "partner"], &request);
     let (head, body) = signed.split_once("\r\n\r\n").unwrap();
     assert_eq!(body, BODY);
@@ -177,10 +180,14 @@ fn registered_keys_and_wallets_pass() {
     ] {
         let signed = signed(&gateway, proof, &post(&gateway, path));
         is_permitted(&gateway, &signed, scheme, subject);
-        is_denied(&gateway, &signed.replacen("\"tea\"", "\"gin\"", 1), match scheme {
-            "asymmetric" => "signature_invalid",
-            _ => "content_digest",
-        });
+        is_denied(
+            &gateway,
+            &signed.replacen("\"tea\"", "\"gin\"", 1),
+            match scheme {
+                "asymmetric" => "signature_invalid",
+                _ => "content_digest",
+            },
+        );
         is_denied(&gateway, &signed.replacen("page=2", "page=3", 1), "signature_invalid");
         let get = format!("GET {path} HTTP/1.1\nHost: {}\n\n", gateway.address);
         let without_body = self::signed(&gateway, proof, &get);
@@ -281,7 +288,8 @@ fn mistakes_say_what_to_do_and_print_no_secret() {
     let gateway = prepared();
     let (_, key) = gateway.key(&[]);
     let request = post(&gateway, "/signed/1");
-    let sign = |flags: &[&str], request: &str| piped(&gateway, &[&["sign"], flags].concat(), request.as_bytes());
+    let sign =
+        |flags: &[&str], request: &str| piped(&gateway, &[&["sign"], flags].concat(), request.as_bytes());
     is_a_mistake(&sign(&[], &request), "--key-file FILE");
     is_a_mistake(&sign(&["--key", &key, "--wallet", "wallet"], &request), "cannot be used with");
     is_a_mistake(&sign(&["--private-key", "private.pem"], &request), "--key-id");
@@ -289,7 +297,12 @@ fn mistakes_say_what_to_do_and_print_no_secret() {
     is_a_mistake(&sign(&["--base-digests"], &request), "--key-file FILE");
     is_a_mistake(&sign(&["--bearer"], &request), "--key-file FILE");
     is_a_mistake(&sign(&["--bearer", "--wallet", "wallet"], &request), "cannot be used with");
-    is_a_mistake(&sign(&["--form", "erc8128", "--key", &key], &request), "--wallet");
+    is_a_mistake(&sign(&["--form", "erc8128"], &request), "--wallet");
+    for flag in
+        [["--form", "erc8128"], ["--password-file", "secret"], ["--hash", "bcrypt"], ["--key-id", "x"]]
+    {
+        is_a_mistake(&sign(&[&flag[..], &["--key", &key]].concat(), &request), "cannot be used with");
+    }
     is_a_mistake(&sign(&["--private-key", "public.jwk", "--key-id", "x"], &request), "chmod 600");
     is_a_mistake(&sign(&["--private-key", "secret", "--key-id", "x"], &request), "neither PEM");
     is_a_mistake(&sign(&["--private-key", "private.pem", "--key-id", "ü"], &request), "keyid");
@@ -326,7 +339,9 @@ fn a_wallet_under_a_password_signs_and_a_wrong_password_does_not() {
     secret_file(&gateway, "password", b"testpassword\n");
     secret_file(&gateway, "wrong", b"testpasswort\n");
     let request = post(&gateway, "/wallets/1");
-    let sign = |flags: &[&str]| piped(&gateway, &[&["sign", "--wallet", "locked"], flags].concat(), request.as_bytes());
+    let sign = |flags: &[&str]| {
+        piped(&gateway, &[&["sign", "--wallet", "locked"], flags].concat(), request.as_bytes())
+    };
     let signed = sign(&["--password-file", "password"]);
     assert_eq!(signed.status.code(), Some(0), "{}", said(&signed));
     let (exit, decision) = explained(&gateway, &String::from_utf8(signed.stdout).unwrap());
@@ -356,7 +371,9 @@ fn decode_shows_what_a_credential_says_and_not_its_secret() {
     let gateway = prepared();
     let (id, key) = gateway.key(&[]);
     let mistyped = format!("{}x", &key[..key.len() - 1]);
-    for (text, check) in [(&key, "fits"), (&format!("Bearer {key}\n"), "fits"), (&mistyped, "mistyped or cut")] {
+    for (text, check) in
+        [(&key, "fits"), (&format!("Bearer {key}\n"), "fits"), (&mistyped, "mistyped or cut")]
+    {
         let found = decoded(&gateway, text);
         assert_eq!((&found[0]["kind"], &found[0]["id"]), (&"api key".into(), &id.as_str().into()));
         assert!(found[0]["check"].as_str().unwrap().contains(check), "{found}");
@@ -373,7 +390,10 @@ fn decode_shows_what_a_credential_says_and_not_its_secret() {
 
     let hash = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
     let found = decoded(&gateway, &format!("Webhook https://alice.example/hook {hash}"));
-    assert_eq!((&found[0]["kind"], &found[0]["url"]), (&"webhook".into(), &"https://alice.example/hook".into()));
+    assert_eq!(
+        (&found[0]["kind"], &found[0]["url"]),
+        (&"webhook".into(), &"https://alice.example/hook".into())
+    );
     assert_eq!(found[0]["hash"], "bcrypt");
 }
 
@@ -385,7 +405,8 @@ fn decode_shows_every_credential_of_a_request() {
     let by_wallet = signed(&gateway, &["--wallet", "wallet"], &by_key);
     let all = signed(&gateway, &["--key", &key, "--bearer"], &by_wallet);
     let found = decoded(&gateway, &all);
-    let kinds: Vec<_> = found.as_array().unwrap().iter().map(|found| found["kind"].as_str().unwrap()).collect();
+    let kinds: Vec<_> =
+        found.as_array().unwrap().iter().map(|found| found["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["api key", "asymmetric", "signature"]);
     assert_eq!(found[1]["address"], "0x2c7536e3605d9c16a7a3d7b1898e529396a65c23");
     assert_eq!((&found[2]["keyid"], &found[2]["tag"]), (&id.into(), &"countersign".into()));
@@ -408,6 +429,10 @@ fn decode_does_not_repeat_what_it_does_not_know() {
     for text in ["", "hunter2", "a.b.c", "Basic aHVudGVyMg==", "GET / HTTP/1.1\r\nHost: hunter2\r\n\r\n"] {
         let output = piped(&gateway, &["decode"], text.as_bytes());
         is_a_mistake(&output, "this is none of what is read here");
-        assert!(!said(&output).contains("hunter2") && !said(&output).contains("aHVudGVyMg"), "{}", said(&output));
+        assert!(
+            !said(&output).contains("hunter2") && !said(&output).contains("aHVudGVyMg"),
+            "{}",
+            said(&output)
+        );
     }
 }

@@ -269,9 +269,13 @@ pub(super) struct CallFlags {
     #[command(flatten)]
     pub(super) proof: ProofFlags,
     /// Answer at this address, plain HTTP, while the call lasts.
-    #[arg(long, value_name = "ADDRESS", requires = "webhook")]
+    #[arg(long, value_name = "ADDRESS", requires = "webhook", conflicts_with_all = NO_WEBHOOK)]
     pub(super) listen: Option<std::net::SocketAddr>,
 }
+
+// What `requires` asks for, clap forgives where it is excluded by another flag: so that is said as well.
+const NO_WALLET: [&str; 5] = ["key", "key_file", "private_key", "hmac_secret_file", "webhook"];
+const NO_WEBHOOK: [&str; 5] = ["key", "key_file", "private_key", "hmac_secret_file", "wallet"];
 
 /// How a request is proven: one way, or none.
 #[derive(Debug, Args)]
@@ -299,10 +303,10 @@ pub(super) struct ProofFlags {
     #[arg(long, value_name = "FILE", group = "by")]
     pub(super) wallet: Option<PathBuf>,
     /// What the wallet makes.
-    #[arg(long, value_name = "FORM", requires = "wallet", default_value = "asymmetric")]
+    #[arg(long, value_name = "FORM", requires = "wallet", conflicts_with_all = NO_WALLET, default_value = "asymmetric")]
     pub(super) form: WalletForm,
     /// A file that holds the wallet's password; mode 0600.
-    #[arg(long, value_name = "FILE", requires = "wallet")]
+    #[arg(long, value_name = "FILE", requires = "wallet", conflicts_with_all = NO_WALLET)]
     pub(super) password_file: Option<PathBuf>,
     /// Prove the request as the API at this webhook URL.
     ///
@@ -311,7 +315,7 @@ pub(super) struct ProofFlags {
     #[arg(long, value_name = "URL", group = "by")]
     pub(super) webhook: Option<String>,
     /// How tokens are hashed for a receiver that has not said what it takes.
-    #[arg(long, value_name = "HASH", requires = "webhook", value_parser = ["bcrypt", "sha-256"])]
+    #[arg(long, value_name = "HASH", requires = "webhook", conflicts_with_all = NO_WEBHOOK, value_parser = ["bcrypt", "sha-256"])]
     pub(super) hash: Option<String>,
     /// With a signature send digests of each line that was signed: a receiver of this kind then says where
     /// its request differs.

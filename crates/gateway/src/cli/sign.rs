@@ -20,7 +20,8 @@ pub(super) async fn sign(shared: &Shared, flags: SignFlags) -> Outcome {
         headers: request.headers,
         body: Some(request.body),
     };
-    let proof = Proof::prepare(shared, &flags.proof, None, &message, Screen::new(false, false, false)).await?;
+    let proof =
+        Proof::prepare(shared, &flags.proof, None, &message, Screen::new(false, false, false)).await?;
     if matches!(proof, Proof::Nothing) {
         return Err(Failure::said(
             "with what? --key-file FILE, --private-key FILE --key-id ID, --hmac-secret-file FILE --key-id ID, \

@@ -4,7 +4,9 @@
 use std::process::ExitCode;
 
 use countersign::crypto::VerifyingKey;
-use countersign::schemes::signature::{ContentDigest, Message, Signed, covers, explain, fresh, verify as holds};
+use countersign::schemes::signature::{
+    ContentDigest, Message, Signed, covers, explain, fresh, verify as holds,
+};
 use countersign::{Clock as _, Code, Denial, RequestView, Timestamp};
 use countersign_io::SystemClock;
 use serde_json::{Value, json};

@@ -41,9 +41,8 @@ impl Outbounds {
         let runtime = gateway.runtime.load_full();
         let mut bound = Vec::new();
         for config in &runtime.config.outbounds {
-            let failed = |error| {
-                SetUpError::Listen { what: "outbound.listen", address: config.listen.shown(), error }
-            };
+            let failed =
+                |error| SetUpError::Listen { what: "outbound.listen", address: config.listen.shown(), error };
             let claimant = OutboundProof::new(gateway, &config.prove)?;
             let listener = Listener::bind(&config.listen).await.map_err(failed)?;
             let exchange = Exchange::new(gateway.clone(), config, listener.name(), claimant);

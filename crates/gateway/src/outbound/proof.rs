@@ -59,9 +59,7 @@ impl Claimant for OutboundProof {
         now: Timestamp,
     ) -> Result<Option<Attempt>, Unproven> {
         match self {
-            Self::Webhook(requester) => {
-                Ok(Some(requester.prove(method, target, headers, body, now).await?))
-            }
+            Self::Webhook(requester) => Ok(Some(requester.prove(method, target, headers, body, now).await?)),
             Self::Key(proof) => {
                 proof.prove(method, target, headers, body, now)?;
                 Ok(None)

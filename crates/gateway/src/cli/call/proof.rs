@@ -197,10 +197,14 @@ fn key_proof(flags: &ProofFlags) -> Result<Option<KeyProof>, Failure> {
             KeyFile::Wallet { file: file.clone(), form: *form, password_file: password_file.clone() }
         }
         ProofFlags { key_id: Some(_), .. } => {
-            return Err(Failure::said("--key-id names a key: add --private-key FILE or --hmac-secret-file FILE"));
+            return Err(Failure::said(
+                "--key-id names a key: add --private-key FILE or --hmac-secret-file FILE",
+            ));
         }
         ProofFlags { base_digests: true, .. } => {
-            return Err(Failure::said("--base-digests goes with a signature: add --key-file FILE or --private-key FILE"));
+            return Err(Failure::said(
+                "--base-digests goes with a signature: add --key-file FILE or --private-key FILE",
+            ));
         }
         _ => return Ok(None),
     };

@@ -73,8 +73,9 @@ impl Reader<'_> {
         if let Some(file) = self.maybe("outbound.prove.wallet_file", prove.wallet_file.as_ref(), file) {
             let form = self.maybe("outbound.prove.form", prove.form.as_ref(), WalletForm::parse);
             let password = prove.password_file.as_ref();
-            let password_file =
-                self.maybe("outbound.prove.password_file", password, |text| Ok::<_, Infallible>(folder.join(text)));
+            let password_file = self.maybe("outbound.prove.password_file", password, |text| {
+                Ok::<_, Infallible>(folder.join(text))
+            });
             return Some(KeyFile::Wallet { file, form: form.unwrap_or_default(), password_file });
         }
         let private = self.maybe("outbound.prove.private_key_file", prove.private_key_file.as_ref(), file);
@@ -98,9 +99,8 @@ impl Reader<'_> {
     fn webhook_proof(&mut self, prove: &file::Prove, egress: &EgressConfig) -> Option<Prove> {
         // Where others ask is for them to dial: any port will do here.
         let rules = UrlRules { ports: (1..=u16::MAX).collect(), ..egress.url_rules() };
-        let url = self.maybe("outbound.prove.webhook", prove.webhook.as_ref(), |text| {
-            WebhookUrl::parse(text, &rules)
-        });
+        let url = self
+            .maybe("outbound.prove.webhook", prove.webhook.as_ref(), |text| WebhookUrl::parse(text, &rules));
         let hash = self.maybe("outbound.prove.hash", prove.hash.as_ref(), |text| match text {
             "bcrypt" => Ok(Algorithm::Bcrypt),
             "sha-256" => Ok(Algorithm::Sha256),

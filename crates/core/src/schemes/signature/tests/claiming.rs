@@ -114,9 +114,8 @@ fn every_signature_has_another_nonce_and_the_next_free_label() {
 fn digests_of_the_base_say_that_nothing_differs_or_what() {
     let headers = signed(&signer().0.with_base_digests(true), typed(), OutgoingBody::Whole(BODY));
     let signature = &Signed::read(&headers, &[COUNTERSIGN]).unwrap()[0];
-    let differs = |target: &Uri| {
-        difference(&headers, signature, &Message::request(&Method::POST, target, &headers))
-    };
+    let differs =
+        |target: &Uri| difference(&headers, signature, &Message::request(&Method::POST, target, &headers));
     assert_eq!(differs(&target()), Some(Difference::Nowhere));
     let elsewhere = Uri::from_static("https://eve.example/orders?page=2");
     assert_eq!(differs(&elsewhere), Some(Difference::At("\"@authority\"".to_owned())));
