@@ -213,9 +213,9 @@ pub struct Denial {
     code: Code,
     cause: Cow<'static, str>,
     retry_after: Option<Duration>,
-    challenges: Vec<Challenge>,
+    challenges: Box<[Challenge]>,
     allow: Option<Box<str>>,
-    asks: Vec<(HeaderName, HeaderValue)>,
+    asks: Box<[(HeaderName, HeaderValue)]>,
     covered: Option<Box<Covered>>,
 }
 
@@ -241,9 +241,9 @@ impl Denial {
             code,
             cause: cause.into(),
             retry_after,
-            challenges: Vec::new(),
+            challenges: Box::default(),
             allow: None,
-            asks: Vec::new(),
+            asks: Box::default(),
             covered: None,
         }
     }
@@ -258,14 +258,14 @@ impl Denial {
     /// The same, with the challenges of the schemes that would be accepted.
     #[must_use]
     pub fn with_challenges(mut self, challenges: Vec<Challenge>) -> Self {
-        self.challenges = challenges;
+        self.challenges = challenges.into();
         self
     }
 
     /// The same, with headers that ask for something in particular, such as `Accept-Signature`.
     #[must_use]
     pub fn asking(mut self, asks: Vec<(HeaderName, HeaderValue)>) -> Self {
-        self.asks = asks;
+        self.asks = asks.into();
         self
     }
 

@@ -10,6 +10,7 @@ pub mod management;
 pub mod metrics;
 pub mod open;
 pub mod outbound;
+pub mod proofs;
 pub mod proxy;
 pub mod reload;
 pub mod routes;

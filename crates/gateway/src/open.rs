@@ -16,6 +16,7 @@ use crate::audit::Audit;
 use crate::config::Config;
 use crate::decisions::Decisions;
 use crate::metrics::Metrics;
+use crate::proofs::KeyFileError;
 use crate::seal::{SecretFileError, passing_seal_key, seal_key};
 use crate::state::{Gateway, Parts, Runtime, RuntimeError};
 
@@ -49,6 +50,9 @@ pub enum SetUpError {
         /// Why.
         error: std::io::Error,
     },
+    /// A key of ours, with which an `[[outbound]]` proves requests.
+    #[error("outbound.prove: {0}")]
+    Key(#[from] KeyFileError),
     /// Signals.
     #[error("signals cannot be received: {0}")]
     Signals(std::io::Error),

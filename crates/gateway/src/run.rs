@@ -64,9 +64,8 @@ impl Bound {
         };
         let ports = async {
             let (listener, admin) = Self::bind_ports(listen, admin_listen, token_file, tls.clone()).await?;
-            let outbounds = Outbounds::bind(&gateway).await;
-            let failed = |(address, error)| SetUpError::Listen { what: "outbound.listen", address, error };
-            Ok((listener, admin, outbounds.map_err(failed)?))
+            let outbounds = Outbounds::bind(&gateway).await?;
+            Ok((listener, admin, outbounds))
         };
         match ports.await {
             Ok((listener, admin, outbounds)) => {

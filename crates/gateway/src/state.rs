@@ -218,7 +218,7 @@ impl Runtime {
 fn webhook_paths(config: &Config) -> Vec<String> {
     let mut paths = vec![WELL_KNOWN.to_owned()];
     for outbound in &config.outbounds {
-        let Prove::Webhook { url, .. } = &outbound.prove;
+        let Prove::Webhook { url, .. } = &outbound.prove else { continue };
         if url.origin() == config.server.public_url.to_string() {
             paths.push(url.path().to_owned());
         }

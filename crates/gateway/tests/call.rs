@@ -4,14 +4,18 @@ mod support;
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::sync::{Arc, Mutex};
 
+use countersign::crypto::SigningKey;
 use serde_json::{Value, json};
 use support::raw::{Upstream, ok, routes};
-use support::{Echo, Gateway, Redis, Request, countersign, free_address, has};
+use support::{Echo, Gateway, Redis, Request, countersign, eventually, free_address, has};
+
+const WALLET: &str = "0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318\n";
+const ACCOUNT: &str = "eip155:0x2c7536e3605d9c16a7a3d7b1898e529396a65c23";
 
 /// A call from a folder without any configuration.
 fn call(arguments: &[&str]) -> Output {
@@ -93,12 +97,94 @@ fn a_refusal_by_a_gateway_of_ours_is_told_with_its_code_and_ends_with_1() {
 }
 
 #[test]
-fn a_key_without_bearer_is_a_mistake_that_says_what_is_not_there_yet() {
+fn a_key_signs_unless_it_is_sent_as_itself() {
+    let echo = Echo::start();
+    let gateway = Gateway::started(&routes(&echo.url(), ""));
+    let made = gateway.json(&["key", "new", "--label", "x", "--signed-only"]);
+    let (id, key) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
+    let file = key_file(gateway.folder.path(), key);
+    let url = format!("http://{}/guarded/1?page=2", gateway.address);
+    // Until then, what was made in the second of the start may have been made before it.
+    eventually("signatures are of after the start", || call(&["--key", key, &url]).status.success());
+    for proof in [["--key", key], ["--key-file", &file]] {
+        for more in [&["-d", "{\"item\":\"tea\"}"][..], &["-X", "POST", "-d", ""], &["--base-digests"]] {
+            let output = call(&[&proof[..], more, &["--verbose", &url]].concat());
+            assert_eq!(output.status.code(), Some(0), "{}{}", errors(&output), out(&output));
+            let said = errors(&output);
+            assert!(
+                said.contains("> signature-input: sig1=(\"@method\"") && said.contains("the key stays here"),
+                "{said}"
+            );
+            assert_eq!(said.contains("> countersign-base-digests: "), more == ["--base-digests"]);
+            assert!(!said.contains(&key[16..]));
+            let seen = echo.last();
+            assert_eq!(seen.header("countersign-scheme"), Some("api-key"));
+            assert_eq!(seen.header("countersign-subject"), Some(&*format!("key:{id}")));
+            assert_eq!((seen.header("signature"), seen.header("countersign-base-digests")), (None, None));
+        }
+    }
+    let json = call(&["--key", key, "--json", &url]);
+    assert_eq!(serde_json::from_slice::<Value>(&json.stdout).unwrap()["proof"], "signature");
+    let refused = call(&["--key", key, "--bearer", &url]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(errors(&refused).starts_with("countersign: 401 key_invalid: "), "{}", errors(&refused));
+}
+
+#[test]
+fn keys_and_wallets_on_file_prove_calls() {
+    let echo = Echo::start();
+    let route = |path: &str, accept: &str| {
+        format!(
+            "[[route]]\npath = \"{path}\"\nupstream = \"{}\"\naccept = [\"{accept}\"]\nanyone = true\n",
+            echo.url()
+        )
+    };
+    let gateway = Gateway::started(&format!(
+        "[signature]\nwallets = true\n{}{}",
+        route("/signature", "signature"),
+        route("/asymmetric", "asymmetric")
+    ));
+    let pem = include_str!("registered_keys_files/private.pem");
+    let public = SigningKey::from_pem(pem, None).unwrap().verifying_key().to_jwk().unwrap();
+    std::fs::write(gateway.path("public.jwk"), public).unwrap();
+    let files =
+        [("private.pem", pem), ("secret", "correct horse battery staple and so on"), ("wallet", WALLET)];
+    let [private, secret, wallet] = files.map(|(name, content)| {
+        std::fs::write(gateway.path(name), content).unwrap();
+        std::fs::set_permissions(gateway.path(name), std::fs::Permissions::from_mode(0o600)).unwrap();
+        gateway.path(name).display().to_string()
+    });
+    let id = |arguments: &[&str]| {
+        let added = gateway.json(&[&["key", "add", "--label", "x"], arguments].concat());
+        added["id"].as_str().unwrap().to_owned()
+    };
+    let (own, shared) = (id(&["--public", "public.jwk"]), id(&["--hmac-secret-file", "secret"]));
+    let (by_own, by_shared) = (format!("key:{own}"), format!("key:{shared}"));
+    for (proof, scheme, subject) in [
+        (&["--private-key", &private, "--key-id", &own][..], "signature", &*by_own),
+        (&["--hmac-secret-file", &secret, "--key-id", &shared], "signature", &by_shared),
+        (&["--wallet", &wallet, "--form", "erc8128"], "signature", ACCOUNT),
+        (&["--wallet", &wallet], "asymmetric", ACCOUNT),
+    ] {
+        let url = format!("http://{}/{scheme}?page=2", gateway.address);
+        let arguments = [proof, &["-d", "{\"item\":\"tea\"}", "--json", "--verbose", &url]].concat();
+        eventually("signatures are of after the start", || call(&arguments).status.success());
+        let output = call(&arguments);
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&said["status"], &said["proof"]), (&json!(200), &json!(scheme)), "{said}");
+        // It names no host, so that it is not for a terminal.
+        assert_eq!(errors(&output).contains("> asymmetricauthentication: (hidden)"), scheme == "asymmetric");
+        assert_eq!(echo.last().header("countersign-scheme"), Some(scheme));
+        assert_eq!(echo.last().header("countersign-subject"), Some(subject));
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_key_is_said_without_it() {
     let echo = Echo::start();
     let gateway = Gateway::started(&routes(&echo.url(), ""));
     let (_, key) = gateway.key(&[]);
     let url = format!("http://{}/guarded/1", gateway.address);
-    is_a_mistake(&call(&["--key", &key, &url]), "signing with a key is not in this version yet");
     is_a_mistake(&call(&["--bearer", &url]), "--key-file FILE");
     let mistyped = call(&["--bearer", "--key", &key[..key.len() - 1], &url]);
     is_a_mistake(&mistyped, "--key holds no API key");
@@ -106,6 +192,7 @@ fn a_key_without_bearer_is_a_mistake_that_says_what_is_not_there_yet() {
     let readable = gateway.path("readable");
     std::fs::write(&readable, &key).unwrap();
     is_a_mistake(&call(&["--bearer", "--key-file", &readable.display().to_string(), &url]), "chmod 600");
+    is_a_mistake(&call(&["--key", &key, "--listen", "127.0.0.1:1", &url]), "cannot be used with");
     assert!(echo.seen().is_empty());
 }
 

@@ -8,6 +8,7 @@
 //! the questions that receivers ask about it.
 
 mod body;
+mod claimants;
 mod cookies;
 mod endpoint;
 mod layer;

@@ -4,5 +4,6 @@
 pub mod api_key;
 pub mod asymmetric;
 pub mod authorization;
+pub mod proof;
 pub mod signature;
 pub mod webhook;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::key_add::AddFlags;
+use crate::proofs::WalletForm;
 
 /// API authentication in which nothing that leaks is enough: who sent this request, and may it pass?
 ///
@@ -51,6 +52,21 @@ pub(super) enum Command {
     /// Exits 0 when an answer below 400 came, 1 for an answer of 400 and more, 2 for a mistake in use
     /// or when there is no answer. Redirects are not followed.
     Call(CallFlags),
+    /// Sign a request: a raw HTTP/1.1 request on standard input, the signed one on standard output.
+    ///
+    /// All else stays as it is, byte for byte. Exits 0 when it is signed, 2 otherwise.
+    Sign(SignFlags),
+    /// Say whether a request was signed with a key: a raw HTTP/1.1 request on standard input.
+    ///
+    /// Judges what is covered, the times, the signature, and the digest against the body. Whether it was
+    /// there before, and whether the key still passes, only a gateway knows. Exits 0 if it holds, 1 with
+    /// the code of what does not, 2 for a mistake in use.
+    Verify(VerifyFlags),
+    /// Show what a credential says, without judging it: a key, a token, a signature, a whole request.
+    ///
+    /// Reads an API key, a Webhook header, a JWT, the JSON of AsymmetricAuthentication, header lines such as
+    /// Signature-Input and Signature, or a raw HTTP/1.1 request. What opens something is left out.
+    Decode(DecodeFlags),
     /// See a scheme at work: who calls whom, who asks whom, and how an attacker fails.
     ///
     /// Without a name it lists the scenes. Exits 0 when everything was as it must be, 1 otherwise,
@@ -221,27 +237,95 @@ pub(super) struct CallFlags {
     /// Call so many times, one after another.
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) repeat: u32,
-    /// An API key. Whoever lists the processes of this machine sees it: --key-file does not tell.
-    #[arg(long, value_name = "KEY", conflicts_with_all = ["key_file", "webhook"])]
+    #[command(flatten)]
+    pub(super) proof: ProofFlags,
+    /// Answer at this address, plain HTTP, while the call lasts.
+    #[arg(long, value_name = "ADDRESS", requires = "webhook", conflicts_with_all = NO_WEBHOOK)]
+    pub(super) listen: Option<std::net::SocketAddr>,
+}
+
+// What `requires` asks for, clap forgives where it is excluded by another flag: so that is said as well.
+const NO_WALLET: [&str; 5] = ["key", "key_file", "private_key", "hmac_secret_file", "webhook"];
+const NO_WEBHOOK: [&str; 5] = ["key", "key_file", "private_key", "hmac_secret_file", "wallet"];
+
+/// How a request is proven: one way, or none.
+#[derive(Debug, Args)]
+pub(super) struct ProofFlags {
+    /// An API key, which signs. Whoever lists the processes of this machine sees it: --key-file does not
+    /// tell.
+    #[arg(long, value_name = "KEY", group = "by")]
     pub(super) key: Option<String>,
     /// A file that holds an API key; mode 0600.
-    #[arg(long, value_name = "FILE", conflicts_with = "webhook")]
+    #[arg(long, value_name = "FILE", group = "by")]
     pub(super) key_file: Option<PathBuf>,
-    /// Send the key as itself.
-    #[arg(long)]
+    /// Send the API key as itself, instead of signing with it.
+    #[arg(long, conflicts_with_all = ["private_key", "hmac_secret_file", "wallet", "webhook"])]
     pub(super) bearer: bool,
-    /// Prove the call as the API at this webhook URL.
+    /// A private key that signs, whose public half the receiver registered: PEM or a JWK; mode 0600.
+    #[arg(long, value_name = "FILE", group = "by", requires = "key_id")]
+    pub(super) private_key: Option<PathBuf>,
+    /// A file whose bytes are the secret of an HMAC-SHA256, which the receiver registered; mode 0600.
+    #[arg(long, value_name = "FILE", group = "by", requires = "key_id")]
+    pub(super) hmac_secret_file: Option<PathBuf>,
+    /// What the receiver calls the key: the id that `key add` printed there.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["key", "key_file", "wallet", "webhook"])]
+    pub(super) key_id: Option<String>,
+    /// An Ethereum wallet: a version 3 key file, or the private key in hexadecimal digits; mode 0600.
+    #[arg(long, value_name = "FILE", group = "by")]
+    pub(super) wallet: Option<PathBuf>,
+    /// What the wallet makes.
+    #[arg(long, value_name = "FORM", requires = "wallet", conflicts_with_all = NO_WALLET, default_value = "asymmetric")]
+    pub(super) form: WalletForm,
+    /// A file that holds the wallet's password; mode 0600.
+    #[arg(long, value_name = "FILE", requires = "wallet", conflicts_with_all = NO_WALLET)]
+    pub(super) password_file: Option<PathBuf>,
+    /// Prove the request as the API at this webhook URL.
     ///
-    /// The receiver asks there. Either --listen answers, or the API at that URL does, from the store that
-    /// it shares with us: then --config names its configuration.
-    #[arg(long, value_name = "URL")]
+    /// The receiver asks there. The API at that URL answers, from the store that it shares with us: --config
+    /// names its configuration. `call` can answer itself: --listen.
+    #[arg(long, value_name = "URL", group = "by")]
     pub(super) webhook: Option<String>,
-    /// Answer at this address, plain HTTP, while the call lasts.
-    #[arg(long, value_name = "ADDRESS", requires = "webhook")]
-    pub(super) listen: Option<std::net::SocketAddr>,
     /// How tokens are hashed for a receiver that has not said what it takes.
-    #[arg(long, value_name = "HASH", requires = "webhook", value_parser = ["bcrypt", "sha-256"])]
+    #[arg(long, value_name = "HASH", requires = "webhook", conflicts_with_all = NO_WEBHOOK, value_parser = ["bcrypt", "sha-256"])]
     pub(super) hash: Option<String>,
+    /// With a signature send digests of each line that was signed: a receiver of this kind then says where
+    /// its request differs.
+    #[arg(long, conflicts_with_all = ["bearer", "wallet", "webhook"])]
+    pub(super) base_digests: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SignFlags {
+    #[command(flatten)]
+    pub(super) proof: ProofFlags,
+    /// The scheme of the request's URL, unless its target says it. Default: https; http where Host is
+    /// this machine.
+    #[arg(long, value_name = "SCHEME", value_parser = ["https", "http"])]
+    pub(super) scheme: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyFlags {
+    /// The public key: PEM or a JWK.
+    #[arg(long, value_name = "FILE", required_unless_present = "hmac_secret_file")]
+    pub(super) public: Option<PathBuf>,
+    /// A file whose bytes are the secret of an HMAC-SHA256; mode 0600.
+    #[arg(long, value_name = "FILE", conflicts_with = "public")]
+    pub(super) hmac_secret_file: Option<PathBuf>,
+    /// As if the request had come in then, RFC 3339. Default: now.
+    #[arg(long, value_name = "TIME")]
+    pub(super) at: Option<String>,
+    /// The scheme of the request's URL, unless its target says it. Default: https; http where Host is
+    /// this machine.
+    #[arg(long, value_name = "SCHEME", value_parser = ["https", "http"])]
+    pub(super) scheme: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DecodeFlags {
+    /// The credential. Whoever lists the processes of this machine sees it: standard input does not tell.
+    #[arg(value_name = "CREDENTIAL")]
+    pub(super) credential: Option<String>,
 }
 
 #[derive(Debug, Args)]

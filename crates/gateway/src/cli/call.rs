@@ -1,9 +1,9 @@
 //! `call`: a request to any API, with a proof of who sends it.
 
 mod answerer;
-mod message;
-mod proof;
-mod shown;
+pub(super) mod message;
+pub(super) mod proof;
+pub(super) mod shown;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub(super) async fn call(shared: &Shared, flags: CallFlags) -> Outcome {
     let timeout = parse_duration(&flags.timeout).map_err(Failure::Said)?;
     let message = Message::read(&flags)?;
     let client = client(&flags, &message)?;
-    let proof = Proof::prepare(shared, &flags, &message, screen).await?;
+    let proof = Proof::prepare(shared, &flags.proof, flags.listen, &message, screen).await?;
     let mut worst = ExitCode::SUCCESS;
     for _ in 0..flags.repeat {
         let (answer, sent, retried) = exchange(&client, &proof, &message, timeout, screen).await?;

@@ -66,7 +66,8 @@ async fn running(shared: &Shared) -> Result<Management, Failure> {
     Ok(running)
 }
 
-fn read(file: &std::path::Path) -> Result<Bytes, Failure> {
+/// A request on file; `-` is standard input.
+pub(super) fn read(file: &std::path::Path) -> Result<Bytes, Failure> {
     let failed = |error: std::io::Error| Failure::said(format!("{}: {error}", file.display()));
     let mut bytes = Vec::new();
     match file.as_os_str() == "-" {

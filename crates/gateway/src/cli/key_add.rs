@@ -66,7 +66,7 @@ pub(super) fn registration(flags: AddFlags) -> Result<Bytes, Failure> {
     Ok(Bytes::from_owner(body))
 }
 
-fn public_key(path: &Path, algorithm: Option<&str>) -> Result<VerifyingKey, Failure> {
+pub(super) fn public_key(path: &Path, algorithm: Option<&str>) -> Result<VerifyingKey, Failure> {
     let file = escape(&path.display().to_string());
     let mut text = Zeroizing::new(String::with_capacity(BODY));
     File::open(path).and_then(|opened| opened.take(MAX_BYTES).read_to_string(&mut text)).map_err(

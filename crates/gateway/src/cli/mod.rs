@@ -3,13 +3,17 @@
 mod arguments;
 mod call;
 mod configuration;
+mod decode;
 mod demo;
 mod dev;
 mod explain;
 mod init;
 mod key;
 mod key_add;
+mod raw;
 mod serve;
+mod sign;
+mod verify;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -71,6 +75,9 @@ fn run(arguments: Arguments) -> Outcome {
         Command::Init(flags) => init::init(&shared, &flags),
         Command::Key(command) => current_thread(key::key(&shared, command)),
         Command::Call(flags) => current_thread(call::call(&shared, flags)),
+        Command::Sign(flags) => current_thread(sign::sign(&shared, flags)),
+        Command::Verify(flags) => verify::verify(&shared, &flags),
+        Command::Decode(flags) => decode::decode(&shared, flags),
         Command::Demo(flags) => demo::demo(&shared, flags),
         Command::Explain(flags) => current_thread(explain::explain(&shared, flags)),
         Command::Config(command) => configuration::config(&shared, command),

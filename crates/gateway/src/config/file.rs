@@ -231,22 +231,45 @@ pub struct Outbound {
     #[schemars(with = "String")]
     pub target: Text,
     /// How requests are proven.
-    pub prove: Prove,
+    #[schemars(with = "Prove")]
+    pub prove: Spanned<Prove>,
 }
 
-/// `prove = { webhook = ".." }`
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// `prove = { .. }`: exactly one of `webhook`, `key_file`, `private_key_file`, `hmac_secret_file` and `wallet_file`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Prove {
     /// Our webhook URL: where the peer asks. This gateway answers there if it is under `public_url`.
-    #[schemars(with = "String")]
-    pub webhook: Text,
+    #[schemars(with = "Option<String>")]
+    pub webhook: Option<Text>,
+    /// A file that holds an API key (`cs_…`), which signs. All files are read at the start, mode 0600.
+    #[schemars(with = "Option<String>")]
+    pub key_file: Option<Text>,
+    /// Send the API key as itself instead.
+    #[schemars(with = "Option<bool>")]
+    pub bearer: Option<Truth>,
+    /// A private key that signs: PEM or a JWK. The peer registered its public half.
+    #[schemars(with = "Option<String>")]
+    pub private_key_file: Option<Text>,
+    /// A file whose bytes are the secret of an HMAC-SHA256, which the peer registered.
+    #[schemars(with = "Option<String>")]
+    pub hmac_secret_file: Option<Text>,
+    /// What the peer calls the private key or the secret.
+    #[schemars(with = "Option<String>")]
+    pub key_id: Option<Text>,
+    /// An Ethereum wallet: a version 3 key file, or the private key in hexadecimal digits.
+    #[schemars(with = "Option<String>")]
+    pub wallet_file: Option<Text>,
+    /// What the wallet makes: `asymmetric` (default) or `erc8128`.
+    #[schemars(with = "Option<String>")]
+    pub form: Option<Text>,
+    /// A file that holds the wallet's password.
+    #[schemars(with = "Option<String>")]
+    pub password_file: Option<Text>,
     /// How tokens are hashed for a peer that is not known yet: `bcrypt` or `sha-256`. Default: bcrypt.
-    #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub hash: Option<Text>,
     /// What introduced keys may do, permissions separated by spaces. Default: whatever we may.
-    #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub scope: Option<Text>,
 }

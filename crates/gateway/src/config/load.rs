@@ -21,6 +21,7 @@ use super::{
 };
 
 mod outgoing;
+mod prove;
 mod routes;
 
 /// A configuration that was taken.

@@ -17,6 +17,7 @@ use countersign::{Policy, PublicUrl, Requirement};
 use countersign_io::egress::Network;
 use http::Method;
 
+use crate::proofs::KeyFile;
 use crate::routes::{Router, Template};
 
 pub use diagnostics::{ConfigError, Origin, Problem};
@@ -259,6 +260,8 @@ pub enum Prove {
         /// What introduced keys may do.
         scope: Option<String>,
     },
+    /// By a key of ours.
+    Key(KeyFile),
 }
 
 /// `[[route]]`, parsed.

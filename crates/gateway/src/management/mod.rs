@@ -4,7 +4,7 @@ mod admin;
 mod api;
 pub mod client;
 pub(crate) mod keys;
-mod raw_request;
+pub(crate) mod raw_request;
 pub(crate) mod registered;
 mod socket;
 

@@ -1,4 +1,4 @@
-//! A request on file: what `explain --request` reads.
+//! A request on file: what `explain --request`, `sign`, `verify` and `decode` read.
 
 use bytes::Bytes;
 use countersign::request::Body as BodyKind;
@@ -12,18 +12,20 @@ use countersign_tower::join_cookies;
 const MAX_FIELDS: usize = 1000;
 
 /// A request that was read from bytes.
-pub(super) struct RawRequest {
-    method: Method,
+pub(crate) struct RawRequest {
+    pub(crate) method: Method,
     /// As it stands in the request line.
-    pub(super) target: Uri,
-    headers: HeaderMap,
+    pub(crate) target: Uri,
+    pub(crate) headers: HeaderMap,
+    /// How many bytes its head has, with the empty line that ends it.
+    pub(crate) head: usize,
     /// Everything behind the head.
-    pub(super) body: Bytes,
+    pub(crate) body: Bytes,
 }
 
 impl RawRequest {
     /// The request as a verifier sees it, had it come in at `at`.
-    pub(super) fn view<'a>(&'a self, target: &'a Uri, at: Timestamp) -> RequestView<'a> {
+    pub(crate) fn view<'a>(&'a self, target: &'a Uri, at: Timestamp) -> RequestView<'a> {
         RequestView {
             method: &self.method,
             target,
@@ -38,7 +40,7 @@ impl RawRequest {
 
 /// Reads an HTTP/1.1 request. Lines that end in LF alone are taken, since people write such files by
 /// hand; nothing of it is forwarded anywhere.
-pub(super) fn parse(bytes: &[u8]) -> Result<RawRequest, String> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<RawRequest, String> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut fields);
     let length = match request.parse(bytes) {
@@ -73,7 +75,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<RawRequest, String> {
             format!("the body has {} bytes, and Content-Length announces {announced}", body.len())
         })?;
     }
-    Ok(RawRequest { method, target, headers, body: Bytes::copy_from_slice(body) })
+    Ok(RawRequest { method, target, headers, head: length, body: Bytes::copy_from_slice(body) })
 }
 
 #[cfg(test)]

@@ -8,9 +8,7 @@ use std::time::Duration;
 use countersign::decision::Check;
 use countersign::path::check_path;
 use countersign::request::Body as BodyKind;
-use countersign::schemes::webhook::signer::{self, Requester};
 use countersign::{Code, Denial, FetchError, PublicUrl, Purpose, RequestView};
-use countersign_io::AnyStore;
 use countersign_tower::{GateBody, ProveError, ProveLayer, ProvenBody, problem};
 use http::header::{EXPECT, HOST, ORIGIN};
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, Version, request};
@@ -22,6 +20,7 @@ use tower_service::Service;
 
 use crate::config::OutboundConfig;
 use crate::outbound::connector::Connector;
+use crate::outbound::proof::OutboundProof;
 use crate::proxy::body::{Busy, Progress, RequestBody, ResponseBody};
 use crate::proxy::headers::strip_hop_by_hop;
 use crate::proxy::{await_response, reasons};
@@ -36,11 +35,13 @@ pub(super) struct Exchange {
     name: Arc<str>,
     /// What an application may write as the host; `None`: anything, for no page reaches a Unix socket.
     hosts: Option<Vec<String>>,
-    proofs: ProveLayer<Requester<Arc<AnyStore>>>,
+    proofs: ProveLayer<OutboundProof>,
     client: Client<Connector, ProvenBody<RequestBody>>,
     response_timeout: Duration,
     stream_timeout: Duration,
     body_timeout: Duration,
+    /// How large a body is read before it is sent.
+    signed_limit: usize,
 }
 
 impl Exchange {
@@ -48,7 +49,7 @@ impl Exchange {
         gateway: Arc<Gateway>,
         config: &OutboundConfig,
         listens_on: Option<String>,
-        requester: Requester<Arc<AnyStore>>,
+        claimant: OutboundProof,
     ) -> Self {
         let runtime = gateway.runtime.load_full();
         let (limits, upstream) = (&runtime.config.limits, &runtime.config.upstream);
@@ -67,12 +68,13 @@ impl Exchange {
             name: target.to_string().into(),
             target,
             hosts,
-            proofs: ProveLayer::new(Arc::new(requester), gateway.clock.clone())
+            proofs: ProveLayer::new(Arc::new(claimant), gateway.clock.clone())
                 .body_limit(limits.max_signed_body),
             client,
             response_timeout: upstream.response_timeout,
             stream_timeout: upstream.stream_timeout,
             body_timeout: limits.body_timeout,
+            signed_limit: limits.max_signed_body,
             gateway,
         }
     }
@@ -117,7 +119,7 @@ impl Exchange {
         let mut sender =
             Sender { client: &self.client, progress: &progress, patience: self.response_timeout };
         self.proofs.send(&mut sender, request).await.map_err(|error| match error {
-            ProveError::Prove(signer::ProveError::Store(error)) => Denial::from(error),
+            ProveError::Prove(unproven) => unproven.denial(self.signed_limit),
             ProveError::Client(denial) => denial,
             error => {
                 let failure = progress.failure();

@@ -4,23 +4,23 @@
 mod connector;
 mod exchange;
 mod listener;
+mod proof;
 
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::schemes::webhook::signer::Requester;
-use countersign_io::AnyStore;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
-use crate::config::{OutboundConfig, Prove};
+use crate::open::SetUpError;
 use crate::outbound::exchange::Exchange;
 use crate::outbound::listener::Listener;
+use crate::outbound::proof::OutboundProof;
 use crate::state::Gateway;
 
 /// Listeners for applications, bound and not yet served.
@@ -33,18 +33,19 @@ struct Outbound {
 }
 
 impl Outbounds {
-    /// Binds every listener.
+    /// Binds every listener, and reads the keys.
     ///
     /// # Errors
-    /// The first that cannot be bound, by its name in the configuration.
-    pub async fn bind(gateway: &Arc<Gateway>) -> Result<Self, (String, io::Error)> {
+    /// The first that cannot be bound, or whose key cannot be had.
+    pub async fn bind(gateway: &Arc<Gateway>) -> Result<Self, SetUpError> {
         let runtime = gateway.runtime.load_full();
         let mut bound = Vec::new();
         for config in &runtime.config.outbounds {
-            let failed = |error| (config.listen.shown(), error);
+            let failed =
+                |error| SetUpError::Listen { what: "outbound.listen", address: config.listen.shown(), error };
+            let claimant = OutboundProof::new(gateway, &config.prove)?;
             let listener = Listener::bind(&config.listen).await.map_err(failed)?;
-            let exchange =
-                Exchange::new(gateway.clone(), config, listener.name(), requester(gateway, config));
+            let exchange = Exchange::new(gateway.clone(), config, listener.name(), claimant);
             bound.push(Outbound { listener, exchange: Arc::new(exchange) });
         }
         Ok(Self(bound))
@@ -59,17 +60,6 @@ impl Outbounds {
                 let _ = task.await;
             }
         })
-    }
-}
-
-fn requester(gateway: &Gateway, config: &OutboundConfig) -> Requester<Arc<AnyStore>> {
-    let Prove::Webhook { url, hash, scope } = &config.prove;
-    let (random, workers) = (gateway.random.clone(), gateway.workers.clone());
-    let requester = Requester::new(url.clone(), gateway.store.clone(), random, workers);
-    let requester = requester.hashing_first_by(*hash);
-    match scope {
-        Some(scope) => requester.limited_to(scope.clone()),
-        None => requester,
     }
 }
 

@@ -11,6 +11,7 @@ use std::io::{Read, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -22,9 +23,19 @@ pub mod signed;
 /// How long anything that is started may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// An address on loopback that is free at this moment.
+/// An address on loopback that is free at this moment, from below the ports that the system gives to
+/// outgoing connections: one of those would otherwise take it before the gateway does.
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Tests run side by side, each in a process of its own: they begin far apart.
+        let number = std::process::id().wrapping_mul(7919) + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 10_240 + u16::try_from(number % 22_000).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 /// A process that ends with its handle.

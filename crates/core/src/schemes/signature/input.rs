@@ -76,6 +76,19 @@ impl Signed {
     /// more than 4 of ours or 32 in all, one covers more than 64 components, or both headers
     /// together exceed 16 KiB.
     pub fn read(headers: &HeaderMap, tags: &[&str]) -> Result<Vec<Self>, Denial> {
+        Self::read_where(headers, &|tag| tags.contains(&tag))
+    }
+
+    /// The signatures of every tag and of none, for whoever looks at a request that is not for them to
+    /// let in.
+    ///
+    /// # Errors
+    /// As [`Signed::read`], all being ours.
+    pub fn read_all(headers: &HeaderMap) -> Result<Vec<Self>, Denial> {
+        Self::read_where(headers, &|_| true)
+    }
+
+    fn read_where(headers: &HeaderMap, is_ours: &dyn Fn(&str) -> bool) -> Result<Vec<Self>, Denial> {
         if !headers.contains_key(SIGNATURE_INPUT) {
             return Ok(Vec::new());
         }
@@ -86,18 +99,18 @@ impl Signed {
         }
         let [inputs, signatures] = lines;
         if let (Some(input), Some(signature)) = (only(inputs.iter()), only(signatures.iter()))
-            && let Some(signed) = plain::read(input, signature, tags)
+            && let Some(signed) = plain::read(input, signature, is_ours)
         {
             return Ok(vec![signed]);
         }
-        Self::read_whole(&inputs, &signatures, tags)
+        Self::read_whole(&inputs, &signatures, is_ours)
     }
 
     /// The long way, for every form that there is.
     fn read_whole(
         inputs: &GetAll<'_, HeaderValue>,
         signatures: &GetAll<'_, HeaderValue>,
-        tags: &[&str],
+        is_ours: &dyn Fn(&str) -> bool,
     ) -> Result<Vec<Self>, Denial> {
         let mut read = Inputs::default();
         for line in inputs {
@@ -109,7 +122,7 @@ impl Signed {
             let parsed = Parser::new(line.as_bytes()).parse_dictionary_with_visitor(&mut values);
             parsed.map_err(|error| refused(values.twice, "Signature", &error))?;
         }
-        paired(read.inputs, values.signatures, tags)
+        paired(read.inputs, values.signatures, is_ours)
     }
 
     /// The value of `@signature-params`: what the last line of the signature base says.
@@ -137,7 +150,7 @@ fn malformed(cause: String) -> Denial {
 fn paired(
     inputs: Vec<Input>,
     mut signatures: Vec<(String, Vec<u8>)>,
-    tags: &[&str],
+    is_ours: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<Signed>, Denial> {
     let mut ours = Vec::new();
     for input in inputs {
@@ -147,7 +160,7 @@ fn paired(
         };
         let (_, signature) = signatures.swap_remove(position);
         let tag = input.parameters.tag.as_deref();
-        if !tags.contains(&tag.unwrap_or_default()) {
+        if !is_ours(tag.unwrap_or_default()) {
             continue;
         }
         if ours.len() == MAX_OURS {
@@ -178,10 +191,10 @@ mod tests {
             return false;
         };
         let headers = HeaderMap::from_iter([(SIGNATURE_INPUT, one), (SIGNATURE, other)]);
-        let Some(short) = plain::read(input, signature, &["t"]) else { return false };
+        let Some(short) = plain::read(input, signature, &|tag| tag == "t") else { return false };
         let lines = [SIGNATURE_INPUT, SIGNATURE].map(|name| headers.get_all(name));
-        let long =
-            Signed::read_whole(&lines[0], &lines[1], &["t"]).expect("what the short way reads is good");
+        let long = Signed::read_whole(&lines[0], &lines[1], &|tag| tag == "t")
+            .expect("what the short way reads is good");
         let [long] = &long[..] else { panic!("one, as the short way has it") };
         assert_eq!(
             (&short.label, &short.components, &short.parameters, &short.signature, &short.text),

@@ -8,6 +8,7 @@
 mod accept;
 mod base;
 mod bots;
+mod claimant;
 mod component;
 mod difference;
 mod digest;
@@ -35,6 +36,7 @@ mod want_digest;
 pub use accept::{ACCEPT_SIGNATURE, AcceptError, Wanted};
 pub use base::{BaseError, signature_base};
 pub use bots::{SIGNATURE_AGENT, WEB_BOT_AUTH, WebBots};
+pub use claimant::RequestSigner;
 pub use component::{Component, ComponentError, Derived, Form, Name};
 pub use difference::{BASE_DIGESTS, Difference, base_digests, difference};
 pub use digest::{CONTENT_DIGEST, ContentDigest, REPR_DIGEST};

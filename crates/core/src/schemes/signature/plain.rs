@@ -25,7 +25,7 @@ const FIELDS: [(&str, HeaderName); 5] = [
 ];
 
 /// Reads the one line of either header. `None` says nothing: the other way is to be taken.
-pub(super) fn read(input: &str, signature: &str, tags: &[&str]) -> Option<Signed> {
+pub(super) fn read(input: &str, signature: &str, is_ours: &dyn Fn(&str) -> bool) -> Option<Signed> {
     let (label, text) = input.split_once('=')?;
     let encoded = signature.strip_prefix(label)?.strip_prefix("=:")?.strip_suffix(':')?;
     let first = *label.as_bytes().first()?;
@@ -39,7 +39,7 @@ pub(super) fn read(input: &str, signature: &str, tags: &[&str]) -> Option<Signed
     }
     // Another's signature may be anything.
     let tag = parameters.tag.as_deref()?;
-    if !tags.contains(&tag) {
+    if !is_ours(tag) {
         return None;
     }
     let signature = STANDARD.decode(encoded).ok()?;

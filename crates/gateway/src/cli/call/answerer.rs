@@ -26,7 +26,7 @@ pub(super) struct Asked {
 }
 
 /// A listener for one path. It ends when it is dropped.
-pub(super) struct Answerer(JoinHandle<()>);
+pub(in crate::cli) struct Answerer(JoinHandle<()>);
 
 impl Drop for Answerer {
     fn drop(&mut self) {

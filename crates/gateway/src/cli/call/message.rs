@@ -14,11 +14,11 @@ use crate::terminal::escape;
 const LONGEST_BODY: u64 = 64 * 1024 * 1024;
 
 /// A request without a proof.
-pub(super) struct Message {
-    pub(super) method: Method,
-    pub(super) url: Uri,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Option<Bytes>,
+pub(in crate::cli) struct Message {
+    pub(in crate::cli) method: Method,
+    pub(in crate::cli) url: Uri,
+    pub(in crate::cli) headers: HeaderMap,
+    pub(in crate::cli) body: Option<Bytes>,
 }
 
 impl Message {

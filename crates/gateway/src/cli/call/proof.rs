@@ -1,9 +1,11 @@
 //! How a call is proven: one variant for each way.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use countersign::crypto::SystemRandom;
-use countersign::schemes::api_key::{ApiKey, signer::send_as_itself};
+use countersign::schemes::api_key::ApiKey;
+use countersign::schemes::proof::Proof as KeyProof;
 use countersign::schemes::webhook::signer::{Attempt, OutgoingBody, Requester};
 use countersign::schemes::webhook::wire::WEBHOOK_KEY;
 use countersign::schemes::webhook::{Algorithm, TokenHash, UrlRules, WebhookUrl};
@@ -13,20 +15,20 @@ use countersign_io::{AnyStore, StoreUrl, SystemClock};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
-use super::super::arguments::{CallFlags, Shared};
+use super::super::arguments::{ProofFlags, Shared};
 use super::super::{Failure, configuration, environment};
 use super::answerer::Answerer;
 use super::message::Message;
 use super::shown::Screen;
-use crate::seal::read_secret;
+use crate::proofs::{KeyFile, of_api_key};
 use crate::terminal::escape;
 
 /// Who we say that we are, and what makes it true.
-pub(super) enum Proof {
+pub(in crate::cli) enum Proof {
     /// Nobody.
     Nothing,
-    /// Whoever holds this key; it is sent as itself.
-    Bearer(ApiKey),
+    /// Whoever holds this key.
+    Key(KeyProof),
     /// The API at a webhook URL.
     Webhook {
         requester: Box<Requester<Arc<AnyStore>>>,
@@ -36,8 +38,8 @@ pub(super) enum Proof {
 }
 
 /// What was sent, and how it was proven.
-pub(super) struct Sent {
-    pub(super) headers: HeaderMap,
+pub(in crate::cli) struct Sent {
+    pub(in crate::cli) headers: HeaderMap,
     pub(super) by: By,
     attempt: Option<Attempt>,
 }
@@ -49,6 +51,10 @@ pub(super) enum By {
     Nothing,
     /// By a key that is sent as itself.
     Bearer,
+    /// By a message signature, with a key that is not sent.
+    Signature,
+    /// By a wallet, as the seed says.
+    Asymmetric,
     /// By a token that the receiver asks for.
     Token { algorithm: Algorithm, introduces: bool },
     /// By a key that was introduced before.
@@ -57,45 +63,48 @@ pub(super) enum By {
 
 impl Proof {
     /// What the flags ask for.
-    pub(super) async fn prepare(
+    pub(in crate::cli) async fn prepare(
         shared: &Shared,
-        flags: &CallFlags,
+        flags: &ProofFlags,
+        listen: Option<SocketAddr>,
         message: &Message,
         screen: Screen,
     ) -> Result<Self, Failure> {
-        let proof = match (&flags.webhook, key(flags)?) {
-            (Some(url), _) => Self::webhook(shared, flags, url, screen).await?,
-            (None, Some(_)) if !flags.bearer => {
-                return Err(Failure::said(
-                    "signing with a key is not in this version yet: --bearer sends it as itself",
-                ));
-            }
-            (None, Some(key)) => Self::Bearer(key),
+        let proof = match (&flags.webhook, key_proof(flags)?) {
+            (Some(url), _) => Self::webhook(shared, flags, listen, url, screen).await?,
+            (None, Some(proof)) => Self::Key(proof),
             (None, None) if flags.bearer => {
                 return Err(Failure::said("--bearer sends a key: add --key-file FILE or --key cs_…"));
             }
             (None, None) => Self::Nothing,
         };
-        if !matches!(proof, Self::Nothing) && message.headers.contains_key(AUTHORIZATION) {
+        let is_authorization = matches!(proof, Self::Key(KeyProof::Bearer(_)) | Self::Webhook { .. });
+        if is_authorization && message.headers.contains_key(AUTHORIZATION) {
             return Err(Failure::said(
-                "-H Authorization and a proof exclude each other: the proof is that header",
+                "a header Authorization and this proof exclude each other: the proof is that header",
             ));
         }
         Ok(proof)
     }
 
-    async fn webhook(shared: &Shared, flags: &CallFlags, url: &str, screen: Screen) -> Result<Self, Failure> {
+    async fn webhook(
+        shared: &Shared,
+        flags: &ProofFlags,
+        listen: Option<SocketAddr>,
+        url: &str,
+        screen: Screen,
+    ) -> Result<Self, Failure> {
         // Where others ask is for them to dial; plain HTTP on loopback is for labs, and so is this flag.
         let rules = UrlRules { ports: (1..=u16::MAX).collect(), http_on_loopback: true };
         let url = WebhookUrl::parse(url, &rules)
             .map_err(|error| Failure::said(format!("--webhook {}: {error}", escape(url))))?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let store_url = match flags.listen {
+        let store_url = match listen {
             Some(_) => StoreUrl::Memory,
             None => shared_store(shared)?,
         };
         let store = Arc::new(AnyStore::open(&store_url, clock).await?);
-        let answerer = match flags.listen {
+        let answerer = match listen {
             Some(address) => {
                 let answerer =
                     Answerer::listen(address, &url, store.clone(), move |asked| screen.asked(&asked));
@@ -113,19 +122,20 @@ impl Proof {
     }
 
     /// The headers of `message`, with the proof among them.
-    pub(super) async fn prove(&self, message: &Message, now: Timestamp) -> Result<Sent, Failure> {
+    pub(in crate::cli) async fn prove(&self, message: &Message, now: Timestamp) -> Result<Sent, Failure> {
         let mut headers = message.headers.clone();
+        let body = match &message.body {
+            Some(body) if !body.is_empty() => OutgoingBody::Whole(body),
+            _ => OutgoingBody::Absent,
+        };
         let (by, attempt) = match self {
             Self::Nothing => (By::Nothing, None),
-            Self::Bearer(key) => {
-                send_as_itself(key, &mut headers);
-                (By::Bearer, None)
+            Self::Key(proof) => {
+                let proven = proof.prove(&message.method, &message.url, &mut headers, body, now);
+                proven.map_err(|error| Failure::said(escape(&error.to_string())))?;
+                (By::of_key(proof), None)
             }
             Self::Webhook { requester, .. } => {
-                let body = match &message.body {
-                    Some(body) if !body.is_empty() => OutgoingBody::Whole(body),
-                    _ => OutgoingBody::Absent,
-                };
                 let attempt = requester.prove(&message.method, &message.url, &mut headers, body, now).await?;
                 (By::read(&attempt, &headers), Some(attempt))
             }
@@ -145,6 +155,14 @@ impl Proof {
 }
 
 impl By {
+    const fn of_key(proof: &KeyProof) -> Self {
+        match proof {
+            KeyProof::Bearer(_) => Self::Bearer,
+            KeyProof::Signature(_) => Self::Signature,
+            KeyProof::Asymmetric { .. } => Self::Asymmetric,
+        }
+    }
+
     fn read(attempt: &Attempt, headers: &HeaderMap) -> Self {
         if attempt.is_by_key() {
             return Self::IntroducedKey;
@@ -156,25 +174,47 @@ impl By {
     }
 }
 
-fn key(flags: &CallFlags) -> Result<Option<ApiKey>, Failure> {
-    // What is wrong with a key is said without repeating it.
-    let parse = |what: &str, text: &str| {
-        ApiKey::parse(text.trim()).map_err(|error| Failure::said(format!("{what} holds no API key: {error}")))
-    };
-    match (&flags.key, &flags.key_file) {
-        (Some(text), _) => parse("--key", text).map(Some),
-        (None, Some(file)) => {
-            let bytes = read_secret(file)?;
-            let text = std::str::from_utf8(bytes.expose()).unwrap_or_default();
-            parse("--key-file", text).map(Some)
+/// The key that the flags name, and what it proves.
+fn key_proof(flags: &ProofFlags) -> Result<Option<KeyProof>, Failure> {
+    let random = Arc::new(SystemRandom);
+    let file = match flags {
+        ProofFlags { key: Some(text), bearer, base_digests, .. } => {
+            // What is wrong with a key is said without repeating it.
+            let key = ApiKey::parse(text.trim())
+                .map_err(|error| Failure::said(format!("--key holds no API key: {error}")))?;
+            return Ok(Some(of_api_key(key, *bearer, random, *base_digests)));
         }
-        (None, None) => Ok(None),
-    }
+        ProofFlags { key_file: Some(file), bearer, .. } => {
+            KeyFile::ApiKey { file: file.clone(), bearer: *bearer }
+        }
+        ProofFlags { private_key: Some(file), key_id: Some(id), .. } => {
+            KeyFile::Private { file: file.clone(), id: id.clone() }
+        }
+        ProofFlags { hmac_secret_file: Some(file), key_id: Some(id), .. } => {
+            KeyFile::Hmac { file: file.clone(), id: id.clone() }
+        }
+        ProofFlags { wallet: Some(file), form, password_file, .. } => {
+            KeyFile::Wallet { file: file.clone(), form: *form, password_file: password_file.clone() }
+        }
+        ProofFlags { key_id: Some(_), .. } => {
+            return Err(Failure::said(
+                "--key-id names a key: add --private-key FILE or --hmac-secret-file FILE",
+            ));
+        }
+        ProofFlags { base_digests: true, .. } => {
+            return Err(Failure::said(
+                "--base-digests goes with a signature: add --key-file FILE or --private-key FILE",
+            ));
+        }
+        _ => return Ok(None),
+    };
+    let proof = file.read(random, flags.base_digests);
+    proof.map(Some).map_err(|error| Failure::said(escape(&error.to_string())))
 }
 
 /// The store of the configuration, which the API at the webhook URL must look into as well.
 fn shared_store(shared: &Shared) -> Result<StoreUrl, Failure> {
-    let hint = "add --listen ADDRESS to answer from here";
+    let hint = "add --listen ADDRESS to `call`, to answer from here";
     if !shared.config.exists() {
         return Err(Failure::said(format!(
             "who answers at the webhook URL? {hint}, or --config FILE with the store that the API there uses"

@@ -17,14 +17,14 @@ use crate::terminal::{self, escape};
 
 /// What is printed, and how.
 #[derive(Clone, Copy)]
-pub(super) struct Screen {
+pub(in crate::cli) struct Screen {
     json: bool,
     include: bool,
     verbose: bool,
 }
 
 impl Screen {
-    pub(super) const fn new(json: bool, include: bool, verbose: bool) -> Self {
+    pub(in crate::cli) const fn new(json: bool, include: bool, verbose: bool) -> Self {
         Self { json, include, verbose }
     }
 
@@ -101,6 +101,8 @@ impl By {
         match self {
             Self::Nothing => "sent without a proof".to_owned(),
             Self::Bearer => "proven by an API key that is sent as itself".to_owned(),
+            Self::Signature => "proven by a signature: the key stays here".to_owned(),
+            Self::Asymmetric => "proven by a wallet's signature in AsymmetricAuthentication".to_owned(),
             Self::Token { algorithm, introduces } => format!(
                 "proven by a one-time token, hashed by {}: the receiver will ask for it{}",
                 algorithm.as_str(),
@@ -116,6 +118,8 @@ impl By {
         match self {
             Self::Nothing => "none",
             Self::Bearer => "bearer",
+            Self::Signature => "signature",
+            Self::Asymmetric => "asymmetric",
             Self::Token { .. } => "webhook",
             Self::IntroducedKey => "introduced-key",
         }

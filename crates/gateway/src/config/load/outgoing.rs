@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign::schemes::webhook::{Algorithm, Callers, UrlRules, WebhookUrl};
+use countersign::schemes::webhook::{Callers, UrlRules, WebhookUrl};
 use countersign::{Permissions, PublicUrl};
 use countersign_io::egress::Network;
 use toml::Spanned;
@@ -12,7 +12,7 @@ use super::routes::is_one_of;
 use crate::config::diagnostics::Problem;
 use crate::config::file;
 use crate::config::{
-    EgressConfig, OutboundConfig, OutboundListen, Prove, ServerConfig, SignatureConfig, WebhookConfig,
+    EgressConfig, OutboundConfig, OutboundListen, ServerConfig, SignatureConfig, WebhookConfig,
 };
 
 impl Reader<'_> {
@@ -168,29 +168,7 @@ impl Reader<'_> {
             let problem = Problem::new(format!("the target cannot be called: {error}"), origin);
             self.problems.push(problem.help("egress.ports lists the ports that https may use; allow_http_loopback allows plain HTTP on loopback"));
         }
-        let prove = self.prove(outbound, egress);
+        let prove = self.prove(&outbound.prove, egress);
         Some(OutboundConfig { listen: listen?, target: target?, prove: prove? })
-    }
-
-    fn prove(&mut self, outbound: &file::Outbound, egress: &EgressConfig) -> Option<Prove> {
-        // Where others ask is for them to dial: any port will do here.
-        let rules = UrlRules { ports: (1..=u16::MAX).collect(), ..egress.url_rules() };
-        let prove = &outbound.prove;
-        let url = self.parsed("outbound.prove.webhook", Some(&prove.webhook), "", |text| {
-            WebhookUrl::parse(text, &rules)
-        });
-        let hash = self.maybe("outbound.prove.hash", prove.hash.as_ref(), |text| match text {
-            "bcrypt" => Ok(Algorithm::Bcrypt),
-            "sha-256" => Ok(Algorithm::Sha256),
-            _ => Err(format!("`{text}` is no hash: write bcrypt or sha-256")),
-        });
-        let scope = self.maybe("outbound.prove.scope", prove.scope.as_ref(), |text| {
-            let plain = |byte: u8| (b' '..0x7f).contains(&byte) && byte != b'"' && byte != b'\\';
-            match !text.is_empty() && text.bytes().all(plain) {
-                true => Ok(text.to_owned()),
-                false => Err("a scope is permissions, separated by spaces"),
-            }
-        });
-        Some(Prove::Webhook { url: url?, hash: hash.unwrap_or(Algorithm::Bcrypt), scope })
     }
 }

@@ -2,6 +2,7 @@
 
 mod algorithms;
 mod asking;
+mod claiming;
 mod explaining;
 mod reading;
 mod signing;

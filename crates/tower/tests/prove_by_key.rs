@@ -1,0 +1,74 @@
+//! The client layer with a key in place of a webhook: what is sent carries the proof, or is not sent.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use bytes::Bytes;
+use countersign::Timestamp;
+use countersign::crypto::SystemRandom;
+use countersign::schemes::api_key::ApiKey;
+use countersign::schemes::proof::{Proof, ProofError};
+use countersign::schemes::signature::RequestSigner;
+use countersign::time::ManualClock;
+use countersign_tower::{ProveError, ProveLayer, ProvenBody};
+use http::{HeaderMap, Request, Response};
+use tower::{Layer as _, ServiceExt as _, service_fn};
+
+/// What a client is given to send.
+async fn sent(proof: Proof, body: Body) -> Result<HeaderMap, ProofError> {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)));
+    let client = service_fn(async |request: Request<ProvenBody<Body>>| {
+        Ok::<_, Infallible>(Response::new(request.headers().clone()))
+    });
+    let client = ProveLayer::new(Arc::new(proof), clock).body_limit(8).layer(client);
+    let call = Request::post("https://bob.example/orders").body(body).unwrap();
+    match client.oneshot(call).await {
+        Ok(response) => Ok(response.into_body()),
+        Err(ProveError::Prove(error)) => Err(error),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn signing() -> Proof {
+    let key = ApiKey::generate(&SystemRandom);
+    Proof::Signature(Box::new(RequestSigner::of_api_key(&key, Arc::new(SystemRandom))))
+}
+
+/// A body whose length nobody knows.
+struct Unknown;
+
+impl http_body::Body for Unknown {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        Poll::Ready(None)
+    }
+}
+
+#[tokio::test]
+async fn a_signature_covers_a_body_that_was_read_and_refuses_one_that_streams() {
+    let headers = sent(signing(), Body::from("12345678")).await.unwrap();
+    for name in ["signature", "signature-input", "content-digest"] {
+        assert!(headers.contains_key(name), "{name}");
+    }
+    assert!(!sent(signing(), Body::empty()).await.unwrap().contains_key("content-digest"));
+    assert_eq!(sent(signing(), Body::from("123456789")).await.err(), Some(ProofError::Streaming));
+    assert_eq!(sent(signing(), Body::new(Unknown)).await.err(), Some(ProofError::Streaming));
+}
+
+#[tokio::test]
+async fn a_key_that_is_sent_as_itself_goes_with_any_body() {
+    let key = ApiKey::generate(&SystemRandom);
+    for body in [Body::from("12345678"), Body::from("123456789"), Body::new(Unknown)] {
+        let headers = sent(Proof::Bearer(key.clone()), body).await.unwrap();
+        assert!(headers["authorization"].is_sensitive());
+        assert_eq!(headers["authorization"], format!("Bearer {}", key.reveal().expose()));
+    }
+}
