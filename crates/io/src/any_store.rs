@@ -51,8 +51,11 @@ impl AnyStore {
     pub async fn open(url: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         match url {
             StoreUrl::Memory => {
-                // A process that has forgotten its last run: proofs made before it are not for it.
-                let start = clock.now();
+                // A process that has forgotten its last run: proofs made before it are not for it. They say
+                // when they were made in whole seconds, so it begins with one: those made from then on
+                // are told apart from those before.
+                let start = Timestamp::from_secs(clock.now().as_millis().div_ceil(1000));
+                tokio::time::sleep(start.since(clock.now())).await;
                 Ok(Self::Memory(MemoryStore::new(clock).refusing_proofs_before(start)))
             }
             StoreUrl::Redb(path) => {
