@@ -22,6 +22,9 @@ pub enum BaseError {
     /// Not a structured field, or not known as one.
     #[error("{0} is not the structured field that it is covered as")]
     NotStructured(String),
+    /// With what came before it, more would have to be parsed than anybody may ask for.
+    #[error("{0} asks for too much to be parsed")]
+    TooMuch(String),
     /// Of a part that this message has not: `;req` or `@status` on a request, `@path` on a response,
     /// `;tr` without trailers.
     #[error("{0} is of a part that this message has not")]
@@ -35,6 +38,10 @@ impl From<BaseError> for Denial {
     }
 }
 
+/// How much of a message may be parsed again and again for components that are parts of a field or of the
+/// query, in bytes: each of 64 components could name a part of the largest one, before any key is known.
+const MOST_PARSED: usize = 16 * 1024;
+
 /// The signature base: a line for each component, and last the parameters. `parameters` is the
 /// serialised value of `@signature-params`, which lists the components again.
 ///
@@ -47,7 +54,12 @@ pub fn signature_base(
 ) -> Result<String, BaseError> {
     // The parameters repeat each identifier; 48 characters hold most values.
     let mut base = String::with_capacity(64 + 2 * parameters.len() + 48 * components.len());
+    let mut parsed = 0;
     for (index, component) in components.iter().enumerate() {
+        parsed += message.parsed_for(component);
+        if parsed > MOST_PARSED {
+            return Err(BaseError::TooMuch(component.to_string()));
+        }
         if components[..index].contains(component) {
             return Err(BaseError::Duplicate(component.to_string()));
         }
@@ -66,7 +78,12 @@ pub(super) fn lines<'a>(
     components: &'a [Component],
     message: &'a Message<'_>,
 ) -> impl Iterator<Item = (&'a Component, Result<String, BaseError>)> {
-    components.iter().map(|component| {
+    let mut parsed = 0;
+    components.iter().map(move |component| {
+        parsed += message.parsed_for(component);
+        if parsed > MOST_PARSED {
+            return (component, Err(BaseError::TooMuch(component.to_string())));
+        }
         let mut value = String::new();
         let written = message.write(component, &mut value);
         (component, written.map(|()| value))

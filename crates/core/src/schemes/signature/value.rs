@@ -47,6 +47,26 @@ impl Message<'_> {
     }
 }
 
+impl Message<'_> {
+    /// How many bytes are parsed to find the value of `component`: of a field or query of which it is a
+    /// part; nothing for what is taken as it is.
+    pub(super) fn parsed_for(&self, component: &Component) -> usize {
+        let part = if component.of_request { self.answered().unwrap_or(self) } else { self };
+        match (&component.name, &component.form) {
+            (Name::Field(name), Form::Structured | Form::Key(_)) => {
+                let fields = if component.of_trailers { part.trailers } else { Some(part.headers) };
+                let lines = fields.map(|fields| fields.get_all(name).iter().map(HeaderValue::len).sum());
+                lines.unwrap_or(0)
+            }
+            (Name::Derived(_), Form::Parameter(_)) => match part.start {
+                Start::Request { target, .. } => target.query().map_or(0, str::len),
+                Start::Response { .. } => 0,
+            },
+            _ => 0,
+        }
+    }
+}
+
 /// A request's target (RFC 9421 §2.2.2 to §2.2.7).
 struct Target<'a>(&'a Uri);
 

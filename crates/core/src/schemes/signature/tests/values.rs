@@ -137,3 +137,26 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn parts_of_large_fields_and_queries_are_parsed_only_so_often() {
+    let members: Vec<String> = (0..64).map(|number| format!("k{number}=\"{}\"", "x".repeat(60))).collect();
+    let mut headers = HeaderMap::new();
+    headers.insert("x-parts", HeaderValue::try_from(members.join(", ")).unwrap());
+    let length = headers["x-parts"].len();
+    let query = members.join("&").replace('"', "");
+    let target: Uri = format!("https://example.com/?{query}").parse().unwrap();
+    let message = Message::request(&Method::GET, &target, &headers);
+    let base = |form: &dyn Fn(usize) -> String, count: usize| {
+        let components: Vec<_> = (0..count).map(|number| Component::parse(&form(number)).unwrap()).collect();
+        signature_base(&components, "()", &message).map(drop)
+    };
+    for (form, length) in [
+        (&(|number| format!("\"x-parts\";key=\"k{number}\"")) as &dyn Fn(usize) -> String, length),
+        (&|number| format!("\"@query-param\";name=\"k{number}\""), query.len()),
+    ] {
+        let enough = 16 * 1024 / length;
+        assert_eq!(base(form, enough), Ok(()));
+        assert_eq!(base(form, enough + 1), Err(BaseError::TooMuch(form(enough))));
+    }
+}
