@@ -50,7 +50,9 @@ impl Default for Ledger {
 }
 
 impl Ledger {
-    /// Learns the server's replication id, and leaves it there if nobody has.
+    /// Learns the server's replication id, and leaves it there if nobody has. Then it waits for the
+    /// next whole second: proofs say in seconds when they were made, and one made right after this
+    /// must not look as if it came before.
     pub(super) async fn adopt(&self, connection: &Connection) -> Result<(), StoreError> {
         let mut call = self.script.prepare_invoke();
         call.key(STATE).key(STATE).arg("").arg("").arg("").arg("").arg(&*self.known());
@@ -58,6 +60,7 @@ impl Ledger {
         match answer.0.as_str() {
             "adopted" => {
                 self.learn(&answer.2);
+                tokio::time::sleep(Duration::from_millis(answer.1.min(1000))).await;
                 Ok(())
             }
             _ => Err(StoreError::Unavailable(String::from("Redis does not tell its replication id"))),

@@ -26,7 +26,10 @@ if cut_off ~= before or state[1] ~= replid then
   redis.call('HSET', KEYS[2], 'replid', replid, 'cut_off', string.format('%.0f', cut_off), 'since',
     string.format('%.0f', since))
 end
-if ARGV[2] == '' then return { 'adopted', 0, replid } end
+if ARGV[2] == '' then
+  -- After a first start: until a second begins that is wholly behind the cut-off.
+  return { 'adopted', before and 0 or 1000 - now % 1000, replid }
+end
 
 local created, gateway = tonumber(ARGV[1]), tonumber(ARGV[4])
 -- A gateway behind accepts proofs for longer than they are remembered here.
