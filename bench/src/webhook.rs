@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use countersign::crypto::ethereum::{decode_hex, encode_hex};
 use countersign::crypto::{Ed25519Key, Random as _, SystemRandom, sha256, verify_ed25519};
 use countersign::schemes::webhook::signer::Requester;
 use countersign::schemes::webhook::{Algorithm, Callers, UrlRules, WebhookUrl, WebhookVerifier};
@@ -262,8 +263,8 @@ impl Bare {
         let key = Arc::new(Ed25519Key::generate(&SystemRandom));
         let public = key.public();
         let verifier = serve(service_fn(move |request: Request<Incoming>| async move {
-            let signature = request.headers().get("signature").map(|value| value.as_bytes().to_vec());
-            let signature = signature.and_then(|text| unhex(&text)).unwrap_or_default();
+            let signature = request.headers().get("signature").and_then(|value| value.to_str().ok());
+            let signature = signature.and_then(decode_hex::<64>).unwrap_or([0; 64]);
             let good = verify_ed25519(&public, &[b'x'; 300], &signature);
             Ok::<_, Infallible>(if good { hello() } else { refused() })
         }))
@@ -276,8 +277,8 @@ impl Bare {
         async move {
             let mut random = [0; 32];
             SystemRandom.fill(&mut random);
-            let token = hex(&random);
-            let hash = hex(&sha256(token.as_bytes()));
+            let token = encode_hex(&random);
+            let hash = encode_hex(&sha256(token.as_bytes()));
             if let Ok(mut tokens) = bare.tokens.lock() {
                 tokens.insert(hash.clone(), token);
             }
@@ -291,7 +292,7 @@ impl Bare {
     fn signed(&self) -> impl Future<Output = Result<(), String>> + Send + use<> {
         let bare = self.clone();
         async move {
-            let signature = hex(&bare.key.sign(&[b'x'; 300]));
+            let signature = encode_hex(&bare.key.sign(&[b'x'; 300]));
             let request =
                 Request::get(format!("http://{}/orders", bare.verifier)).header("signature", signature);
             finish(bare.client.request(request.body(Full::default()).map_err(text)?).await).await
@@ -309,7 +310,7 @@ async fn receive(client: &Outgoing, request: &Request<Incoming>) -> Response<Ful
     };
     let Ok(answer) = client.request(question).await else { return refused() };
     let Ok(token) = answer.into_body().collect().await else { return refused() };
-    if hex(&sha256(&token.to_bytes())) == hash { hello() } else { refused() }
+    if encode_hex(&sha256(&token.to_bytes())) == hash { hello() } else { refused() }
 }
 
 fn refused() -> Response<Full<Bytes>> {
@@ -413,16 +414,4 @@ where
 
 fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn unhex(text: &[u8]) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    text.chunks(2).map(|pair| Some(digit(*pair.first()?)? * 16 + digit(*pair.get(1)?)?)).collect()
 }

@@ -100,6 +100,14 @@ impl Proven {
     pub const fn outright(principal: Principal) -> Self {
         Self { principal, also: None, body: None, spends: Vec::new(), fresh_until: None }
     }
+
+    /// A proof that passes once and is fresh as long as it is remembered; its second use is
+    /// `signature_replayed`.
+    #[must_use]
+    pub fn once(principal: Principal, spend: Spend) -> Self {
+        let spends = vec![Spending::Proof { spend, replayed: Code::SignatureReplayed }];
+        Self { spends, fresh_until: Some(spend.until), ..Self::outright(principal) }
+    }
 }
 
 /// A body that must be read, and what it must be.

@@ -81,7 +81,8 @@ where
     }
 }
 
-async fn collect<B>(body: &mut B, limit: usize) -> Result<Bytes, Denial>
+/// The whole of a body, if it is no longer than `limit`.
+pub(crate) async fn collect<B>(body: &mut B, limit: usize) -> Result<Bytes, Denial>
 where
     B: Body<Data = Bytes> + Unpin,
 {

@@ -4,16 +4,17 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use countersign::Store;
 use countersign::schemes::webhook::Tokens;
 use countersign::schemes::webhook::wire::{LONGEST_QUESTION, Question};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use tower_service::Service;
 
+use crate::body::collect;
 use crate::layer::GateFuture;
 
 /// Answers questions about the tokens that a
@@ -70,9 +71,9 @@ where
             let (parts, mut body) = request.into_parts();
             // What is not going to be answered is not read either.
             let response = match parts.method {
-                Method::POST => match read(&mut body).await {
-                    Some(body) => answer(&tokens, &parts.method, body).await,
-                    None => refusal(),
+                Method::POST => match collect(&mut body, LONGEST_QUESTION).await {
+                    Ok(body) => answer(&tokens, &parts.method, body).await,
+                    Err(_) => refusal(),
                 },
                 _ => answer(&tokens, &parts.method, Bytes::new()).await,
             };
@@ -118,20 +119,4 @@ fn empty(status: StatusCode) -> Response<Bytes> {
     *response.status_mut() = status;
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-/// The whole body; `None` if it is longer than any question, or breaks off.
-async fn read<B: Body<Data = Bytes> + Unpin>(body: &mut B) -> Option<Bytes> {
-    if body.size_hint().lower() > LONGEST_QUESTION as u64 {
-        return None;
-    }
-    let mut whole = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.ok()?.into_data() else { continue };
-        if whole.len() + data.len() > LONGEST_QUESTION {
-            return None;
-        }
-        whole.extend_from_slice(&data);
-    }
-    Some(whole.freeze())
 }

@@ -20,7 +20,7 @@ pub enum SocketError {
     #[error("another gateway is answering on {0}")]
     Taken(PathBuf),
     /// Something else stands there.
-    #[error("{0} is there, and is no socket: give server.management_socket another path")]
+    #[error("{0} is there, and is no socket: give the socket another path")]
     NoSocket(PathBuf),
     /// It cannot be made.
     #[error("{path}: {error}")]

@@ -1,12 +1,12 @@
 //! Where an application of ours connects: a port on loopback, or a Unix socket.
 
 use std::io;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::net::{TcpListener, UnixListener};
 
 use crate::config::OutboundListen;
+use crate::management;
 
 /// A listener that was bound. A Unix socket is removed with it.
 pub(super) enum Listener {
@@ -19,10 +19,8 @@ impl Listener {
         match listen {
             OutboundListen::Tcp(address) => Ok(Self::Tcp(TcpListener::bind(address).await?)),
             OutboundListen::Unix(path) => {
-                clear(path).await?;
-                let listener = UnixListener::bind(path)?;
-                // Whoever can connect speaks in our name.
-                std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+                // Whoever can connect speaks in our name: it is made as management's is.
+                let listener = management::bind(path).await.map_err(io::Error::other)?;
                 Ok(Self::Unix(listener, path.clone()))
             }
         }
@@ -43,13 +41,4 @@ impl Drop for Listener {
             let _ = std::fs::remove_file(path);
         }
     }
-}
-
-/// Removes a socket that a process left behind when it was killed, and nothing else.
-async fn clear(path: &Path) -> io::Result<()> {
-    let Ok(metadata) = std::fs::symlink_metadata(path) else { return Ok(()) };
-    if !metadata.file_type().is_socket() || UnixStream::connect(path).await.is_ok() {
-        return Err(io::ErrorKind::AddrInUse.into());
-    }
-    std::fs::remove_file(path)
 }

@@ -126,14 +126,12 @@ impl Exchange<'_> {
         body: &mut GateBody<Incoming>,
     ) -> Response<bytes::Bytes> {
         let patience = self.runtime.config.limits.body_timeout;
-        let mut reader = BodyReader(body);
-        let question = async {
-            match *method {
-                Method::POST => reader.read(LONGEST_QUESTION).await.unwrap_or_default(),
-                _ => bytes::Bytes::new(),
-            }
+        let mut reader = PatientReader { reader: BodyReader(body), patience };
+        // What is not going to be answered is not read either.
+        let question = match *method {
+            Method::POST => reader.read(LONGEST_QUESTION).await.unwrap_or_default(),
+            _ => bytes::Bytes::new(),
         };
-        let question = timeout(patience, question).await.unwrap_or_default();
         let response = answer(&self.gateway().webhook_tokens(), method, question).await;
         self.gateway().metrics.question(response.status());
         response

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use countersign::{ChosenBy, FetchError};
@@ -25,7 +25,8 @@ pub struct Dialer {
 struct Shared {
     policy: EgressPolicy,
     resolver: Box<dyn Resolve>,
-    tls: TlsConnector,
+    /// Made when it is first needed: the system has many certificates, and most processes dial nobody.
+    tls: OnceLock<TlsConnector>,
 }
 
 /// Where a fetch may go: what its URL says, and the addresses behind it, every one of them judged.
@@ -62,7 +63,7 @@ impl Dialer {
     /// How many of a name's addresses are tried. All of them are judged.
     const TRIED: usize = 8;
 
-    /// Dials by `policy`, with the system's resolver. Reads the system's certificates.
+    /// Dials by `policy`, with the system's resolver. The system's certificates are read at the first https.
     #[must_use]
     pub fn new(policy: EgressPolicy) -> Self {
         Self::with_resolver(policy, SystemResolver::default())
@@ -71,8 +72,8 @@ impl Dialer {
     /// As [`new`](Self::new), with another resolver.
     #[must_use]
     pub fn with_resolver(policy: EgressPolicy, resolver: impl Resolve) -> Self {
-        let tls = tls::connector(&policy);
-        Self { shared: Arc::new(Shared { policy, resolver: Box::new(resolver), tls }) }
+        let shared = Shared { policy, resolver: Box::new(resolver), tls: OnceLock::new() };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Connects to the host of `url` (and with https finishes the handshake, ALPN `http/1.1`) within
@@ -143,7 +144,8 @@ impl Dialer {
             Scheme::Http => Ok(Connection::plain(stream, peer)),
             Scheme::Https => {
                 let name = tls::server_name(&target.host).map_err(io::Error::other)?;
-                let stream = self.shared.tls.connect(name, stream).await?;
+                let tls = self.shared.tls.get_or_init(|| tls::connector(&self.shared.policy));
+                let stream = tls.connect(name, stream).await?;
                 Ok(Connection::tls(stream, peer))
             }
         }

@@ -34,7 +34,7 @@ use crate::public_url::PublicUrl;
 use crate::request::{Body, RequestView};
 use crate::store::{Id, Spend};
 use crate::time::{SKEW, Timestamp};
-use crate::verifier::{Proven, Spending};
+use crate::verifier::Proven;
 
 /// The tag of signatures by web bots.
 pub const WEB_BOT_AUTH: &str = "web-bot-auth";
@@ -79,20 +79,13 @@ impl<F: Fetch> WebBots<F> {
         verify(signed, &message, &found.key).map_err(|denial| with_base(&denial, signed, &message))?;
         let mut principal = Principal::new(Subject::agent(&origin, call.keyid), Scheme::Signature);
         principal.expires = found.expires;
-        let until = call.expires.plus(SKEW);
         let spend = Spend {
             id: call.name(signed, &message, &principal.subject)?,
             created: Some(call.created),
             received_at: request.received_at,
-            until,
+            until: call.expires.plus(SKEW),
         };
-        Ok(Proven {
-            principal,
-            also: None,
-            body: None,
-            spends: vec![Spending::Proof { spend, replayed: Code::SignatureReplayed }],
-            fresh_until: Some(until),
-        })
+        Ok(Proven::once(principal, spend))
     }
 
     /// Whether a subject's key still stands in its directory, as that was last had. `None`: no agent's.

@@ -3,10 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, Method, Uri};
 
 use super::difference::{BASE_DIGESTS, base_digests};
@@ -23,8 +20,6 @@ use crate::schemes::proof::ProofError;
 use crate::schemes::webhook::signer::OutgoingBody;
 use crate::time::Timestamp;
 
-/// How long a signature counts: as long as a verifier lets it.
-const LIFE: Duration = Duration::from_secs(60);
 /// Labels that are tried, from `sig1` on; nobody's request has so many signatures.
 const LABELS: u32 = 32;
 
@@ -142,16 +137,7 @@ impl RequestSigner {
     }
 
     fn parameters(&self, now: Timestamp) -> Parameters {
-        // Signatures know whole seconds; expiry counts from what they say, not from what we meant.
-        let created = Timestamp::from_secs(now.as_secs());
-        let mut nonce = [0; 16];
-        self.random.fill(&mut nonce);
-        let parameters = Parameters {
-            created: Some(created),
-            expires: Some(created.plus(LIFE)),
-            nonce: Some(URL_SAFE_NO_PAD.encode(nonce)),
-            ..Parameters::default()
-        };
+        let parameters = Parameters::fresh(now, &*self.random);
         match &self.holder {
             Holder::Key { keyid, .. } => {
                 Parameters { keyid: Some(keyid.clone()), tag: Some(COUNTERSIGN.to_owned()), ..parameters }

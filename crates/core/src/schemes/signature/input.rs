@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::GetAll;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sfv::Parser;
@@ -10,6 +12,8 @@ use super::component::Component;
 use super::fields::{Input, Inputs, Signatures};
 use super::identifier::ReadComponents;
 use super::plain;
+use super::profile::MAX_LIFE;
+use crate::crypto::Random;
 use crate::denial::{Code, Denial};
 use crate::time::Timestamp;
 
@@ -61,6 +65,24 @@ impl fmt::Debug for Signed {
             .field("label", &self.label)
             .field("input", &self.text)
             .finish_non_exhaustive()
+    }
+}
+
+impl Parameters {
+    /// Those of a signature that counts for as long as a verifier lets it, and passes once: `created`,
+    /// `expires` and a fresh nonce.
+    #[must_use]
+    pub fn fresh(now: Timestamp, random: &dyn Random) -> Self {
+        // Signatures know whole seconds; expiry counts from what they say, not from what we meant.
+        let created = Timestamp::from_secs(now.as_secs());
+        let mut nonce = [0; 16];
+        random.fill(&mut nonce);
+        Self {
+            created: Some(created),
+            expires: Some(created.plus(MAX_LIFE)),
+            nonce: Some(URL_SAFE_NO_PAD.encode(nonce)),
+            ..Self::default()
+        }
     }
 }
 

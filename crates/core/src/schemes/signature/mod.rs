@@ -46,7 +46,7 @@ pub use explain::{Explanation, Line, explain};
 pub use input::{Parameters, SIGNATURE, SIGNATURE_INPUT, Signed};
 pub use keys::{Found, RegisteredKeys};
 pub use message::Message;
-pub use profile::{Fresh, covers, fresh};
+pub use profile::{Fresh, covered_body, covers, fresh};
 pub use response::{cover_response_floor, covers_response};
 pub use signer::{NewSignature, SignError, cover_floor, sign, sign_response};
 pub use verifier::{COUNTERSIGN, SignatureVerifier};

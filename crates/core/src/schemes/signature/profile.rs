@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::HeaderName;
 use http::header::CONTENT_TYPE;
 
 use super::component::{Derived, Form, Name};
-use super::digest::CONTENT_DIGEST;
+use super::digest::{CONTENT_DIGEST, ContentDigest};
 use super::input::Signed;
 use crate::denial::{Code, Denial};
 use crate::request::{Body, RequestView};
 use crate::time::{SKEW, Timestamp};
+use crate::verifier::BodyCheck;
 
 /// From `created` to `expires`, at most.
-const MAX_LIFE: Duration = Duration::from_secs(60);
+pub(super) const MAX_LIFE: Duration = Duration::from_secs(60);
 pub(super) const MAX_NONCE: usize = 256;
 
 /// Whether a signature binds all of the request: `@method`; `@target-uri`, or `@scheme`,
@@ -75,6 +77,22 @@ pub(super) fn covers_field(signed: &Signed, wanted: &str) -> bool {
         matches!(component.name(), Name::Field(name) if name.as_str() == wanted)
             && (component.is_plain() || own_member)
     })
+}
+
+/// The body that a signature covers by its digest, and the judge of it: at most `limit` bytes. Also where
+/// no body came with a digest of one, for it may have been taken away.
+///
+/// # Errors
+/// `signature_coverage` if a body was announced without a digest, `content_digest` for a digest that
+/// cannot be read.
+pub fn covered_body(request: &RequestView<'_>, limit: usize) -> Result<Option<BodyCheck>, Denial> {
+    let Some(digest) = ContentDigest::read(request.headers)? else {
+        return match request.body {
+            Body::Absent => Ok(None),
+            _ => Err(Denial::new(Code::SignatureCoverage, "content-digest is missing")),
+        };
+    };
+    Ok(Some(BodyCheck { limit, check: Box::new(move |whole: &Bytes| digest.matches(whole)) }))
 }
 
 pub(super) fn missing(component: &str) -> Denial {

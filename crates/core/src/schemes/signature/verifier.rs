@@ -9,27 +9,25 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
 use super::accept::{ACCEPT_SIGNATURE, Wanted};
 use super::bots::{SIGNATURE_AGENT, WEB_BOT_AUTH, WebBots};
 use super::difference::{BASE_DIGESTS, difference};
-use super::digest::ContentDigest;
 use super::erc8128::{ERC8128, verify_erc8128};
 use super::explain::explain;
 use super::input::{SIGNATURE, SIGNATURE_INPUT, Signed};
 use super::keys::RegisteredKeys;
 use super::message::Message;
-use super::profile::{Fresh, covers, fresh};
+use super::profile::{Fresh, covered_body, covers, fresh};
 use super::verify::verify;
 use crate::denial::{Challenge, Code, Denial};
 use crate::fetch::Fetch;
 use crate::principal::{Principal, Scheme, Subject};
-use crate::request::{Body, BodySource, Carrier, RequestView};
+use crate::request::{BodySource, Carrier, RequestView};
 use crate::store::{Id, Spend, Store, StoreError};
 use crate::time::{SKEW, Timestamp};
-use crate::verifier::{BodyCheck, Proven, Spending, Verifier};
+use crate::verifier::{Proven, Verifier};
 
 /// The tag of signatures by registered keys and API keys.
 pub const COUNTERSIGN: &str = "countersign";
@@ -70,6 +68,10 @@ impl<S: Store, F: Fetch> Verifier for SignatureVerifier<S, F> {
     }
 
     fn extract(&self, request: &RequestView<'_>) -> Result<Option<Vec<Signed>>, Denial> {
+        // Nearly every request of an API key is not signed, and costs nothing here.
+        if !request.headers.contains_key(SIGNATURE_INPUT) {
+            return Ok(None);
+        }
         let tags = [
             Some(COUNTERSIGN),
             self.wallets.then_some(ERC8128),
@@ -99,7 +101,7 @@ impl<S: Store, F: Fetch> Verifier for SignatureVerifier<S, F> {
         let Some(mut proven) = all else {
             return Err(Denial::new(Code::CredentialMissing, "there is no signature"));
         };
-        proven.body = self.body_check(request)?;
+        proven.body = covered_body(request, self.max_signed_body)?;
         Ok(proven)
     }
 
@@ -155,25 +157,7 @@ impl<S: Store, F: Fetch> SignatureVerifier<S, F> {
             (found.principal(Scheme::Signature), found.is_api_key.then_some(Scheme::ApiKey))
         };
         let spend = spend(&principal.subject, &proof, request);
-        Ok(Proven {
-            principal,
-            also,
-            body: None,
-            fresh_until: Some(spend.until),
-            spends: vec![Spending::Proof { spend, replayed: Code::SignatureReplayed }],
-        })
-    }
-
-    /// Also where no body came with a digest of one: it may have been taken away.
-    fn body_check(&self, request: &RequestView<'_>) -> Result<Option<BodyCheck>, Denial> {
-        let Some(digest) = ContentDigest::read(request.headers)? else {
-            return match request.body {
-                Body::Absent => Ok(None),
-                _ => Err(Denial::new(Code::SignatureCoverage, "content-digest is missing")),
-            };
-        };
-        let check = Box::new(move |whole: &Bytes| digest.matches(whole));
-        Ok(Some(BodyCheck { limit: self.max_signed_body, check }))
+        Ok(Proven { also, ..Proven::once(principal, spend) })
     }
 }
 

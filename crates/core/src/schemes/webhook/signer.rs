@@ -28,8 +28,6 @@ use crate::workers::{Workers, run_on};
 
 /// How long before its end an introduced key is introduced anew.
 const MARGIN: Duration = Duration::from_secs(60);
-/// How long a signature may live.
-const SIGNATURE_LIFE: Duration = Duration::from_secs(60);
 /// How long it is believed that a receiver knows the seed's protocol alone.
 const FORGET: Duration = Duration::from_secs(600);
 /// How many receivers are remembered.
@@ -328,15 +326,10 @@ impl<S: Store> Requester<S> {
         headers.insert(SIGNATURE_AGENT, header(&agent));
         let mut components = cover_floor(headers, false);
         components.push(Component::field(SIGNATURE_AGENT));
-        let mut nonce = [0; 16];
-        self.random.fill(&mut nonce);
         let parameters = Parameters {
-            created: Some(now),
-            expires: Some(now.plus(SIGNATURE_LIFE)),
-            nonce: Some(URL_SAFE_NO_PAD.encode(nonce)),
             keyid: Some(self.thumbprint.clone()),
             tag: Some(KEY_TAG.to_owned()),
-            ..Parameters::default()
+            ..Parameters::fresh(now, &*self.random)
         };
         Ok(sign(headers, method, target, LABEL, &components, &parameters, &self.key)?)
     }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
 
@@ -16,14 +15,14 @@ use super::wire::{CHALLENGE, OFFER, SIGNATURE_AGENT, SIGNATURE_KEY, WEBHOOK_KEY,
 use crate::denial::{Challenge, Code, Denial};
 use crate::fetch::{ChosenBy, Fetch, FetchError, FetchRequest, FetchResponse};
 use crate::principal::{Principal, Scheme, Subject};
-use crate::request::{Body, BodySource, Carrier, Purpose, RequestView};
+use crate::request::{BodySource, Carrier, Purpose, RequestView};
 use crate::schemes::authorization::Authorization;
 use crate::schemes::signature::{
-    ContentDigest, Message, SIGNATURE, SIGNATURE_INPUT, covers, fresh, verify_ed25519,
+    Message, SIGNATURE, SIGNATURE_INPUT, covered_body, covers, fresh, verify_ed25519,
 };
 use crate::store::{Id, Spend, Store};
 use crate::time::SKEW;
-use crate::verifier::{BodyCheck, Proven, Spending, Verifier};
+use crate::verifier::{Proven, Spending, Verifier};
 use crate::workers::{Workers, run_on};
 
 /// How long a requester may take to answer, from the look-up of its name to the last byte.
@@ -167,7 +166,6 @@ impl<S: Store, F: Fetch> WebhookVerifier<S, F> {
         };
         // Cheap, and before anybody is dialled: what introduces a key must be signed with it.
         let introduction = Introduction::read(request, &url, &receiver_url)?;
-        let has_key = introduction.is_some();
         let exchange = Exchange { url: url.clone(), hash, receiver_url, introduction };
         if request.purpose == Purpose::Explain {
             return Err(Denial::new(Code::WebhookNotAsked, format!("{url} would be asked")));
@@ -181,9 +179,7 @@ impl<S: Store, F: Fetch> WebhookVerifier<S, F> {
                 id: KeptKey::place(&url, &introduction.thumbprint),
                 entry: introduction.entry(request.received_at),
             });
-        }
-        if has_key {
-            proven.body = self.body_check(request)?;
+            proven.body = covered_body(request, self.max_signed_body)?;
         }
         Ok(proven)
     }
@@ -224,42 +220,16 @@ impl<S: Store, F: Fetch> WebhookVerifier<S, F> {
         verify_ed25519(&signed, &Message::from(request), &kept.public)?;
         let mut principal = self.principal(&url);
         principal.permissions = kept.limit(principal.permissions);
-        let until = proof.expires.plus(SKEW);
-        Ok(Proven {
-            principal,
-            also: None,
-            body: self.body_check(request)?,
-            spends: vec![Spending::Proof {
-                spend: Spend {
-                    id: Id::of(&[
-                        b"webhook-key",
-                        url.as_str().as_bytes(),
-                        thumbprint.as_bytes(),
-                        proof.nonce.as_bytes(),
-                    ]),
-                    created: Some(proof.created),
-                    received_at: request.received_at,
-                    until,
-                },
-                replayed: Code::SignatureReplayed,
-            }],
-            fresh_until: Some(until),
-        })
-    }
-
-    /// The body that a signature covers, if one is announced; and where none came with a digest of
-    /// one, for it may have been taken away.
-    fn body_check(&self, request: &RequestView<'_>) -> Result<Option<BodyCheck>, Denial> {
-        let Some(digest) = ContentDigest::read(request.headers)? else {
-            return match request.body {
-                Body::Absent => Ok(None),
-                _ => Err(Denial::new(Code::SignatureCoverage, "content-digest is missing")),
-            };
+        let nonce =
+            Id::of(&[b"webhook-key", url.as_str().as_bytes(), thumbprint.as_bytes(), proof.nonce.as_bytes()]);
+        let spend = Spend {
+            id: nonce,
+            created: Some(proof.created),
+            received_at: request.received_at,
+            until: proof.expires.plus(SKEW),
         };
-        Ok(Some(BodyCheck {
-            limit: self.max_signed_body,
-            check: Box::new(move |whole: &Bytes| digest.matches(whole)),
-        }))
+        let body = covered_body(request, self.max_signed_body)?;
+        Ok(Proven { body, ..Proven::once(principal, spend) })
     }
 }
 

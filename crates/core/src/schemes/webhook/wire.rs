@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::hash::Algorithm;
 use crate::crypto::{Digest, hash_parts};
+/// Carries the webhook URL whose introduced key signs.
+pub use crate::schemes::signature::SIGNATURE_AGENT;
 
 /// Carries the key that is introduced.
 pub const SIGNATURE_KEY: HeaderName = HeaderName::from_static("signature-key");
 /// Carries how long an introduced key is to live, and what it may do.
 pub const WEBHOOK_KEY: HeaderName = HeaderName::from_static("webhook-key");
-/// Carries the webhook URL whose introduced key signs.
-pub const SIGNATURE_AGENT: HeaderName = HeaderName::from_static("signature-agent");
 const AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("authentication-info");
 /// The label of our signatures, and the name of the key in [`SIGNATURE_KEY`].
 pub const LABEL: &str = "cb";
