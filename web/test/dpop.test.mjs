@@ -1,6 +1,7 @@
 // Proofs of possession: what they say, key-bound sessions, and access tokens bound to a key.
 
 import assert from "node:assert/strict";
+import { webcrypto as crypto } from "node:crypto";
 import "fake-indexeddb/auto";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { Prover, generateProofKey, tokenFetch } from "../dist/index.js";
@@ -64,6 +65,7 @@ describe("a key-bound session", () => {
     assert.equal((await tab.fetch("/api/orders", { method: "POST", body: "{}" })).status, 200);
     assert.equal((await tab.whoami()).name, "Ann");
     await tab.endSession("nobody's");
+    assert.equal(server.count("GET /api/orders"), 1, "the nonce of the sign-in is known");
     assert.equal(server.count("POST /auth/handshake"), 0);
     assert.ok(server.requests.every(({ headers }) => headers.dpop && !headers.handshake));
     await tab.signOut();
@@ -102,9 +104,12 @@ describe("a key-bound session", () => {
 
   test("is not repeated for what a nonce does not mend", async () => {
     await tab.signIn(ANN);
-    server.instead.set("/api/orders", [{ ...denial(403, "permission_missing"), headers: { "Content-Type": "application/problem+json", "DPoP-Nonce": "x" } }]);
+    const nonce = (value) => ({ "DPoP-Nonce": value });
+    const answer = { headers: nonce("y"), body: JSON.stringify({ code: "dpop_invalid", error: "use_dpop_nonce" }) };
+    server.instead.set("/api/orders", [denial(403, "permission_missing", nonce("x")), answer]);
     await assert.rejects(tab.fetch("/api/orders"), refused("permission_missing", 403));
-    assert.equal(server.count("GET /api/orders"), 1);
+    assert.equal((await tab.fetch("/api/orders")).status, 200);
+    assert.equal(server.count("GET /api/orders"), 2);
   });
 
   test("is every tab's, with one key", async () => {

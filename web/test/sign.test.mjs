@@ -1,7 +1,7 @@
 // Signed requests: the same as other libraries make, for every kind of key.
 
 import assert from "node:assert/strict";
-import { createPublicKey, verify } from "node:crypto";
+import { createPublicKey, verify, webcrypto as crypto } from "node:crypto";
 import { createServer } from "node:http";
 import { once } from "node:events";
 import { inspect } from "node:util";
@@ -142,7 +142,7 @@ describe("keys", () => {
       assert.equal(Buffer.from(signature).toString("base64"), ed25519.signature);
     }
     const key = { key: createPublicKey(p256.public[0]), dsaEncoding: "ieee-p1363" };
-    for (const form of [p256.private[0], p256.jwk]) {
+    for (const form of [p256.private[0], p256.jwk, { ...p256.jwk, alg: "ecdsa-p256-sha256", kid: "a" }]) {
       assert.ok(verify("sha256", text, key, await (await p256Signer("a", form)).sign(text)));
     }
   });

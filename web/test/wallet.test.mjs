@@ -90,7 +90,14 @@ describe("the asymmetric header", () => {
     const sent = [];
     const fetch = async (url, init) => (sent.push({ url: String(url), ...init }), new Response());
     const api = asymmetricFetch(await Wallet.connect(provider(key)), { origin: "https://bob.example", fetch, now: () => now });
-    await Promise.all([api("/orders"), api("/orders", { method: "POST", body: "{}" }), api("/orders")]);
+    await Promise.all([api("/orders"), api("/orders", { method: "POST", body: "{}" }), api("/orders?")]);
+    assert.ok(sent.every(({ url }) => url === "https://bob.example/orders"), "not every fetch sends a bare question mark");
+    const wallet = await Wallet.connect(provider(key));
+    for (const { method, headers, body = "" } of sent) {
+      const value = headers.get("AsymmetricAuthentication");
+      const request = { method, url: "https://bob.example/orders", body };
+      assert.equal(value, await asymmetricHeader(wallet, request, JSON.parse(value).Nonce));
+    }
     const made = sent.map(({ headers }) => JSON.parse(headers.get("AsymmetricAuthentication")));
     assert.deepEqual(made.map(({ Nonce }) => Nonce).sort(), [now, now + 1, now + 2]);
     assert.ok(made.every(({ Nonce, Timestamp }) => Date.parse(Timestamp) === Nonce));

@@ -19,7 +19,7 @@ export interface ClientOptions {
   origin?: string;
   /** Where the token half is kept: `localStorage`, or the page's memory where there is none. */
   storage?: HalfStorage;
-  /** Binds sessions to a key that no script can read. The server must have `key_bound = true`. */
+  /** Binds sessions to a key that no script can read. Routes with `key_bound = true` take no other. */
   keyBound?: boolean;
   /** Which requests carry a handshake from the start; as the server's configuration says. */
   handshake?: HandshakeUse;
