@@ -11,7 +11,7 @@ import { Slots } from "./slots.js";
 export type HandshakeUse = "always" | "unsafe-methods" | "never";
 
 /** What says that the halves open nothing any more. */
-const ENDED = new Set(["proof_half", "proof_mismatch", "proof_expired"]);
+const ENDED = new Set(["proof_half", "proof_mismatch"]);
 /** What another handshake mends. */
 const HANDSHAKE = new Set(["handshake_missing", "handshake_used"]);
 

@@ -12,7 +12,7 @@ export interface SiweFields {
   domain: string;
   /** In the mixed case of EIP-55. */
   address: string;
-  /** One line for the wallet's owner to read. */
+  /** One line of ASCII for the wallet's owner to read. */
   statement?: string;
   uri: string;
   chainId: number;
@@ -73,7 +73,7 @@ export interface TokenOptions {
 
 export interface SiweOptions extends TokenOptions {
   wallet: Wallet;
-  /** One line for the wallet's owner to read. */
+  /** One line of ASCII for the wallet's owner to read. */
   statement?: string;
   /** The number of a chain; 1, the main network, unless given. */
   chainId?: number;
