@@ -56,13 +56,14 @@ async fn a_password_typed_on_another_keyboard_is_the_same() {
 async fn what_cannot_be_an_account_is_refused() {
     let world = World::new();
     let add = async |email, name, password| world.accounts.add(email, name, password, NOW).await.unwrap_err();
+    let long = "x y".repeat(50);
     assert!(matches!(add("ann", "Ann", PASSWORD).await, AccountError::Email));
     assert!(matches!(add(EMAIL, " ", PASSWORD).await, AccountError::Name));
     for (password, expected) in [
         ("short", PasswordRefused::TooShort),
         ("password123", PasswordRefused::TooCommon),
         (EMAIL, PasswordRefused::Personal),
-        (&"x y".repeat(50), PasswordRefused::TooLong),
+        (&long, PasswordRefused::TooLong),
     ] {
         let refused = add(EMAIL, "Ann", password).await;
         assert!(matches!(refused, AccountError::Password(refused) if refused == expected), "{password}");

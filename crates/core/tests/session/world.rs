@@ -23,18 +23,18 @@ use countersign::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-pub const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
-pub const LIFETIMES: Lifetimes =
+pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+pub(crate) const LIFETIMES: Lifetimes =
     Lifetimes { idle: Duration::from_secs(3_600), absolute: Duration::from_secs(36_000) };
-pub const EMAIL: &str = "ann@example.org";
-pub const PASSWORD: &str = "correct horse battery";
-pub const CHEAP: PasswordCost = PasswordCost { memory_kib: 8, passes: 1 };
+pub(crate) const EMAIL: &str = "ann@example.org";
+pub(crate) const PASSWORD: &str = "correct horse battery";
+pub(crate) const CHEAP: PasswordCost = PasswordCost { memory_kib: 8, passes: 1 };
 
-pub type TestStore = Arc<MemoryStore<Arc<ManualClock>>>;
+pub(crate) type TestStore = Arc<MemoryStore<Arc<ManualClock>>>;
 
 /// Does the work at once, and counts it.
 #[derive(Default)]
-pub struct Counted(pub AtomicUsize);
+pub(crate) struct Counted(pub(crate) AtomicUsize);
 
 impl Workers for Counted {
     fn run(&self, work: Box<dyn FnOnce() + Send>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
@@ -44,25 +44,25 @@ impl Workers for Counted {
     }
 }
 
-pub struct World {
-    pub clock: Arc<ManualClock>,
-    pub store: TestStore,
-    pub hashed: Arc<Counted>,
-    pub accounts: Accounts<TestStore>,
-    pub gate: Gate<TestStore>,
-    pub rule: Arc<Rule>,
+pub(crate) struct World {
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) store: TestStore,
+    pub(crate) hashed: Arc<Counted>,
+    pub(crate) accounts: Accounts<TestStore>,
+    pub(crate) gate: Gate<TestStore>,
+    pub(crate) rule: Arc<Rule>,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::demanding(HandshakePolicy::UnsafeMethods)
     }
 
-    pub fn demanding(handshake: HandshakePolicy) -> Self {
+    pub(crate) fn demanding(handshake: HandshakePolicy) -> Self {
         Self::with(SessionDemand { handshake, key_bound: false }, Arc::new(NoKeyProof), SessionCookie::Host)
     }
 
-    pub fn with(demand: SessionDemand, key_proof: Arc<dyn KeyProof>, cookie: SessionCookie) -> Self {
+    pub(crate) fn with(demand: SessionDemand, key_proof: Arc<dyn KeyProof>, cookie: SessionCookie) -> Self {
         let clock = Arc::new(ManualClock::new(NOW));
         let store = Arc::new(MemoryStore::new(clock.clone()));
         let hashed = Arc::new(Counted::default());
@@ -82,92 +82,92 @@ impl World {
         Self { clock, store, hashed, accounts, gate, rule: Arc::new(rule.unwrap()) }
     }
 
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    pub async fn ann(&self) -> UserRecord {
+    pub(crate) async fn ann(&self) -> UserRecord {
         self.accounts.add(EMAIL, "Ann", PASSWORD, self.now()).await.unwrap()
     }
 
     /// Ann, signed in.
-    pub async fn signed_in() -> (Self, Halves) {
+    pub(crate) async fn signed_in() -> (Self, Halves) {
         Self::new().with_ann().await
     }
 
-    pub async fn with_ann(self) -> (Self, Halves) {
+    pub(crate) async fn with_ann(self) -> (Self, Halves) {
         self.ann().await;
         let (halves, _) = self.sign_in().await;
         (self, halves)
     }
 
-    pub async fn sign_in(&self) -> (Halves, SessionRecord) {
+    pub(crate) async fn sign_in(&self) -> (Halves, SessionRecord) {
         self.accounts.sign_in(typed(EMAIL, PASSWORD), self.now()).await.unwrap()
     }
 
-    pub async fn handshake(&self, halves: &Halves) -> Half {
+    pub(crate) async fn handshake(&self, halves: &Halves) -> Half {
         let place = SessionRecord::place(&halves.cookie);
         handshakes::give(&self.store, place, self.now(), &SystemRandom).await.unwrap()
     }
 
-    pub async fn decide(&self, request: &Request) -> Verdict {
+    pub(crate) async fn decide(&self, request: &Request) -> Verdict {
         let view = request.view(self.now());
         self.gate.decide(&self.rule, &view, &mut Bytes::new()).await
     }
 
     /// `None`: it passed.
-    pub async fn code(&self, request: &Request) -> Option<Code> {
+    pub(crate) async fn code(&self, request: &Request) -> Option<Code> {
         self.decide(request).await.decision().denial().map(Denial::code)
     }
 }
 
-pub fn passwords(seal: &SealKey, workers: Arc<dyn Workers>) -> Passwords {
+pub(crate) fn passwords(seal: &SealKey, workers: Arc<dyn Workers>) -> Passwords {
     Passwords::new(seal, CHEAP, PasswordLimits { at_once: 2, waiting: 4 }, workers, &SystemRandom).unwrap()
 }
 
-pub fn typed<'a>(email: &'a str, password: &'a str) -> SignIn<'a> {
+pub(crate) fn typed<'a>(email: &'a str, password: &'a str) -> SignIn<'a> {
     let source = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)));
     SignIn { email, password, source, agent: Some("Browser/1"), presented: None, bound: None }
 }
 
 #[derive(Clone)]
-pub struct Request {
-    pub method: Method,
-    pub target: Uri,
-    pub headers: HeaderMap,
-    pub purpose: Purpose,
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) target: Uri,
+    pub(crate) headers: HeaderMap,
+    pub(crate) purpose: Purpose,
 }
 
 impl Request {
-    pub fn new(method: &str) -> Self {
+    pub(crate) fn new(method: &str) -> Self {
         let target = Uri::from_static("https://bob.example/orders");
         Self { method: method.parse().unwrap(), target, headers: HeaderMap::new(), purpose: Purpose::Decide }
     }
 
     /// With both halves.
-    pub fn of(method: &str, halves: &Halves) -> Self {
+    pub(crate) fn of(method: &str, halves: &Halves) -> Self {
         Self::new(method).cookie(&halves.cookie).token(&halves.token)
     }
 
-    pub fn with(mut self, name: &'static str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
         self
     }
 
-    pub fn cookie(self, half: &Half) -> Self {
+    pub(crate) fn cookie(self, half: &Half) -> Self {
         let value = format!("theme=dark; __Host-session={}; b=2", half.reveal().expose());
         self.with("cookie", &value)
     }
 
-    pub fn token(self, half: &Half) -> Self {
+    pub(crate) fn token(self, half: &Half) -> Self {
         self.with("authorization", &format!("Bearer {}", half.reveal().expose()))
     }
 
-    pub fn handshake(self, handshake: &Half) -> Self {
+    pub(crate) fn handshake(self, handshake: &Half) -> Self {
         self.with("handshake", handshake.reveal().expose())
     }
 
-    pub fn view(&self, received_at: Timestamp) -> RequestView<'_> {
+    pub(crate) fn view(&self, received_at: Timestamp) -> RequestView<'_> {
         RequestView {
             method: &self.method,
             target: &self.target,
@@ -180,7 +180,7 @@ impl Request {
     }
 }
 
-pub fn is_session(verdict: &Verdict) -> bool {
+pub(crate) fn is_session(verdict: &Verdict) -> bool {
     let Verdict::Permit(permit) = verdict else { return false };
     permit.principal().is_some_and(|principal| principal.schemes == [Scheme::Session])
 }

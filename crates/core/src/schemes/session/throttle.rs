@@ -268,10 +268,14 @@ mod tests {
         let mut now = NOW;
         let mut waits = Vec::new();
         for _ in 0..20 {
-            assert!(throttle.attempt("ann", address(1), now).is_ok());
-            let wait = throttle.attempt("ann", address(1), now).err().unwrap_or_default();
-            waits.push(wait.as_secs());
-            now = now.plus(wait);
+            let attempt = throttle.attempt("ann", address(1), now).unwrap();
+            let not_before = throttle.remembered().pairs[&attempt.pair].not_before;
+            if not_before > now {
+                let early = throttle.attempt("ann", address(1), not_before.minus(Duration::from_millis(1)));
+                assert_eq!(early.err(), Some(Duration::from_millis(1)));
+            }
+            waits.push(not_before.since(now).as_secs());
+            now = not_before;
         }
         assert_eq!(waits[..10], [0, 0, 0, 0, 1, 2, 4, 8, 16, 32]);
         assert_eq!(waits.iter().max(), Some(&300));

@@ -203,11 +203,14 @@ mod tests {
             let halves = Halves { cookie: Half::generate(&Fixed(cookie)), token: Half::generate(&Fixed(token)) };
             let signer = SessionSigner::new(halves, SessionCookie::Host, HandshakePolicy::Always);
             let mut sent = headers(&[(COOKIE, &theirs)]);
-            let mut proving = std::pin::pin!(signer.prove(&Method::GET, &mut sent, async || {
-                Ok::<_, ()>(Half::generate(&Fixed(handshake)))
-            }));
-            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-            proptest::prop_assert!(proving.as_mut().poll(&mut context).is_ready());
+            let ready = {
+                let proving = signer.prove(&Method::GET, &mut sent, async || {
+                    Ok::<_, ()>(Half::generate(&Fixed(handshake)))
+                });
+                let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+                std::pin::pin!(proving).poll(&mut context).is_ready()
+            };
+            proptest::prop_assert!(ready);
             let read = read_of(&sent).unwrap().unwrap();
             proptest::prop_assert_eq!(read.halves.cookie.expose(), &[cookie; 32]);
             proptest::prop_assert_eq!(read.halves.token.expose(), &[token; 32]);
