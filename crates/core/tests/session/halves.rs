@@ -141,7 +141,7 @@ async fn a_client_that_is_no_browser_proves_itself_beside_its_other_cookies() {
         let cookie = request.headers["cookie"].to_str().unwrap();
         assert!(cookie.starts_with("a=1; b=2; __Host-session="), "{cookie}");
         assert_eq!(request.headers.contains_key("handshake"), method == Method::POST);
-        assert!(request.headers.values().all(|value| value.is_sensitive()));
+        assert!(request.headers.values().all(http::HeaderValue::is_sensitive));
         assert_eq!(world.code(&request).await, None, "{method}");
     }
     let mut untouched = HeaderMap::new();
