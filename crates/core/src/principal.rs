@@ -102,12 +102,6 @@ impl Subject {
         Self(format!("eip155:{address}").into())
     }
 
-    /// `user:<id>`: a person with an account here. Never the e-mail address, which may change hands.
-    #[must_use]
-    pub fn user(id: &str) -> Self {
-        Self(format!("user:{id}").into())
-    }
-
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
