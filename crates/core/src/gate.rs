@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 
-use crate::crypto::Random;
+use crate::crypto::{Random, sha256};
 use crate::decision::{Check, Decision, DecisionIds, Outcome, Step};
 use crate::denial::{Challenge, Code, Denial};
 use crate::limit::{Limiter, Rate};
@@ -18,6 +18,7 @@ use crate::principal::{Principal, Scheme, Subject};
 use crate::redaction::{redact_method, redact_path};
 use crate::request::{BodySource, Carrier, Purpose, RequestView};
 use crate::requirement::{Presentation, Presentations, Requirement, SchemeSet};
+use crate::reservation::{Delivery, Reservation};
 use crate::store::{Id, Space, Spent, Store, StoreError};
 use crate::time::{Clock, Timestamp};
 use crate::verifier::{AnyVerifier, Presented, Spending, Verifier};
@@ -35,7 +36,6 @@ pub struct Rule {
     policy: Policy,
     limit: Option<Limiter<Subject>>,
     carriers: Arc<[Carrier]>,
-    challenges: Vec<Challenge>,
 }
 
 /// A rule that cannot be built.
@@ -57,7 +57,6 @@ impl Rule {
             policy: Policy::default(),
             limit: None,
             carriers: Arc::new([]),
-            challenges: Vec::new(),
         }
     }
 
@@ -85,6 +84,17 @@ impl Rule {
     #[must_use]
     pub fn carriers(&self) -> &[Carrier] {
         &self.carriers
+    }
+
+    /// The challenges of this rule's schemes to a request that was denied, each once.
+    fn challenges_to(&self, denial: &Denial) -> Vec<Challenge> {
+        let mut challenges = Vec::with_capacity(self.verifiers.len());
+        for challenge in self.verifiers.iter().filter_map(|verifier| verifier.challenge_to(denial)) {
+            if !challenges.contains(&challenge) {
+                challenges.push(challenge);
+            }
+        }
+        challenges
     }
 
     fn look_at_limit(&self, principal: &Principal, request: &RequestView<'_>) -> Result<(), Denial> {
@@ -138,11 +148,6 @@ impl RuleBuilder {
         }
         let carriers: Vec<_> = verifiers.iter().flat_map(|verifier| verifier.carriers()).collect();
         self.rule.carriers = carriers.into();
-        for challenge in verifiers.iter().filter_map(|verifier| verifier.challenge()) {
-            if !self.rule.challenges.contains(&challenge) {
-                self.rule.challenges.push(challenge);
-            }
-        }
         Ok(self.rule)
     }
 }
@@ -157,7 +162,7 @@ impl RuleBuilder {
 ///
 /// ```compile_fail
 /// let decision = todo!();
-/// let permit = countersign::Permit { principal: None, decision, rule: todo!() };
+/// let permit = countersign::Permit { principal: None, reservation: None, decision, rule: todo!() };
 /// ```
 ///
 /// ```compile_fail
@@ -167,6 +172,7 @@ impl RuleBuilder {
 /// ```
 pub struct Permit {
     principal: Option<Principal>,
+    reservation: Option<Box<Reservation>>,
     decision: Arc<Decision>,
     rule: Arc<Rule>,
 }
@@ -190,13 +196,21 @@ impl Permit {
         &self.rule
     }
 
-    /// What the response says of the schemes that proved it, as `Authentication-Info`.
-    pub fn authentication_info(&self) -> impl Iterator<Item = HeaderValue> {
+    /// What the response says of the schemes that proved it, such as `Authentication-Info`.
+    pub fn tells(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let schemes = self.principal.iter().flat_map(|principal| &principal.schemes);
         schemes.filter_map(|scheme| {
             let verifier = self.rule.verifiers.iter().find(|verifier| verifier.scheme() == *scheme)?;
-            verifier.authentication_info()
+            verifier.tells(self.decision.at)
         })
+    }
+
+    /// What was reserved for this request, and is to be settled with [`Gate::settle`] when the upstream
+    /// has answered. Taken once; what nobody settles stays reserved until its time is over, and then
+    /// opens for the same body alone.
+    #[must_use]
+    pub fn take_reservation(&mut self) -> Option<Reservation> {
+        self.reservation.take().map(|reservation| *reservation)
     }
 
     /// Gives the permit up for forwarding. What is left can be asked whether it still holds, and lets
@@ -238,6 +252,12 @@ impl Standing {
         }
         Ok(true)
     }
+}
+
+/// What was judged of a request that may pass.
+struct Judged {
+    principal: Option<Principal>,
+    reservation: Option<Box<Reservation>>,
 }
 
 /// What the gate says.
@@ -307,27 +327,30 @@ impl<S: Store> Gate<S> {
         let result = result.map_err(|denial| match denial.code().status().as_u16() {
             401 => {
                 let asks = rule.verifiers.iter().filter_map(|verifier| verifier.asks(request));
-                denial.with_challenges(rule.challenges.clone()).asking(asks.collect())
+                let challenges = rule.challenges_to(&denial);
+                denial.with_challenges(challenges).asking(asks.collect())
+            }
+            403 => {
+                let challenges = rule.challenges_to(&denial);
+                denial.with_challenges(challenges)
             }
             _ => denial,
         });
-        if let (Err(denial), Some(limiter), Some(source), Purpose::Decide) =
-            (&result, &self.unproven, request.source, request.purpose)
-            && matches!(denial.code().status().as_u16(), 400 | 401)
-        {
-            // Taken only by failures, so that many proven callers behind one address stay welcome.
-            let _ = limiter.take(network(source), request.received_at);
+        if let Err(denial) = &result {
+            self.count(request, denial);
         }
-        let (principal, outcome) = match result {
-            Ok(principal) => {
-                let proven = principal.as_ref().map(|who| (who.subject.clone(), who.schemes.clone()));
-                (Some(principal), Outcome::Permit(proven))
+        let (judged, outcome) = match result {
+            Ok(judged) => {
+                let proven = judged.principal.as_ref().map(|who| (who.subject.clone(), who.schemes.clone()));
+                (Some(judged), Outcome::Permit(proven))
             }
             Err(denial) => (None, Outcome::Deny(denial)),
         };
-        let decision = Arc::new(self.record(request, Some(rule.name.clone()), steps, outcome));
-        match principal {
-            Some(principal) => Verdict::Permit(Permit { principal, decision, rule: rule.clone() }),
+        let decision = Arc::new(self.record(request, Some(rule), steps, outcome));
+        match judged {
+            Some(Judged { principal, reservation }) => {
+                Verdict::Permit(Permit { principal, reservation, decision, rule: rule.clone() })
+            }
             None => Verdict::Deny(decision),
         }
     }
@@ -345,10 +368,36 @@ impl<S: Store> Gate<S> {
         Arc::new(self.record(request, None, vec![step], Outcome::Deny(denial)))
     }
 
+    /// Says what came of a delivery, durably.
+    ///
+    /// # Errors
+    /// [`StoreError`]: nobody can know at this moment. What was reserved stays so until its time is over.
+    pub async fn settle(&self, reservation: Reservation, delivery: Delivery) -> Result<(), StoreError> {
+        reservation.settle(&self.store, delivery).await
+    }
+
+    /// Records a request that was refused by whatever answers it instead of a rule, and counts it among
+    /// what its source failed to prove.
+    #[must_use]
+    pub fn fail(&self, request: &RequestView<'_>, check: Check, denial: Denial) -> Arc<Decision> {
+        self.count(request, &denial);
+        self.refuse(request, check, denial)
+    }
+
+    /// Taken only by failures, so that many proven callers behind one address stay welcome.
+    fn count(&self, request: &RequestView<'_>, denial: &Denial) {
+        if let (Some(limiter), Some(source), Purpose::Decide) =
+            (&self.unproven, request.source, request.purpose)
+            && matches!(denial.code().status().as_u16(), 400 | 401)
+        {
+            let _ = limiter.take(network(source), request.received_at);
+        }
+    }
+
     fn record(
         &self,
         request: &RequestView<'_>,
-        route: Option<Arc<str>>,
+        rule: Option<&Arc<Rule>>,
         steps: Vec<Step>,
         outcome: Outcome,
     ) -> Decision {
@@ -357,8 +406,8 @@ impl<S: Store> Gate<S> {
             at: request.received_at,
             source: request.source,
             method: redact_method(request.method),
-            path: redact_path(request.target.path()),
-            route,
+            path: shown_path(request.target.path(), rule),
+            route: rule.map(|rule| rule.name.clone()),
             steps,
             outcome,
         }
@@ -372,10 +421,10 @@ impl<S: Store> Gate<S> {
         request: &RequestView<'_>,
         body: &mut dyn BodySource,
         steps: &mut Vec<Step>,
-    ) -> Result<Option<Principal>, Denial> {
+    ) -> Result<Judged, Denial> {
         let Some(requirement) = &rule.requirement else {
             steps.push(passed(Check::Requirement, None, "the route is public"));
-            return Ok(None);
+            return Ok(Judged { principal: None, reservation: None });
         };
         note(steps, Check::Source, None, self.look_at_source(request))?;
         if request.purpose == Purpose::Decide {
@@ -439,17 +488,31 @@ impl<S: Store> Gate<S> {
             let looked = quota.look(&principal.subject, request.received_at);
             note(steps, Check::Limit, None, looked.map_err(|wait| over_quota(quota.rate(), wait)))?;
         }
+        let mut digest = sha256(b"");
+        let reserves = spends.iter().any(|spending| matches!(spending, Spending::Use(_)));
         for demand in bodies {
-            let whole = body.read(demand.limit).await.and_then(|bytes| (demand.check)(&bytes));
+            let whole = body.read(demand.limit).await.and_then(|bytes| {
+                if reserves {
+                    digest = sha256(&bytes);
+                }
+                (demand.check)(&bytes)
+            });
             note(steps, Check::Body, None, whole)?;
         }
         if request.purpose == Purpose::Explain {
-            return Ok(Some(principal));
+            return Ok(Judged { principal: Some(principal), reservation: None });
         }
         note(steps, Check::Time, None, self.look_at_time_again(&principal, fresh_until))?;
+        let mut reservation = None;
         for spending in spends {
             let is_proof = matches!(spending, Spending::Proof { .. });
-            let spent = self.spend(spending).await;
+            let spent = match spending {
+                Spending::Use(one) => {
+                    let reserved = one.reserve(&self.store, digest, self.clock.now()).await;
+                    reserved.map(|reserved| reservation = Some(reserved))
+                }
+                other => self.spend(other).await,
+            };
             note(steps, Check::Spend, None, spent)?;
             // Taken by what was spent alone: whoever replays another's request takes nothing of its quota.
             if let Some(quota) = self.nonces.as_ref().filter(|_| is_proof) {
@@ -459,12 +522,24 @@ impl<S: Store> Gate<S> {
         }
         if let Some(limiter) = &rule.limit {
             let taken = limiter.take(principal.subject.clone(), request.received_at);
-            note(steps, Check::Limit, None, taken.map_err(|wait| over_limit(limiter.rate(), wait)))?;
+            let taken =
+                note(steps, Check::Limit, None, taken.map_err(|wait| over_limit(limiter.rate(), wait)));
+            if let Err(denial) = taken {
+                if let Some(reservation) = reservation {
+                    // Somebody took the last of the limit at this moment: nothing was delivered.
+                    self.settle(reservation, Delivery::Declined).await?;
+                }
+                return Err(denial);
+            }
         }
-        Ok(Some(principal))
+        Ok(Judged { principal: Some(principal), reservation: reservation.map(Box::new) })
     }
 
-    fn look_at_source(&self, request: &RequestView<'_>) -> Result<(), Denial> {
+    /// Whether the source of a request may try to prove itself.
+    ///
+    /// # Errors
+    /// `rate_limited`: it failed too often lately.
+    pub fn look_at_source(&self, request: &RequestView<'_>) -> Result<(), Denial> {
         let (Some(limiter), Some(source), Purpose::Decide) =
             (&self.unproven, request.source, request.purpose)
         else {
@@ -529,6 +604,8 @@ impl<S: Store> Gate<S> {
                 }
             }
             Spending::Keep { space, id, entry } => Ok(self.keep(space, id, entry).await?),
+            // Reserved by whoever has the body's digest.
+            Spending::Use(_) => Err(Denial::new(Code::StoreUnavailable, "a use is reserved, not spent")),
         }
     }
 
@@ -600,6 +677,20 @@ fn judge_presented(requirement: &Requirement, presented: &[Presentation]) -> Res
 fn join(left: Principal, right: Principal) -> Result<Principal, Denial> {
     let cause = format!("{} and {} are not one subject, or their claims differ", left.subject, right.subject);
     left.join(right).ok_or_else(|| Denial::new(Code::SubjectMismatch, cause))
+}
+
+/// A path that may be shown: without what a rule says is a credential in it, and without what looks like one.
+fn shown_path(path: &str, rule: Option<&Arc<Rule>>) -> String {
+    let carriers = rule.map(|rule| rule.carriers()).unwrap_or_default();
+    let hides = |number: usize| carriers.iter().any(|carrier| *carrier == Carrier::Segment(number));
+    if !carriers.iter().any(|carrier| matches!(carrier, Carrier::Segment(_))) {
+        return redact_path(path);
+    }
+    let segments = path.split('/').enumerate().map(|(number, segment)| match number.checked_sub(1) {
+        Some(number) if hides(number) => "…",
+        _ => segment,
+    });
+    redact_path(&segments.collect::<Vec<_>>().join("/"))
 }
 
 fn over_limit(rate: Rate, wait: Duration) -> Denial {

@@ -1,4 +1,5 @@
-//! One reading of a path: what two parsers could read differently is refused, never repaired.
+//! One reading of a path: what two parsers could read differently is refused, never repaired; and the
+//! templates that paths are matched with.
 
 use crate::denial::{Code, Denial};
 
@@ -54,6 +55,127 @@ fn ambiguity(path: &[u8]) -> Option<&'static str> {
             Some(0..=0x20 | 0x7f..) => return Some("a character that is not visible ASCII"),
             Some(_) => others = true,
         }
+    }
+}
+
+/// A route's path: literal segments, `{name}` for one segment, `*` at the end for any rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    text: String,
+    segments: Vec<Segment>,
+}
+
+/// A part of a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Segment {
+    /// This text, byte for byte.
+    Literal(String),
+    /// Any one segment, under this name.
+    Parameter(String),
+    /// Whatever follows.
+    Rest,
+}
+
+impl Template {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// What is wrong with it, for whoever wrote it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let Some(path) = text.strip_prefix('/') else {
+            return Err(format!("the path `{text}` does not begin with a slash"));
+        };
+        let mut segments = Vec::new();
+        let mut names = Vec::new();
+        let count = path.split('/').count();
+        for (position, segment) in path.split('/').enumerate() {
+            let last = position + 1 == count;
+            segments.push(if segment == "*" && last {
+                Segment::Rest
+            } else if let Some(name) = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+                let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+                if !is_name || names.contains(&name) {
+                    return Err(format!("`{{{name}}}` is no name, or is there twice: write letters, digits and _"));
+                }
+                names.push(name);
+                Segment::Parameter(name.to_owned())
+            } else if segment.contains(['*', '{', '}', '?', '#']) {
+                return Err(format!("`{segment}` cannot be matched: `*` stands alone at the end, `{{name}}` is a whole segment"));
+            } else {
+                Segment::Literal(segment.to_owned())
+            });
+        }
+        // What no request may be called cannot be a route either.
+        let sample: Vec<&str> = segments
+            .iter()
+            .map(|segment| match segment {
+                Segment::Literal(text) => text.as_str(),
+                Segment::Parameter(_) | Segment::Rest => "x",
+            })
+            .collect();
+        check_path(&format!("/{}", sample.join("/")))
+            .map_err(|denial| format!("no request can have the path `{text}`: {}", denial.cause()))?;
+        Ok(Self { text: text.to_owned(), segments })
+    }
+
+    /// The template as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Its segments, in order.
+    #[must_use]
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// Where the parameter `name` stands: the number of its segment, from zero.
+    #[must_use]
+    pub fn position(&self, name: &str) -> Option<usize> {
+        let is_it = |segment: &Segment| matches!(segment, Segment::Parameter(other) if other == name);
+        self.segments.iter().position(is_it)
+    }
+
+    /// The raw values of its parameters in `path`, in order. `None`: it is no path of this template.
+    #[must_use]
+    pub fn values<'p>(&self, path: &'p str) -> Option<Vec<(&str, &'p str)>> {
+        let mut raw = path.strip_prefix('/')?.split('/');
+        let mut values = Vec::new();
+        for segment in &self.segments {
+            match segment {
+                Segment::Rest => return Some(values),
+                Segment::Literal(text) => {
+                    if raw.next()? != text {
+                        return None;
+                    }
+                }
+                Segment::Parameter(name) => {
+                    let value = raw.next().filter(|value| !value.is_empty())?;
+                    values.push((name.as_str(), value));
+                }
+            }
+        }
+        raw.next().is_none().then_some(values)
+    }
+
+    /// The path that has these raw values, in the order of the parameters. `None`: there are more or fewer,
+    /// or one of them would not be one segment, or the template ends with `*`.
+    #[must_use]
+    pub fn fill(&self, values: &[&str]) -> Option<String> {
+        let mut values = values.iter();
+        let mut path = String::new();
+        for segment in &self.segments {
+            path.push('/');
+            path.push_str(match segment {
+                Segment::Literal(text) => text,
+                Segment::Parameter(_) => {
+                    values.next().filter(|value| !value.is_empty() && !value.contains(['/', '?', '#']))?
+                }
+                Segment::Rest => return None,
+            });
+        }
+        (values.next().is_none() && check_path(&path).is_ok()).then_some(path)
     }
 }
 
@@ -125,5 +247,40 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn templates_that_cannot_be_are_refused() {
+        for text in
+            ["", "a", "/a/*/b", "/a*", "/{", "/{}", "/{a b}", "/{a}/{a}", "//a", "/a/../b", "/a?b", "/a%2fb"]
+        {
+            assert!(Template::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_template_reads_the_values_of_a_path_and_fills_them_in_again() {
+        let template = Template::parse("/v1/results/{res_id}/{token}").unwrap();
+        let values = |path| template.values(path);
+        assert_eq!(values("/v1/results/42/abc"), Some(vec![("res_id", "42"), ("token", "abc")]));
+        for other in
+            ["/v1/results/42", "/v1/results/42/", "/v1/results/42/a/b", "/v1/Results/42/a", "v1/results/42/a"]
+        {
+            assert_eq!(values(other), None, "{other}");
+        }
+        assert_eq!((template.position("token"), template.position("v1")), (Some(3), None));
+        assert_eq!(template.fill(&["42", "abc"]).as_deref(), Some("/v1/results/42/abc"));
+        for wrong in [
+            &["42"][..],
+            &["42", "a", "b"],
+            &["", "a"],
+            &["..", "a"],
+            &["a/b", "c"],
+            &["a?", "c"],
+            &["%2f", "c"],
+        ] {
+            assert_eq!(template.fill(wrong), None, "{wrong:?}");
+        }
+        assert_eq!(Template::parse("/a/{x}/*").unwrap().values("/a/1/2/3"), Some(vec![("x", "1")]));
     }
 }

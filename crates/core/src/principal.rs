@@ -102,6 +102,24 @@ impl Subject {
         Self(format!("eip155:{address}").into())
     }
 
+    /// `jkt:<thumbprint>`: the holder of the key with this RFC 7638 thumbprint.
+    #[must_use]
+    pub fn thumbprint(thumbprint: &str) -> Self {
+        Self(format!("jkt:{thumbprint}").into())
+    }
+
+    /// `<issuer>#<sub>`: whom an issuer of tokens means by `sub`.
+    #[must_use]
+    pub fn issued(issuer: &str, sub: &str) -> Self {
+        Self(format!("{issuer}#{sub}").into())
+    }
+
+    /// `user:<id>`: whoever signed in here as this user; never the e-mail address, which may change hands.
+    #[must_use]
+    pub fn user(id: &str) -> Self {
+        Self(format!("user:{id}").into())
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -149,6 +167,9 @@ impl Permissions {
 pub struct Principal {
     /// Who.
     pub subject: Subject,
+    /// Another name for the key that proved it, by which a token may name the same subject:
+    /// `jkt:<thumbprint>`.
+    pub key: Option<Subject>,
     /// The schemes that proved it, in the order of [`Scheme`].
     pub schemes: Vec<Scheme>,
     /// What the proofs grant.
@@ -165,6 +186,7 @@ impl Principal {
     pub fn new(subject: Subject, scheme: Scheme) -> Self {
         Self {
             subject,
+            key: None,
             schemes: vec![scheme],
             permissions: Permissions::Unstated,
             claims: BTreeMap::new(),
@@ -186,12 +208,17 @@ impl Principal {
     }
 
     /// Two proofs about one subject as one principal: permissions meet, the earlier expiry counts,
-    /// and a claim that both make must be the same. `None` if they are about two subjects or disagree.
+    /// and a claim that both make must be the same. Where one names the other's key, the subject is that
+    /// other. `None` if they are about two subjects or disagree.
     #[must_use]
     pub fn join(mut self, other: Self) -> Option<Self> {
-        if self.subject != other.subject {
-            return None;
+        if self.subject != other.subject && self.key.as_ref() != Some(&other.subject) {
+            if other.key.as_ref() != Some(&self.subject) {
+                return None;
+            }
+            self.subject = other.subject;
         }
+        self.key = self.key.or(other.key);
         for (name, value) in other.claims {
             if self.claims.get(&name).is_some_and(|mine| *mine != value) {
                 return None;
@@ -234,6 +261,18 @@ mod tests {
         assert_eq!(joined.scheme_names(), "signature+bearer");
         assert_eq!(joined.expires, Some(Timestamp::from_secs(5)));
         assert!(joined.join(Principal::new(Subject::key("y"), Scheme::ApiKey)).is_none());
+    }
+
+    #[test]
+    fn a_token_that_names_a_key_is_about_whoever_signed_with_it() {
+        let mut signed = Principal::new(Subject::key("x"), Scheme::Signature);
+        signed.key = Some(Subject::thumbprint("t"));
+        let token = |thumbprint| Principal::new(Subject::thumbprint(thumbprint), Scheme::Bearer);
+        for joined in [signed.clone().join(token("t")), token("t").join(signed.clone())] {
+            assert_eq!(joined.unwrap().subject, Subject::key("x"));
+        }
+        assert!(signed.clone().join(token("u")).is_none());
+        assert!(token("u").join(signed).is_none());
     }
 
     #[test]

@@ -10,8 +10,10 @@ use http::Method;
 
 /// Shown instead of a key.
 const KEY: &str = "cs_…";
-/// Shown instead of what could be the secret part of one.
+/// Shown instead of what could be the secret part of one, or a token.
 const SECRET: &str = "…";
+/// How every token's header begins in base64url: `{"`.
+const TOKEN: &[u8] = b"eyJ";
 /// So many letters and digits in a row are no word: a key's secret and check have 49.
 const LONG: usize = 32;
 /// So many behind `cs_` are no word either: a key's id has 12.
@@ -50,7 +52,8 @@ fn is_harmless(path: &str) -> bool {
     let mut run = 0;
     for byte in path.bytes() {
         run = if byte.is_ascii_alphanumeric() { run + 1 } else { 0 };
-        if byte == b'%' || byte == b'_' || run >= LONG {
+        // `eyJ` has a capital behind two small letters, which is rare enough to look closer.
+        if byte == b'%' || byte == b'_' || byte == b'J' || run >= LONG {
             return false;
         }
     }
@@ -93,6 +96,13 @@ fn hidden(units: &[Unit]) -> Vec<(Range<usize>, &'static str)> {
             at = end;
             continue;
         }
+        if begins_token(units, at) {
+            let end = units[at..].iter().position(|unit| !is_of_tokens(unit.byte));
+            let end = end.map_or(units.len(), |length| at + length);
+            hidden.push((at..end, SECRET));
+            at = end;
+            continue;
+        }
         // Only where a run begins, so that the walk stays linear.
         let begins = at == 0 || !units[at - 1].byte.is_ascii_alphanumeric();
         let run = if begins { run(&units[at..]) } else { 0 };
@@ -104,6 +114,19 @@ fn hidden(units: &[Unit]) -> Vec<(Range<usize>, &'static str)> {
         }
     }
     hidden
+}
+
+/// `eyJ` where a word begins, as base64url of a JSON object does.
+fn begins_token(units: &[Unit], at: usize) -> bool {
+    let begins = at == 0 || !units[at - 1].byte.is_ascii_alphanumeric();
+    begins
+        && units.len() - at > TOKEN.len()
+        && units[at..].iter().zip(TOKEN).all(|(unit, byte)| unit.byte == *byte)
+}
+
+/// base64url, and the dots between a token's parts.
+fn is_of_tokens(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'=')
 }
 
 fn begins_key(units: &[Unit], at: usize) -> bool {
@@ -161,6 +184,17 @@ mod tests {
         assert_eq!(redact_path(&format!("/a/{}/b", &WHOLE[1..])), "/a/s_0123456789AB_…/b");
         assert_eq!(redact_path(&format!("/a/{TAIL}/b")), "/a/…/b");
         assert_eq!(redact_path(&format!("/a/{}/b", WHOLE.replace('_', "-"))), "/a/cs-0123456789AB-…/b");
+    }
+
+    #[test]
+    fn a_token_in_a_path_is_cut_out_whatever_it_is_for() {
+        assert_eq!(
+            redact_path("/v1/results/42/eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhIn0.c2ln-_"),
+            "/v1/results/42/…"
+        );
+        assert_eq!(redact_path("/a/eyJh%62GciOi.x/b"), "/a/…/b");
+        assert_eq!(redact_path("/a/t=eyJhbGciOi;b"), "/a/t=…;b");
+        assert_eq!(redact_path("/a/they-Jump/eyJ"), "/a/they-Jump/eyJ");
     }
 
     #[test]

@@ -159,6 +159,12 @@ pub enum Carrier {
         /// The raw names of all of them, the marker's included.
         names: &'static [&'static str],
     },
+    /// A segment of the path, by its number from zero: taken out together with its slash.
+    Segment(usize),
+    /// A cookie, by its name; the others stay.
+    Cookie(&'static str),
+    /// The WebSocket subprotocols that begin so (RFC 6455 §11.3.4); the others stay.
+    Subprotocol(&'static str),
 }
 
 #[cfg(test)]

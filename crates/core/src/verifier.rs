@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue};
 use crate::denial::{Challenge, Code, Denial};
 use crate::principal::{Principal, Scheme};
 use crate::request::{BodySource, Carrier, RequestView};
+use crate::reservation::Use;
 use crate::store::{Id, Space, Spend, StoreError};
 use crate::time::Timestamp;
 
@@ -63,9 +64,15 @@ pub trait Verifier: Send + Sync + 'static {
         None
     }
 
-    /// What the response to a permitted request says of this scheme, as `Authentication-Info`
-    /// (RFC 9110 §11.6.3).
-    fn authentication_info(&self) -> Option<HeaderValue> {
+    /// How to ask after this very denial. By default as always, on every 401; a scheme whose standard
+    /// wants more said (RFC 6750 §3) says it here, on a 403 too.
+    fn challenge_to(&self, denial: &Denial) -> Option<Challenge> {
+        self.challenge().filter(|_| denial.code().status() == http::StatusCode::UNAUTHORIZED)
+    }
+
+    /// What the response to a request that was permitted at `at` says of this scheme, such as
+    /// `Authentication-Info` (RFC 9110 §11.6.3).
+    fn tells(&self, _at: Timestamp) -> Option<(HeaderName, HeaderValue)> {
         None
     }
 
@@ -155,6 +162,9 @@ pub enum Spending {
         /// What it is called when it is not higher.
         not_higher: Code,
     },
+    /// A use of what may be used so often and no more, reserved now and settled when the upstream has
+    /// answered: at most one for a request.
+    Use(Use),
     /// Something that is learnt if the request passes: the entry replaces whatever is there, or, with
     /// `None`, takes it away.
     Keep {
@@ -174,8 +184,8 @@ pub(crate) trait AnyVerifier: Send + Sync {
     fn scheme(&self) -> Scheme;
     fn may_stand_for(&self) -> Option<Scheme>;
     fn carriers(&self) -> Vec<Carrier>;
-    fn challenge(&self) -> Option<Challenge>;
-    fn authentication_info(&self) -> Option<HeaderValue>;
+    fn challenge_to(&self, denial: &Denial) -> Option<Challenge>;
+    fn tells(&self, at: Timestamp) -> Option<(HeaderName, HeaderValue)>;
     fn asks(&self, request: &RequestView<'_>) -> Option<(HeaderName, HeaderValue)>;
     fn present<'a>(&'a self, request: &'a RequestView<'a>)
     -> Result<Option<Box<dyn Presented + 'a>>, Denial>;
@@ -215,12 +225,12 @@ impl<V: Verifier> AnyVerifier for V {
         Verifier::carriers(self)
     }
 
-    fn challenge(&self) -> Option<Challenge> {
-        Verifier::challenge(self)
+    fn challenge_to(&self, denial: &Denial) -> Option<Challenge> {
+        Verifier::challenge_to(self, denial)
     }
 
-    fn authentication_info(&self) -> Option<HeaderValue> {
-        Verifier::authentication_info(self)
+    fn tells(&self, at: Timestamp) -> Option<(HeaderName, HeaderValue)> {
+        Verifier::tells(self, at)
     }
 
     fn asks(&self, request: &RequestView<'_>) -> Option<(HeaderName, HeaderValue)> {

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod decisions;
 pub mod egress;
+pub mod endpoints;
 pub mod http1;
 pub mod management;
 pub mod metrics;

@@ -10,7 +10,7 @@ use countersign::gate::RuleBuilder;
 use countersign::schemes::api_key::{ApiKeyVerifier, KeyRegistry, LastUses};
 use countersign::schemes::asymmetric::AsymmetricVerifier;
 use countersign::schemes::signature::{Directories, RegisteredKeys, SignatureVerifier, WebBots};
-use countersign::schemes::webhook::{Budget, Tokens, WELL_KNOWN, WebhookVerifier};
+use countersign::schemes::webhook::{Budget, Tokens, WebhookVerifier};
 use countersign::{
     BodySource, Clock, Code, Decision, Denial, Gate, Purpose, RequestView, Requirement, Rule, Scheme,
     Verdict, Workers,
@@ -19,9 +19,10 @@ use countersign_io::AnyStore;
 use tokio::sync::watch;
 
 use crate::audit::Audit;
-use crate::config::{Access, Config, Limits, Prove, RouteConfig, SchemeOptions};
+use crate::config::{Access, Config, Limits, RouteConfig, SchemeOptions};
 use crate::decisions::Decisions;
 use crate::egress::{Egress, EgressError};
+use crate::endpoints::Endpoints;
 use crate::metrics::{Metrics, RouteMetrics};
 use crate::proxy::{Forwarder, Upstream};
 use crate::routes::Found;
@@ -72,8 +73,8 @@ pub struct Runtime {
     pub egress: Egress,
     /// The keys of web bots, as they were last had.
     directories: Arc<Directories>,
-    /// Where we answer questions about our own requests.
-    webhook_paths: Vec<String>,
+    /// What we answer ourselves.
+    pub endpoints: Endpoints,
 }
 
 /// One route, ready.
@@ -152,15 +153,8 @@ impl Runtime {
             .iter()
             .map(|route| ready(route, &config, &egress, &directories, parts))
             .collect::<Result<_, _>>()?;
-        let webhook_paths = webhook_paths(&config);
-        Ok(Self { config, gate, routes, forwarder, egress, directories, webhook_paths })
-    }
-
-    /// Whether a path is where we answer questions about our own requests. A route that names the path
-    /// itself comes first: then an application behind us answers.
-    #[must_use]
-    pub fn is_webhook_endpoint(&self, path: &str) -> bool {
-        self.webhook_paths.iter().any(|known| known == path)
+        let endpoints = Endpoints::new(&config);
+        Ok(Self { config, gate, routes, forwarder, egress, directories, endpoints })
     }
 
     /// The route for a request, or why there is none.
@@ -180,17 +174,8 @@ impl Runtime {
                 Err((Check::Route, Denial::new(Code::RouteUnknown, "no route serves this path")))
             }
             Some(Found::OtherMethods(candidates)) => {
-                let mut allowed: Vec<&str> = Vec::new();
-                for method in candidates.iter().flat_map(|(methods, _)| methods.iter().flatten()) {
-                    allowed.push(method.as_str());
-                    if *method == http::Method::GET {
-                        allowed.push("HEAD");
-                    }
-                }
-                allowed.sort_unstable();
-                allowed.dedup();
-                let cause = "the method is not among the route's";
-                Err((Check::Route, Denial::new(Code::MethodNotAllowed, cause).allowing(allowed.join(", "))))
+                let methods = candidates.iter().flat_map(|(methods, _)| methods.iter().flatten());
+                Err((Check::Route, other_method(methods)))
             }
             None => {
                 let cause = "decoded, the path would be served by another route";
@@ -214,17 +199,19 @@ impl Runtime {
     }
 }
 
-/// The well-known path, and whatever else under our own URL is named as ours by an `[[outbound]]`.
-fn webhook_paths(config: &Config) -> Vec<String> {
-    let mut paths = vec![WELL_KNOWN.to_owned()];
-    for outbound in &config.outbounds {
-        let Prove::Webhook { url, .. } = &outbound.prove else { continue };
-        if url.origin() == config.server.public_url.to_string() {
-            paths.push(url.path().to_owned());
+/// The denial of a method that is not among `methods`. GET admits HEAD.
+pub(crate) fn other_method<'a>(methods: impl Iterator<Item = &'a http::Method>) -> Denial {
+    let mut allowed: Vec<&str> = Vec::new();
+    for method in methods {
+        allowed.push(method.as_str());
+        if *method == http::Method::GET {
+            allowed.push("HEAD");
         }
     }
-    paths.retain(|path| !config.routes.iter().any(|route| route.template.as_str() == path));
-    paths
+    allowed.sort_unstable();
+    allowed.dedup();
+    let cause = "the method is not among those of this path";
+    Denial::new(Code::MethodNotAllowed, cause).allowing(allowed.join(", "))
 }
 
 /// Whether a gate with the one limits does for the other.

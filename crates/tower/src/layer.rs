@@ -21,9 +21,6 @@ use crate::cookies::join_cookies;
 use crate::problem::problem;
 use crate::strip::{strip_credentials, strip_identity};
 
-/// What a permitted response says of the schemes that proved its request (RFC 9110 §11.6.3).
-const AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("authentication-info");
-
 type SourceOf = Arc<dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync>;
 
 /// Guards a service with a gate and one rule.
@@ -113,8 +110,8 @@ where
             match shared.admit(request).await {
                 Ok(admitted) => {
                     let mut response = inner.call(admitted.request).await?;
-                    for value in admitted.information {
-                        response.headers_mut().append(AUTHENTICATION_INFO, value);
+                    for (name, value) in admitted.tells {
+                        response.headers_mut().append(name, value);
                     }
                     Ok(response)
                 }
@@ -127,7 +124,7 @@ where
 /// A request that may pass, and what its response will say.
 struct Admitted<B> {
     request: Request<GateBody<B>>,
-    information: Vec<HeaderValue>,
+    tells: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl<S: Store> Shared<S> {
@@ -161,8 +158,8 @@ impl<S: Store> Shared<S> {
             parts.extensions.insert(principal.clone());
         }
         parts.extensions.insert(permit.decision().id);
-        let information = permit.authentication_info().collect();
-        Ok(Admitted { request: Request::from_parts(parts, body), information })
+        let tells = permit.tells().collect();
+        Ok(Admitted { request: Request::from_parts(parts, body), tells })
     }
 }
 

@@ -4,9 +4,9 @@ use countersign::Carrier;
 use countersign::request::{query_parameters, query_without};
 use countersign::schemes::api_key::X_API_KEY;
 use countersign::schemes::authorization::Authorization;
-use http::header::{AUTHORIZATION, Entry};
+use http::header::{AUTHORIZATION, COOKIE, Entry, SEC_WEBSOCKET_PROTOCOL};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 /// Who sent the request, as it was proven.
 pub const SUBJECT: HeaderName = HeaderName::from_static("countersign-subject");
@@ -64,6 +64,13 @@ pub fn strip_credentials(headers: &mut HeaderMap, uri: &mut Uri, carriers: &[Car
                     remove_parameters(uri, names);
                 }
             }
+            Carrier::Segment(number) => remove_segment(uri, *number),
+            Carrier::Cookie(name) => keep_members(headers, &COOKIE, ";", "; ", |cookie| {
+                cookie.split('=').next().is_some_and(|known| known.trim() != *name)
+            }),
+            Carrier::Subprotocol(begins) => {
+                keep_members(headers, &SEC_WEBSOCKET_PROTOCOL, ",", ", ", |name| !name.starts_with(begins));
+            }
         }
     }
     let value = headers.get(AUTHORIZATION).map(|value| value.to_str().map(Authorization::parse));
@@ -91,11 +98,54 @@ fn remove_parameters(uri: &mut Uri, names: &[&str]) {
         None => uri.path().to_owned(),
         Some(query) => format!("{}?{query}", uri.path()),
     };
+    readdress(uri, target);
+}
+
+/// Removes a segment of the path, and the slash before it; the rest keeps its bytes.
+fn remove_segment(uri: &mut Uri, number: usize) {
+    let mut segments: Vec<&str> = uri.path().split('/').skip(1).collect();
+    if number >= segments.len() {
+        return;
+    }
+    segments.remove(number);
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let target = format!("/{}{query}", segments.join("/"));
+    readdress(uri, target);
+}
+
+fn readdress(uri: &mut Uri, target: String) {
     let mut parts = std::mem::take(uri).into_parts();
-    // Parts of a valid target make a valid target; should they ever not, the whole query is dropped.
+    // Parts of a valid target make a valid target; should they ever not, all of it is dropped.
     parts.path_and_query =
         PathAndQuery::try_from(target).ok().or_else(|| Some(PathAndQuery::from_static("/")));
     *uri = Uri::from_parts(parts).unwrap_or_default();
+}
+
+/// Keeps those members of a list in headers that `keeps` says; untouched where that is all of them.
+fn keep_members(
+    headers: &mut HeaderMap,
+    name: &HeaderName,
+    separator: &str,
+    joined_by: &str,
+    keeps: impl Fn(&str) -> bool,
+) {
+    let goes = |value: &HeaderValue| {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        text.split(separator).any(|member| !keeps(member.trim()))
+    };
+    if !headers.get_all(name).iter().any(goes) {
+        return;
+    }
+    let lines: Vec<HeaderValue> = headers.get_all(name).iter().cloned().collect();
+    headers.remove(name);
+    for line in lines {
+        let text = String::from_utf8_lossy(line.as_bytes());
+        let kept: Vec<&str> = text.split(separator).map(str::trim).filter(|member| keeps(member)).collect();
+        // What is left of a header value makes one, unless it was not UTF-8: then it goes with the rest.
+        if let (false, Ok(value)) = (kept.is_empty(), HeaderValue::from_str(&kept.join(joined_by))) {
+            headers.append(name, value);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -167,5 +217,36 @@ mod tests {
         assert_eq!(left("authorization", "Bearer cs_x", &[]), 0, "but our keys never travel on");
         assert_eq!(left("x-api-key", "cs_x", &[]), 0);
         assert_eq!(left("x-api-key", "another's", &[]), 1);
+    }
+
+    #[test]
+    fn a_segment_is_removed_with_its_slash_and_the_rest_keeps_its_bytes() {
+        let left = |target: &str, number: usize| {
+            let mut uri: Uri = target.parse().unwrap();
+            strip_credentials(&mut HeaderMap::new(), &mut uri, &[Carrier::Segment(number)]);
+            uri.to_string()
+        };
+        assert_eq!(left("/v1/results/42/token", 3), "/v1/results/42");
+        assert_eq!(left("/v1/%20/token/x?a=%20", 2), "/v1/%20/x?a=%20");
+        assert_eq!(left("/token", 0), "/");
+        assert_eq!(left("http://h/a/token?b", 1), "http://h/a?b");
+        assert_eq!(left("/a", 1), "/a");
+    }
+
+    #[test]
+    fn a_cookie_and_a_subprotocol_go_and_the_others_stay() {
+        let left = |name: &'static str, value: &'static str, carrier: Carrier| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+            strip_credentials(&mut headers, &mut Uri::from_static("/"), &[carrier]);
+            headers.get(name).map(|value| value.to_str().unwrap().to_owned())
+        };
+        let cookies = |value| left("cookie", value, Carrier::Cookie("__Host-session"));
+        assert_eq!(cookies("a=1; __Host-session=x; b=2").as_deref(), Some("a=1; b=2"));
+        assert_eq!(cookies("__Host-session=x;__Host-session=y"), None);
+        assert_eq!(cookies("a=1;b=__Host-session").as_deref(), Some("a=1;b=__Host-session"));
+        let protocols = |value| left("sec-websocket-protocol", value, Carrier::Subprotocol("countersign."));
+        assert_eq!(protocols("chat, countersign.half.x,v2").as_deref(), Some("chat, v2"));
+        assert_eq!(protocols("countersign.half.x"), None);
     }
 }

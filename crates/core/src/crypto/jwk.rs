@@ -88,9 +88,14 @@ impl Jwk {
         }
     }
 
-    /// The public key, and the algorithm if `alg` names one.
-    pub(super) fn public(&self) -> Result<(PublicForm, Option<Algorithm>), KeyError> {
-        let form = match self.kty.as_str() {
+    /// The algorithm that it names, as written.
+    pub(super) fn alg(&self) -> Option<&str> {
+        self.alg.as_deref()
+    }
+
+    /// The public key.
+    pub(super) fn form(&self) -> Result<PublicForm, KeyError> {
+        Ok(match self.kty.as_str() {
             "OKP" if self.crv.as_deref() == Some("Ed25519") => {
                 let x = number(self.x.as_deref())?;
                 PublicForm::Ed25519(x.as_slice().try_into().map_err(|_| KeyError::Point)?)
@@ -113,7 +118,12 @@ impl Jwk {
                 PublicForm::from_numbers(&n, &e)?
             }
             kty => return Err(unknown(kty, self.crv.as_deref())),
-        };
+        })
+    }
+
+    /// The public key, and the algorithm of messages if `alg` names one.
+    pub(super) fn public(&self) -> Result<(PublicForm, Option<Algorithm>), KeyError> {
+        let form = self.form()?;
         let named = match (self.alg.as_deref(), &form) {
             (None, _) => None,
             (Some("PS512"), PublicForm::Rsa { .. }) => Some(Algorithm::RsaPssSha512),

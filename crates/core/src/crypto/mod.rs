@@ -7,6 +7,7 @@ mod digest;
 mod ed25519;
 pub mod ethereum;
 mod jwk;
+pub mod jwt;
 mod key_error;
 mod pem;
 mod private_key;

@@ -50,7 +50,8 @@ async fn the_key_proves_who_its_question_would_and_carries_no_credential_to_repe
     assert!(!call.headers.contains_key("authorization"));
     let Verdict::Permit(permit) = world.decide(&world.rule(), &call).await else { panic!("a permit") };
     assert_eq!(permit.principal().unwrap().subject.as_str(), format!("webhook:{ALICE}"));
-    assert_eq!(permit.authentication_info().collect::<Vec<_>>(), [OFFER]);
+    let told: Vec<_> = permit.tells().collect();
+    assert_eq!(told, [("authentication-info".parse().unwrap(), OFFER.parse().unwrap())]);
     assert_eq!(world.answer(&call).await, "401 signature_replayed");
 }
 

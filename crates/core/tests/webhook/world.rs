@@ -183,7 +183,7 @@ impl World {
         let verdict = self.decide(&self.rule(), &call).await;
         let (status, headers) = match &verdict {
             Verdict::Permit(permit) => {
-                (StatusCode::OK, lines("authentication-info", permit.authentication_info()))
+                (StatusCode::OK, lines("authentication-info", permit.tells().map(|(_, value)| value)))
             }
             Verdict::Deny(decision) => {
                 let denial = decision.denial().unwrap();

@@ -12,13 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::limit::Rate;
+use countersign::path::Template;
 use countersign::schemes::webhook::{Algorithm, Callers, UrlRules, WebhookUrl};
 use countersign::{Policy, PublicUrl, Requirement};
 use countersign_io::egress::Network;
 use http::Method;
 
 use crate::proofs::KeyFile;
-use crate::routes::{Router, Template};
+use crate::routes::Router;
 
 pub use diagnostics::{ConfigError, Origin, Problem};
 pub use load::{Loaded, Setting, load, load_text};

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 
 use countersign::decision::Check;
 use countersign::request::Body as BodyKind;
-use countersign::schemes::webhook::wire::LONGEST_QUESTION;
 use countersign::{BodySource, Code, Decision, Denial, Permit, Purpose, RequestView, Verdict};
-use countersign_tower::{BodyReader, GateBody, answer, join_cookies, problem};
+use countersign_tower::{BodyReader, GateBody, join_cookies, problem};
 use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, request};
 use http_body::Body as _;
@@ -17,12 +16,13 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tokio::time::timeout;
 
+use crate::endpoints::{Asked, Endpoint};
 use crate::http1::{Admitted, InFlight, UpgradeDecision, Violation, ViolationKind};
 use crate::proxy::body::{Busy, Progress, RequestBody, ResponseBody};
 use crate::proxy::headers::{Hops, X_FORWARDED_FOR, to_caller};
 use crate::proxy::{MayUpgrade, Tunnel};
 use crate::server::connection::Peer;
-use crate::state::{Gateway, Route, Runtime};
+use crate::state::{Gateway, Route, Runtime, other_method};
 
 /// Answers a request.
 pub(super) async fn handle(peer: &Peer, request: Request<Incoming>) -> Response<ResponseBody> {
@@ -91,8 +91,15 @@ impl Exchange<'_> {
             let decision = self.refuse(&view, Check::Reading, denial, started).await;
             return (self.refusal(&decision), true);
         }
-        if runtime.is_webhook_endpoint(view.target.path()) {
-            let response = self.answer_question(&parts.method, &mut body).await;
+        if let Some(found) = runtime.endpoints.find(view.target.path(), view.method) {
+            let response = match found {
+                Ok(endpoint) => self.answer(endpoint, &view, &mut body, started).await,
+                Err(methods) => {
+                    let denial = other_method(methods.into_iter());
+                    let decision = self.refuse(&view, Check::Route, denial, started).await;
+                    refused(&decision)
+                }
+            };
             let whole = body.is_end_stream();
             return (response.map(|bytes| ResponseBody::ours(bytes, self.busy)), !whole);
         }
@@ -119,22 +126,47 @@ impl Exchange<'_> {
         (self.refusal(&decision), !body.is_end_stream())
     }
 
-    /// Answers a receiver that asks whether one of our requests is ours.
-    async fn answer_question(
+    /// Answers a request to a path of ours.
+    async fn answer(
         &self,
-        method: &Method,
+        endpoint: &Endpoint,
+        view: &RequestView<'_>,
         body: &mut GateBody<Incoming>,
+        started: Instant,
     ) -> Response<bytes::Bytes> {
-        let patience = self.runtime.config.limits.body_timeout;
-        let mut reader = PatientReader { reader: BodyReader(body), patience };
-        // What is not going to be answered is not read either.
-        let question = match *method {
-            Method::POST => reader.read(LONGEST_QUESTION).await.unwrap_or_default(),
-            _ => bytes::Bytes::new(),
+        let runtime = &*self.runtime;
+        let patience = runtime.config.limits.body_timeout;
+        let mut body = PatientReader { reader: BodyReader(body), patience };
+        let mut permit = None;
+        if !endpoint.rule.is_public() {
+            let verdict = runtime.gate.decide(&endpoint.rule, view, &mut body).await;
+            self.record(None, verdict.decision(), started).await;
+            match verdict {
+                Verdict::Permit(permitted) => permit = Some(permitted),
+                Verdict::Deny(decision) => return refused(&decision),
+            }
+        }
+        let asked = Asked {
+            gateway: self.gateway(),
+            runtime,
+            request: view,
+            principal: permit.as_ref().and_then(Permit::principal),
+            values: endpoint.template.values(view.target.path()).unwrap_or_default(),
+            body: &mut body,
         };
-        let response = answer(&self.gateway().webhook_tokens(), method, question).await;
-        self.gateway().metrics.question(response.status());
-        response
+        match endpoint.answer.answer(asked).await {
+            Ok(mut response) => {
+                for (name, value) in permit.iter().flat_map(Permit::tells) {
+                    response.headers_mut().append(name, value);
+                }
+                response
+            }
+            Err(denial) => {
+                let decision = runtime.gate.fail(view, Check::Verify, denial);
+                self.record(None, &decision, started).await;
+                refused(&decision)
+            }
+        }
     }
 
     /// Refuses a request before it met a rule.
@@ -169,7 +201,7 @@ impl Exchange<'_> {
         let progress = body.progress();
         let head = parts.method == Method::HEAD;
         let decision = permit.decision().clone();
-        let authentication_info: Vec<HeaderValue> = permit.authentication_info().collect();
+        let tells: Vec<(HeaderName, HeaderValue)> = permit.tells().collect();
         let upgrade = self.upgrade.take().filter(|_| is_websocket(&parts.method, &parts.headers));
         let caller = upgrade.as_ref().and_then(|_| {
             parts.extensions.insert(MayUpgrade);
@@ -212,8 +244,8 @@ impl Exchange<'_> {
             let busy = std::mem::take(&mut self.busy);
             return (response.map(|_| ResponseBody::ours(bytes::Bytes::new(), busy)), false);
         }
-        for info in authentication_info {
-            response.headers_mut().append(AUTHENTICATION_INFO, info);
+        for (name, value) in tells {
+            response.headers_mut().append(name, value);
         }
         // How long the body would be, where there is none: nobody but the upstream knows.
         let length = response.headers_mut().remove(CONTENT_LENGTH).filter(|_| head);
@@ -257,9 +289,7 @@ impl Exchange<'_> {
     }
 
     fn refusal(self, decision: &Decision) -> Response<ResponseBody> {
-        let denied = decision.denial();
-        let response = denied.map(|denial| problem(denial, decision.id, decision.at)).unwrap_or_default();
-        response.map(|bytes| ResponseBody::ours(bytes, self.busy))
+        refused(decision).map(|bytes| ResponseBody::ours(bytes, self.busy))
     }
 
     /// Who sent the request: the peer, or whom a trusted peer names last.
@@ -282,8 +312,9 @@ impl Exchange<'_> {
     }
 }
 
-/// RFC 9110 §11.6.3.
-const AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("authentication-info");
+fn refused(decision: &Decision) -> Response<bytes::Bytes> {
+    decision.denial().map(|denial| problem(denial, decision.id, decision.at)).unwrap_or_default()
+}
 
 /// Reads a body that a proof covers, as long as that does not take too long.
 struct PatientReader<'a> {

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::budget::Budget;
 use super::exchange::{Confirmed, Exchange};
 use super::hash::{HashError, TokenHash};
 use super::introduction::{INTRODUCED, Introduction, KeptKey, KeyCall};
 use super::url::{Callers, Listed, UrlRules, WebhookUrl, receiver_url};
-use super::wire::{CHALLENGE, OFFER, SIGNATURE_AGENT, SIGNATURE_KEY, WEBHOOK_KEY, split_credential};
+use super::wire::{
+    AUTHENTICATION_INFO, CHALLENGE, OFFER, SIGNATURE_AGENT, SIGNATURE_KEY, WEBHOOK_KEY, split_credential,
+};
 use crate::denial::{Challenge, Code, Denial};
 use crate::fetch::{ChosenBy, Fetch, FetchError, FetchRequest, FetchResponse};
 use crate::principal::{Principal, Scheme, Subject};
@@ -21,7 +23,7 @@ use crate::schemes::signature::{
     Message, SIGNATURE, SIGNATURE_INPUT, covered_body, covers, fresh, verify_ed25519,
 };
 use crate::store::{Id, Spend, Store};
-use crate::time::SKEW;
+use crate::time::{SKEW, Timestamp};
 use crate::verifier::{Proven, Spending, Verifier};
 use crate::workers::{Workers, run_on};
 
@@ -131,8 +133,8 @@ impl<S: Store, F: Fetch> Verifier for WebhookVerifier<S, F> {
         Some(Challenge::new(CHALLENGE))
     }
 
-    fn authentication_info(&self) -> Option<HeaderValue> {
-        Some(HeaderValue::from_static(OFFER))
+    fn tells(&self, _at: Timestamp) -> Option<(HeaderName, HeaderValue)> {
+        Some((AUTHENTICATION_INFO, HeaderValue::from_static(OFFER)))
     }
 }
 

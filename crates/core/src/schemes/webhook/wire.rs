@@ -13,7 +13,7 @@ pub use crate::schemes::signature::SIGNATURE_AGENT;
 pub const SIGNATURE_KEY: HeaderName = HeaderName::from_static("signature-key");
 /// Carries how long an introduced key is to live, and what it may do.
 pub const WEBHOOK_KEY: HeaderName = HeaderName::from_static("webhook-key");
-const AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("authentication-info");
+pub(super) const AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("authentication-info");
 /// The label of our signatures, and the name of the key in [`SIGNATURE_KEY`].
 pub const LABEL: &str = "cb";
 /// The tag of a signature that introduces a key.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
+use countersign::path::Template;
 use countersign::requirement::SchemeSet;
 use countersign::{Policy, Requirement, Scheme};
 use http::Method;
@@ -14,7 +15,7 @@ use super::Reader;
 use crate::config::diagnostics::{Origin, Problem, did_you_mean};
 use crate::config::file::{self, Text};
 use crate::config::{Access, RouteConfig, SchemeOptions, ServerConfig, SignatureConfig, UpstreamUrl};
-use crate::routes::{Router, Template};
+use crate::routes::Router;
 
 /// The schemes that this version verifies.
 const BUILT: [&str; 4] = ["api-key", "webhook", "signature", "asymmetric"];

@@ -1,0 +1,180 @@
+//! JSON Web Tokens (RFC 7519) in the compact form of RFC 7515: read strictly, verified by a key that
+//! knows its own algorithm, and signed.
+//!
+//! A token's header chooses nothing: its `alg` must be the key's, `crit` is refused, and `jku`, `x5u` and
+//! `x5c` are not read.
+
+mod claims;
+mod key;
+mod sign;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+
+pub use claims::{Claims, parse_json};
+pub use key::{JwtAlgorithm, JwtKey};
+pub use sign::{JwtHeader, sign};
+
+/// Why something is no token that this key signed. It holds nothing of the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JwtError {
+    /// Longer than is read here.
+    #[error("the token is longer than is read here")]
+    TooLong,
+    /// Not three base64url parts, or a header that is no JSON object with each member once.
+    #[error("this is no token: {0}")]
+    Malformed(&'static str),
+    /// RFC 7515 §4.1.11: it has extensions that must be understood, and none are.
+    #[error("the token's header has `crit`")]
+    Critical,
+    /// The header names another algorithm than the key's, or none.
+    #[error("the token's algorithm is not its key's")]
+    Algorithm,
+    /// Another key signed it, or another text.
+    #[error("the token's signature is not by this key")]
+    Signature,
+    /// What was signed is no JSON object with each member once.
+    #[error("the token's claims are no JSON object in which each name is there once")]
+    Claims,
+}
+
+/// A token in its three parts: its header read, nothing believed.
+#[derive(Clone)]
+pub struct Jwt<'a> {
+    header: Header<'a>,
+    signed: &'a str,
+    payload: &'a str,
+    signature: Vec<u8>,
+}
+
+/// The header's members that matter here; one of them twice is an error, others are passed over (RFC 7515
+/// §4), except `crit`.
+#[derive(Clone, Deserialize)]
+struct Header<'a> {
+    #[serde(borrow)]
+    alg: Cow<'a, str>,
+    #[serde(borrow)]
+    kid: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    typ: Option<Cow<'a, str>>,
+    crit: Option<serde::de::IgnoredAny>,
+    /// Encrypted tokens have it.
+    enc: Option<serde::de::IgnoredAny>,
+    /// RFC 7797: unencoded payloads, which need `crit`.
+    b64: Option<serde::de::IgnoredAny>,
+    jwk: Option<serde_json::Value>,
+}
+
+/// A header is small; what is longer is a token's payload in the wrong place.
+const LONGEST_HEADER: usize = 4096;
+
+impl<'a> Jwt<'a> {
+    /// Splits a token of at most `longest` bytes and reads its header. `buffer` holds the decoded header.
+    ///
+    /// # Errors
+    /// [`JwtError::TooLong`], [`JwtError::Malformed`], [`JwtError::Critical`].
+    pub fn parse(token: &'a str, longest: usize, buffer: &'a mut Vec<u8>) -> Result<Self, JwtError> {
+        if token.len() > longest {
+            return Err(JwtError::TooLong);
+        }
+        let parts = JwtError::Malformed("it has not three parts");
+        let (signed, signature) = token.rsplit_once('.').ok_or(parts)?;
+        let (header, payload) = signed.split_once('.').ok_or(parts)?;
+        if payload.contains('.') || header.is_empty() || payload.is_empty() {
+            return Err(parts);
+        }
+        if header.len() > LONGEST_HEADER {
+            return Err(JwtError::TooLong);
+        }
+        let base64url = |_| JwtError::Malformed("a part is not base64url");
+        buffer.clear();
+        URL_SAFE_NO_PAD.decode_vec(header, buffer).map_err(base64url)?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(base64url)?;
+        let malformed = |_| JwtError::Malformed("its header is no JSON object with `alg`, each member once");
+        let header: Header<'a> = serde_json::from_slice(buffer).map_err(malformed)?;
+        if header.crit.is_some() || header.b64.is_some() {
+            return Err(JwtError::Critical);
+        }
+        if header.enc.is_some() {
+            return Err(JwtError::Malformed("it is encrypted"));
+        }
+        Ok(Self { header, signed, payload, signature })
+    }
+
+    /// The key that it says signed it.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&str> {
+        self.header.kid.as_deref()
+    }
+
+    /// The algorithm that it says it was signed with, as written.
+    #[must_use]
+    pub fn algorithm(&self) -> &str {
+        &self.header.alg
+    }
+
+    /// Whether its type is `expected`, `at+jwt` for example: compared as media types are, case aside and
+    /// with or without `application/` (RFC 7515 §4.1.9).
+    #[must_use]
+    pub fn is_type(&self, expected: &str) -> bool {
+        self.header.typ.as_deref().is_some_and(|typ| {
+            let essence = match typ.split_once('/') {
+                Some((kind, rest)) if kind.eq_ignore_ascii_case("application") => rest,
+                _ => typ,
+            };
+            essence.eq_ignore_ascii_case(expected)
+        })
+    }
+
+    /// Whether it states a type at all.
+    #[must_use]
+    pub fn has_type(&self) -> bool {
+        self.header.typ.is_some()
+    }
+
+    /// The key that it brings along, as JSON: only a proof of possession may (RFC 9449 §4.2).
+    #[must_use]
+    pub const fn own_key(&self) -> Option<&serde_json::Value> {
+        self.header.jwk.as_ref()
+    }
+
+    /// Its claims, if `key` signed it.
+    ///
+    /// # Errors
+    /// [`JwtError::Algorithm`], [`JwtError::Signature`], [`JwtError::Claims`].
+    pub fn verify(&self, key: &JwtKey) -> Result<Claims, JwtError> {
+        // Before any computing: an HMAC under a public key, `none`, and the like.
+        if key.algorithm().as_str() != self.header.alg && !key.algorithm().is_also_called(&self.header.alg) {
+            return Err(JwtError::Algorithm);
+        }
+        if !key.verify(self.signed.as_bytes(), &self.signature) {
+            return Err(JwtError::Signature);
+        }
+        self.unverified_claims()
+    }
+
+    /// Its claims, which nobody has signed as far as is known: to find out whose key to look for, and for
+    /// showing.
+    ///
+    /// # Errors
+    /// [`JwtError::Malformed`], [`JwtError::Claims`].
+    pub fn unverified_claims(&self) -> Result<Claims, JwtError> {
+        let base64url = |_| JwtError::Malformed("a part is not base64url");
+        let payload = URL_SAFE_NO_PAD.decode(self.payload).map_err(base64url)?;
+        Claims::parse(&payload)
+    }
+}
+
+/// Nothing that would let the token be put together again.
+impl fmt::Debug for Jwt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Jwt({}, [redacted])", self.header.alg.chars().take(20).collect::<String>())
+    }
+}
+
+#[cfg(test)]
+mod tests;

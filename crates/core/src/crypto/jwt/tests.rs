@@ -1,0 +1,164 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::crypto::{Ed25519Key, Secret, SigningKey, VerifyingKey};
+use crate::time::Timestamp;
+
+const LONGEST: usize = 4096;
+
+fn key() -> SigningKey {
+    Ed25519Key::from_seed(Secret::new([7; 32])).into()
+}
+
+fn public(key: &SigningKey) -> JwtKey {
+    key.verifying_key().clone().into()
+}
+
+fn verify(token: &str, key: &JwtKey) -> Result<Claims, JwtError> {
+    Jwt::parse(token, LONGEST, &mut Vec::new())?.verify(key)
+}
+
+fn encoded(header: &str, claims: &str) -> String {
+    format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims))
+}
+
+/// A token over any header, signed by `key` whatever the header says.
+fn forged(header: &str, claims: &str, key: &SigningKey) -> String {
+    use crate::crypto::Signer as _;
+    let signed = encoded(header, claims);
+    let signature = key.sign(signed.as_bytes()).unwrap();
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+#[test]
+fn what_was_signed_is_read_back() {
+    let header = JwtHeader { typ: Some("at+jwt"), kid: Some("k\"1"), jwk: None };
+    let token = sign(&key(), &header, &json!({"sub": "a", "exp": 5})).unwrap();
+    let mut buffer = Vec::new();
+    let jwt = Jwt::parse(&token, LONGEST, &mut buffer).unwrap();
+    assert_eq!((jwt.key_id(), jwt.algorithm()), (Some("k\"1"), "EdDSA"));
+    assert!(jwt.is_type("at+jwt") && !jwt.is_type("JWT"));
+    let claims = jwt.verify(&public(&key())).unwrap();
+    assert_eq!(claims.text("sub"), Ok(Some("a")));
+    assert_eq!(claims.moment("exp"), Ok(Some(Timestamp::from_secs(5))));
+    assert_eq!(sign(&key(), &header, &json!("text")), None, "claims are an object");
+}
+
+#[test]
+fn one_changed_character_anywhere_is_no_token_of_this_key() {
+    let token = sign(&key(), &JwtHeader::default(), &json!({"sub": "a"})).unwrap();
+    for position in 0..token.len() {
+        let mut changed = token.clone().into_bytes();
+        changed[position] = if changed[position] == b'A' { b'B' } else { b'A' };
+        let changed = String::from_utf8(changed).unwrap();
+        assert!(verify(&changed, &public(&key())).is_err(), "at {position}");
+    }
+}
+
+#[test]
+fn the_header_chooses_no_algorithm() {
+    let key = key();
+    let spki = URL_SAFE_NO_PAD.encode([1; 40]);
+    for alg in ["none", "None", "HS256", "ES256", "RS256", "eddsa", ""] {
+        let header = format!(r#"{{"alg":"{alg}","jwk":{{"kty":"oct","k":"{spki}"}}}}"#);
+        assert_eq!(verify(&forged(&header, "{}", &key), &public(&key)), Err(JwtError::Algorithm), "{alg}");
+        let unsigned = format!("{}.", encoded(&header, "{}"));
+        assert_eq!(verify(&unsigned, &public(&key)), Err(JwtError::Algorithm), "{alg}");
+    }
+    assert!(verify(&forged(r#"{"alg":"Ed25519"}"#, "{}", &key), &public(&key)).is_ok(), "RFC 9864");
+    let other = Ed25519Key::from_seed(Secret::new([8; 32])).into();
+    assert_eq!(verify(&forged(r#"{"alg":"EdDSA"}"#, "{}", &other), &public(&key)), Err(JwtError::Signature));
+}
+
+#[test]
+fn an_hmac_under_a_public_key_is_none() {
+    let pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n";
+    let public: JwtKey = VerifyingKey::from_pem(pem, None).unwrap().into();
+    let secret = SigningKey::from_hmac_secret(&Secret::new(pem.as_bytes().to_vec())).unwrap();
+    let token = sign(&secret, &JwtHeader::default(), &json!({})).unwrap();
+    assert_eq!(verify(&token, &public), Err(JwtError::Algorithm));
+    assert!(verify(&token, &secret.verifying_key().clone().into()).is_ok());
+}
+
+#[test]
+fn extensions_encryption_and_doubled_members_are_refused() {
+    let key = key();
+    let read = |header: &str| verify(&forged(header, "{}", &key), &public(&key));
+    assert_eq!(read(r#"{"alg":"EdDSA","crit":["exp"],"exp":1}"#), Err(JwtError::Critical));
+    assert_eq!(read(r#"{"alg":"EdDSA","crit":[]}"#), Err(JwtError::Critical));
+    assert_eq!(read(r#"{"alg":"EdDSA","b64":false}"#), Err(JwtError::Critical));
+    assert!(matches!(read(r#"{"alg":"EdDSA","enc":"A128GCM"}"#), Err(JwtError::Malformed(_))));
+    for malformed in [r#"{"alg":"none","alg":"EdDSA"}"#, r#"{"typ":"JWT"}"#, "[]", "", r#"{"alg":1}"#] {
+        assert!(matches!(read(malformed), Err(JwtError::Malformed(_))), "{malformed}");
+    }
+    let claims = |claims: &str| verify(&forged(r#"{"alg":"EdDSA"}"#, claims, &key), &public(&key));
+    for twice in [r#"{"sub":"a","sub":"b"}"#, r#"{"a":[{"b":1,"b":1}]}"#, r#"{"sub":"a","s\u0075b":"b"}"#] {
+        assert_eq!(claims(twice), Err(JwtError::Claims), "{twice}");
+    }
+    for no_object in ["[]", "1", "", "{} {}", r#"{"a":}"#] {
+        assert!(claims(no_object).is_err(), "{no_object}");
+    }
+}
+
+#[test]
+fn what_has_not_three_parts_in_base64url_is_no_token() {
+    for text in ["", "a", "a.b", "a.b.c.d", "..", "e30=.e30.AA", "e30.e30.A", " e30.e30.AA", "e30..AA"] {
+        assert!(Jwt::parse(text, LONGEST, &mut Vec::new()).is_err(), "{text}");
+    }
+    let token = sign(&key(), &JwtHeader::default(), &json!({"a": "x".repeat(LONGEST)})).unwrap();
+    assert_eq!(verify(&token, &public(&key())), Err(JwtError::TooLong));
+}
+
+#[test]
+fn types_are_compared_as_media_types() {
+    let is = |typ: &str, expected: &str| {
+        let token = sign(&key(), &JwtHeader { typ: Some(typ), ..JwtHeader::default() }, &json!({})).unwrap();
+        Jwt::parse(&token, LONGEST, &mut Vec::new()).unwrap().is_type(expected)
+    };
+    assert!(is("at+jwt", "at+jwt") && is("AT+JWT", "at+jwt") && is("application/at+jwt", "at+jwt"));
+    assert!(!is("jwt", "at+jwt") && !is("text/at+jwt", "at+jwt") && !is("callback+jwt", "at+jwt"));
+}
+
+#[test]
+fn claims_have_their_types() {
+    let claims = |value: Value| Claims::parse(value.to_string().as_bytes()).unwrap();
+    let typed = claims(json!({"aud": ["a", "b"], "exp": 1.5, "sub": 1, "nbf": "5", "iat": -1}));
+    assert_eq!((typed.is_for("b"), typed.is_for("c")), (Ok(true), Ok(false)));
+    assert_eq!(typed.moment("exp"), Ok(Some(Timestamp::from_millis(1500))));
+    assert_eq!(
+        (typed.text("sub"), typed.moment("nbf"), typed.moment("iat")),
+        (Err("sub"), Err("nbf"), Err("iat"))
+    );
+    assert_eq!(claims(json!({"aud": ["a", 1]})).is_for("a"), Err("aud"));
+    assert_eq!(claims(json!({"aud": {"a": 1}})).is_for("a"), Err("aud"));
+    assert_eq!(claims(json!({})).is_for("a"), Ok(false));
+}
+
+#[test]
+fn a_jwk_has_one_algorithm() {
+    let samples = crate::crypto::samples::samples();
+    let rsa = samples.keys.iter().find(|key| key.algorithm.starts_with("rsa")).unwrap();
+    let with = |alg: &str| {
+        let mut jwk = json!({"kty": "RSA", "n": rsa.jwk["n"], "e": rsa.jwk["e"]});
+        if !alg.is_empty() {
+            jwk["alg"] = alg.into();
+        }
+        JwtKey::from_jwk(&jwk.to_string()).map(|key| key.algorithm())
+    };
+    assert_eq!(with(""), Ok(JwtAlgorithm::Rs256));
+    for algorithm in ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"] {
+        assert_eq!(with(algorithm).unwrap().as_str(), algorithm);
+    }
+    for algorithm in ["ES256", "EdDSA", "HS256", "RSA-OAEP", "none"] {
+        assert!(with(algorithm).is_err(), "{algorithm}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "[A-Za-z0-9_.-]{0,80}", noise in "\\PC{0,40}") {
+        let _ = verify(&text, &public(&key()));
+        let _ = verify(&noise, &public(&key()));
+        let _ = parse_json(noise.as_bytes());
+    }
+}
