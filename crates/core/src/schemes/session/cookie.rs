@@ -1,4 +1,4 @@
-//! The cookie that holds one half: read, set, cleared, and taken out of what is forwarded.
+//! The cookie that holds one half: read, set, cleared.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -67,10 +67,8 @@ impl SessionCookie {
             .filter_map(move |pair| self.value(pair))
     }
 
-    /// A `Cookie` header without this cookie; the rest keeps its bytes and its order. `None`: nothing is
-    /// left. What is read as a credential and what is taken out before forwarding are judged here alike.
-    #[must_use]
-    pub fn removed(self, line: &[u8]) -> Option<Cow<'_, [u8]>> {
+    /// A `Cookie` header without this cookie; the rest keeps its bytes and its order. `None`: nothing is left.
+    pub(super) fn removed(self, line: &[u8]) -> Option<Cow<'_, [u8]>> {
         let pairs = || line.split(|byte| *byte == b';');
         if !pairs().any(|pair| self.value(pair).is_some()) {
             return Some(Cow::Borrowed(line));

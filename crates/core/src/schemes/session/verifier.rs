@@ -14,7 +14,7 @@ use super::policy::{HandshakePolicy, SessionDemand};
 use super::record::{Lifetimes, SESSIONS, SessionRecord};
 use super::sessions::Sessions;
 use super::users::Users;
-use super::wire::{self, HANDSHAKE, SessionCredential};
+use super::wire::{self, HALF_SUBPROTOCOL, HANDSHAKE, HANDSHAKE_SUBPROTOCOL, SessionCredential};
 use crate::denial::{Challenge, Code, Denial};
 use crate::principal::{Principal, Scheme, Subject};
 use crate::request::{BodySource, Carrier, Purpose, RequestView};
@@ -149,7 +149,13 @@ impl<S: Store> Verifier for SessionVerifier<S> {
     }
 
     fn carriers(&self) -> Vec<Carrier> {
-        vec![Carrier::Header(AUTHORIZATION), Carrier::Header(HANDSHAKE)]
+        vec![
+            Carrier::Header(AUTHORIZATION),
+            Carrier::Header(HANDSHAKE),
+            Carrier::Cookie(self.surroundings.cookie.name()),
+            Carrier::Subprotocol(HALF_SUBPROTOCOL),
+            Carrier::Subprotocol(HANDSHAKE_SUBPROTOCOL),
+        ]
     }
 
     fn extract(&self, request: &RequestView<'_>) -> Result<Option<SessionCredential>, Denial> {

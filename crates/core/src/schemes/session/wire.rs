@@ -1,8 +1,8 @@
 //! The credential that a request carries: `Cookie`, `Authorization: Bearer <half>`, `Handshake`, and for a
 //! browser's WebSocket, which can set no header, two subprotocols.
 
+use http::HeaderName;
 use http::header::{SEC_WEBSOCKET_PROTOCOL, UPGRADE};
-use http::{HeaderMap, HeaderName};
 
 use super::cookie::SessionCookie;
 use super::half::{Half, Halves};
@@ -96,19 +96,6 @@ fn subprotocols<'a>(request: &'a RequestView<'_>, prefix: &'static str) -> impl 
     ours.filter(|_| is_upgrade(request))
 }
 
-/// Subprotocols without ours, as one line; the rest keeps its order. `None`: nothing is left, and then the
-/// upstream is asked for none.
-#[must_use]
-pub fn subprotocols_removed(headers: &HeaderMap) -> Option<Vec<u8>> {
-    let ours = |one: &[u8]| {
-        [HALF_SUBPROTOCOL, HANDSHAKE_SUBPROTOCOL].iter().any(|prefix| one.starts_with(prefix.as_bytes()))
-    };
-    let lines = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
-    let offered = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
-    let kept: Vec<&[u8]> = offered.filter(|one| !one.is_empty() && !ours(one)).collect();
-    (!kept.is_empty()).then(|| kept.join(&b", "[..]))
-}
-
 /// Whether a credential of another scheme is there, well-formed or not. A callback URL cannot be told from
 /// another path here; its routes name no session.
 fn another_scheme(request: &RequestView<'_>, authorization: Authorization<'_>) -> bool {
@@ -122,7 +109,7 @@ fn another_scheme(request: &RequestView<'_>, authorization: Authorization<'_>) -
 #[cfg(test)]
 mod tests {
     use http::header::{AUTHORIZATION, COOKIE};
-    use http::{HeaderValue, Method, Uri};
+    use http::{HeaderMap, HeaderValue, Method, Uri};
 
     use super::*;
     use crate::crypto::{Random, SystemRandom};
@@ -157,27 +144,6 @@ mod tests {
         fn fill(&self, out: &mut [u8]) {
             out.fill(self.0);
         }
-    }
-
-    #[test]
-    fn our_subprotocols_are_taken_out_and_the_rest_keeps_its_order() {
-        let removed = |lines: &[&str]| {
-            let mut headers = HeaderMap::new();
-            for line in lines {
-                headers.append(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_str(line).unwrap());
-            }
-            subprotocols_removed(&headers).map(|left| String::from_utf8(left).unwrap())
-        };
-        assert_eq!(
-            removed(&["chat, countersign.half.x", "countersign.handshake.y,json"]).as_deref(),
-            Some("chat, json")
-        );
-        assert_eq!(removed(&["countersign.half.x"]), None);
-        assert_eq!(removed(&[]), None);
-        assert_eq!(
-            removed(&["xcountersign.half.x, countersign.other"]).as_deref(),
-            Some("xcountersign.half.x, countersign.other")
-        );
     }
 
     #[test]
