@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use countersign::schemes::session::{MOST_SESSIONS, SessionId, SignIn};
+use countersign::crypto::SystemRandom;
+use countersign::schemes::session::{MOST_SESSIONS, NewSession, SessionId, SignIn};
 use countersign::{Code, Purpose, Verdict};
 
 use crate::world::{EMAIL, NOW, PASSWORD, Request, World, typed};
@@ -100,6 +101,16 @@ async fn a_disabled_user_is_out_at_once_and_stays_out() {
 }
 
 #[tokio::test]
+async fn a_disabled_user_has_no_session_whenever_it_began() {
+    let (world, _) = World::signed_in().await;
+    let ann = world.accounts.users().list().await.unwrap().remove(0);
+    let disabled = world.accounts.disable(ann.id, NOW).await.unwrap();
+    let new = NewSession { user: ann.id, generation: disabled.generation, bound: None, agent: None };
+    let (halves, _) = world.accounts.sessions().begin(new, NOW, &SystemRandom).await.unwrap();
+    assert_eq!(world.code(&Request::of("GET", &halves)).await, MISMATCH);
+}
+
+#[tokio::test]
 async fn ending_all_sessions_and_a_new_password_end_those_from_before() {
     let (world, halves) = World::signed_in().await;
     let ann = world.accounts.users().list().await.unwrap().remove(0);
@@ -124,7 +135,7 @@ async fn a_user_lists_and_ends_their_own_sessions_and_nobody_elses() {
     assert_eq!((listed[1].id, listed[1].label.as_deref()), (record.id, Some("Browser/1")));
     assert!(world.accounts.list_sessions(bob.id, NOW).await.unwrap().is_empty());
     assert!(!world.accounts.end_session(bob.id, record.id, NOW).await.unwrap());
-    let unknown = SessionId::generate(&countersign::crypto::SystemRandom);
+    let unknown = SessionId::generate(&SystemRandom);
     assert!(!world.accounts.end_session(record.user, unknown, NOW).await.unwrap());
     assert_eq!(world.code(&Request::of("GET", &second)).await, None);
     assert!(world.accounts.end_session(record.user, record.id, NOW).await.unwrap());
