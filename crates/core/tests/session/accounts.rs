@@ -1,13 +1,14 @@
 //! Signing up and in: what is taken, what is refused, and how much work that is.
 
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use countersign::crypto::{SealKey, Secret, SystemRandom};
 use countersign::schemes::session::password::{Password, PasswordRefused};
 use countersign::schemes::session::passwords::{PasswordCost, PasswordLimits, Passwords, TooBusy};
-use countersign::schemes::session::{AccountError, SignIn};
+use countersign::schemes::session::{AccountError, Accounts, SignIn};
 use countersign::workers::OnThisThread;
 use countersign::{Code, Workers};
 use tokio::task::JoinSet;
@@ -187,17 +188,61 @@ async fn beyond_those_who_hash_and_those_who_wait_everybody_is_turned_away() {
     hasher.trim();
 }
 
+/// Keeps the work for later, whether or not anybody still waits for it.
+#[derive(Default)]
+struct Kept(Mutex<Vec<Box<dyn FnOnce() + Send>>>);
+
+impl Kept {
+    fn finish(&self) {
+        let kept = std::mem::take(&mut *self.0.lock().unwrap());
+        kept.into_iter().for_each(|work| work());
+    }
+}
+
+impl Workers for Kept {
+    fn run(&self, work: Box<dyn FnOnce() + Send>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.0.lock().unwrap().push(work);
+        Box::pin(std::future::pending())
+    }
+}
+
+/// Begins what never ends, and leaves.
+fn begin_and_leave<T>(future: impl Future<Output = T>) {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(std::pin::pin!(future).poll(&mut context).is_pending());
+}
+
+fn one_at_a_time() -> (Arc<Kept>, Passwords) {
+    let limits = PasswordLimits { at_once: 1, waiting: 0 };
+    let seal = SealKey::new(Secret::new([1; 32]));
+    let workers = Arc::new(Kept::default());
+    let hasher = Passwords::new(&seal, CHEAP, limits, workers.clone(), &SystemRandom).unwrap();
+    (workers, hasher)
+}
+
+#[tokio::test]
+async fn whoever_leaves_early_frees_no_memory_that_is_in_use() {
+    let (workers, hasher) = one_at_a_time();
+    let typed = || Password::typed(PASSWORD).unwrap();
+    begin_and_leave(hasher.verify(typed(), None));
+    assert_eq!(hasher.verify(typed(), None).await, Err(TooBusy));
+    workers.finish();
+    begin_and_leave(hasher.verify(typed(), None));
+}
+
 #[tokio::test]
 async fn a_sign_in_that_nobody_judged_is_not_held_against_anybody() {
-    let limits = PasswordLimits { at_once: 1, waiting: 0 };
-    let workers = Arc::new(Held(tokio::sync::Semaphore::new(0)));
-    let seal = SealKey::new(Secret::new([1; 32]));
-    let hasher = Passwords::new(&seal, CHEAP, limits, workers, &SystemRandom).unwrap();
-    let mut first = std::pin::pin!(hasher.verify(Password::typed(PASSWORD).unwrap(), None));
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    assert!(first.as_mut().poll(&mut context).is_pending());
-    let second = hasher.verify(Password::typed(PASSWORD).unwrap(), None).await;
-    assert_eq!(second, Err(TooBusy));
+    let (workers, hasher) = one_at_a_time();
+    let world = World::new();
+    let (users, sessions) = (world.accounts.users().clone(), world.accounts.sessions().clone());
+    let accounts = Accounts::new(users, sessions, hasher, Arc::new(SystemRandom));
+    begin_and_leave(accounts.passwords().verify(Password::typed(PASSWORD).unwrap(), None));
+    for _ in 0..100 {
+        let refused = accounts.sign_in(typed(EMAIL, PASSWORD), NOW).await.unwrap_err();
+        assert!(matches!(refused, AccountError::TooBusy(_)), "{refused}");
+    }
+    workers.finish();
+    begin_and_leave(accounts.sign_in(typed(EMAIL, PASSWORD), NOW));
 }
 
 #[test]

@@ -13,7 +13,7 @@ macro_rules! names {
     ($(#[$doc:meta])* $name:ident $prefix:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(into = "String", try_from = "String")]
+        #[serde(into = "[u8; CHARACTERS]", try_from = "[u8; CHARACTERS]")]
         pub struct $name([u8; CHARACTERS]);
 
         impl $name {
@@ -29,7 +29,7 @@ macro_rules! names {
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
                 let name: [u8; CHARACTERS] = text.strip_prefix($prefix)?.as_bytes().try_into().ok()?;
-                name.iter().all(u8::is_ascii_alphanumeric).then_some(Self(name))
+                Self::try_from(name).ok()
             }
 
             /// The characters after the prefix, as bytes.
@@ -53,17 +53,19 @@ macro_rules! names {
             }
         }
 
-        impl From<$name> for String {
+        /// In records: read with every request, and without a prefix that all of them have.
+        impl From<$name> for [u8; CHARACTERS] {
             fn from(name: $name) -> Self {
-                name.to_string()
+                name.0
             }
         }
 
-        impl TryFrom<String> for $name {
+        impl TryFrom<[u8; CHARACTERS]> for $name {
             type Error = &'static str;
 
-            fn try_from(text: String) -> Result<Self, Self::Error> {
-                Self::parse(&text).ok_or(concat!("not of the form ", $prefix, "<22 letters and digits>"))
+            fn try_from(name: [u8; CHARACTERS]) -> Result<Self, Self::Error> {
+                let all = name.iter().all(u8::is_ascii_alphanumeric);
+                all.then_some(Self(name)).ok_or(concat!($prefix, "<22 letters and digits>"))
             }
         }
     };

@@ -70,7 +70,7 @@ pub struct Passwords {
     waiting: AtomicUsize,
     most_waiting: usize,
     memory: Arc<Mutex<Vec<Vec<Block>>>>,
-    /// What the password of an unknown user is compared with.
+    /// What the password of an unknown user is compared with: random bits, which are no password's hash.
     absent: PasswordHash,
 }
 
@@ -127,11 +127,9 @@ impl Passwords {
     /// # Errors
     /// [`TooBusy`].
     pub async fn verify(&self, password: Password, hash: Option<&PasswordHash>) -> Result<bool, TooBusy> {
-        let known = hash.is_some();
         let hash = hash.unwrap_or(&self.absent);
         let tag = self.tag(password, hash.cost, hash.salt).await?;
-        let same = tag.is_some_and(|tag| equal(tag.expose(), &hash.tag));
-        Ok(same && known)
+        Ok(tag.is_some_and(|tag| equal(tag.expose(), &hash.tag)))
     }
 
     /// Gives back the memory that no sign-in uses at this moment; the next one takes new.
