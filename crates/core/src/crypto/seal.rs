@@ -1,5 +1,6 @@
 //! Sealing at rest: XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha), bound to an identifier and a purpose.
 
+use aws_lc_rs::hmac;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 
@@ -56,6 +57,17 @@ impl SealKey {
         self.cipher().decrypt(XNonce::from_slice(nonce), payload).map(Secret::new).map_err(|_| SealError)
     }
 
+    /// A pepper for `purpose`: HMAC-SHA256 under this key, so that what is hashed with it cannot be
+    /// guessed at by whoever has the store and not the key.
+    #[must_use]
+    pub fn pepper(&self, purpose: &str) -> Secret<[u8; 32]> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.expose());
+        let tag = hmac::sign(&key, &super::hash_parts(&[b"countersign/pepper/1", purpose.as_bytes()]));
+        let mut pepper = [0_u8; 32];
+        pepper.copy_from_slice(tag.as_ref());
+        Secret::new(pepper)
+    }
+
     fn cipher(&self) -> XChaCha20Poly1305 {
         XChaCha20Poly1305::new(self.0.expose().into())
     }
@@ -83,6 +95,14 @@ mod tests {
         assert_eq!(key(1).open("hmac", b"other", &sealed).unwrap_err(), SealError);
         assert_eq!(key(1).open("hmac", b"id", &sealed[..20]).unwrap_err(), SealError);
         assert_eq!(key(1).open("hmac", b"id", b"").unwrap_err(), SealError);
+    }
+
+    #[test]
+    fn a_pepper_is_of_one_key_and_one_purpose() {
+        let pepper = |key: SealKey, purpose| *key.pepper(purpose).expose();
+        assert_eq!(pepper(key(1), "password"), pepper(key(1), "password"));
+        assert_ne!(pepper(key(1), "password"), pepper(key(2), "password"));
+        assert_ne!(pepper(key(1), "password"), pepper(key(1), "token"));
     }
 
     #[test]

@@ -5,5 +5,6 @@ pub mod api_key;
 pub mod asymmetric;
 pub mod authorization;
 pub mod proof;
+pub mod session;
 pub mod signature;
 pub mod webhook;
