@@ -407,7 +407,7 @@ fn an_api_key_mints_what_it_lists_and_nothing_else() {
         ("ttl", json!(900), "string"),
         ("resource", json!("../x"), "segment"),
         ("resource", json!("a%2fb"), "segment"),
-        ("method", json!("post"), "does not serve"),
+        ("method", json!("post"), "capitals"),
         ("surprise", json!(1), "unknown field"),
     ] {
         let answer = ask(&minter, &with(name, value));

@@ -22,12 +22,9 @@ async fn an_uncertain_delivery_is_open_for_the_same_body_five_times() {
     let world = World::new();
     let call = Call::post(&world.mint("42").await);
     for _ in 0..5 {
-        world.deliver(&call, Delivery::Uncertain).await;
         world.deliver(&call, Delivery::NotSent).await;
+        world.deliver(&call, Delivery::Uncertain).await;
         assert_eq!(world.refused(&call.clone().body("another")).await, Code::CallbackConsumed);
-        if world.refusal(&call.clone().explain()).await.is_some() {
-            break;
-        }
     }
     assert_eq!(world.refused(&call).await, Code::CallbackConsumed);
 }

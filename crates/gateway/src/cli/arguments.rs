@@ -365,7 +365,7 @@ pub(super) enum Scene {
     Wallet,
 }
 
-/// Who takes part in `demo webhook`.
+/// Who takes part in `demo webhook` and `demo callback`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Part {
     /// Makes the certificates of all others, and ends.
@@ -374,8 +374,12 @@ pub(super) enum Part {
     Alice,
     /// Lets Alice in, and nobody else.
     Bob,
-    /// Would like to be Alice.
+    /// Would like to be Alice, or to rewrite results.
     Eve,
+    /// Our API, in `demo callback`: it has tasks done, and takes their results.
+    Api,
+    /// The external service, in `demo callback`: it does tasks, and sends results back.
+    Service,
 }
 
 #[cfg(test)]
