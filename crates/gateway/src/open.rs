@@ -108,6 +108,7 @@ pub async fn open(config: Config) -> Result<Arc<Gateway>, SetUpError> {
         workers: &workers,
         webhook_budget: &webhook_budget,
         registered_keys: &registered_keys,
+        seal_key: &seal_key,
         metrics: &metrics,
         before: None,
     };
@@ -125,6 +126,7 @@ pub async fn open(config: Config) -> Result<Arc<Gateway>, SetUpError> {
         audit,
         metrics,
         runtime: ArcSwap::from_pointee(runtime),
+        deliveries: watch::Sender::new(0),
         draining: watch::Sender::new(false),
         ending: watch::Sender::new(false),
     }))

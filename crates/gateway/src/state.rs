@@ -9,6 +9,7 @@ use countersign::decision::Check;
 use countersign::gate::RuleBuilder;
 use countersign::schemes::api_key::{ApiKeyVerifier, KeyRegistry, LastUses};
 use countersign::schemes::asymmetric::AsymmetricVerifier;
+use countersign::schemes::callback_url::{CallbackLimits, CallbackRoute, CallbackVerifier};
 use countersign::schemes::signature::{Directories, RegisteredKeys, SignatureVerifier, WebBots};
 use countersign::schemes::webhook::{Budget, Tokens, WebhookVerifier};
 use countersign::{
@@ -19,6 +20,7 @@ use countersign_io::AnyStore;
 use tokio::sync::watch;
 
 use crate::audit::Audit;
+use crate::callbacks;
 use crate::config::{Access, Config, Limits, RouteConfig, SchemeOptions};
 use crate::decisions::Decisions;
 use crate::egress::{Egress, EgressError};
@@ -53,6 +55,8 @@ pub struct Gateway {
     pub metrics: Metrics,
     /// What a new configuration replaces.
     pub runtime: ArcSwap<Runtime>,
+    /// How many deliveries are under way that go on without their caller.
+    pub deliveries: watch::Sender<usize>,
     /// Becomes true when the process is to end: nothing new is accepted.
     pub draining: watch::Sender<bool>,
     /// Becomes true when time is up: what still lives is cut off.
@@ -73,6 +77,8 @@ pub struct Runtime {
     pub egress: Egress,
     /// The keys of web bots, as they were last had.
     directories: Arc<Directories>,
+    /// What signs and verifies callbacks.
+    pub callback_keys: Arc<callbacks::Keys>,
     /// What we answer ourselves.
     pub endpoints: Endpoints,
 }
@@ -98,6 +104,9 @@ pub enum RuntimeError {
         /// Why.
         why: String,
     },
+    /// There are no keys for callbacks.
+    #[error(transparent)]
+    Callbacks(#[from] callbacks::KeysError),
     /// Nobody could be dialled.
     #[error(transparent)]
     Egress(#[from] EgressError),
@@ -119,6 +128,8 @@ pub struct Parts<'a> {
     pub webhook_budget: &'a Arc<Budget>,
     /// The keys that verify signatures.
     pub registered_keys: &'a Arc<RegisteredKeys<Arc<AnyStore>>>,
+    /// Seals secrets at rest.
+    pub seal_key: &'a SealKey,
     /// Counters.
     pub metrics: &'a Metrics,
     /// The runtime that this one replaces: what did not change is kept.
@@ -148,13 +159,21 @@ impl Runtime {
         let egress = Egress::new(&config)?;
         let before = parts.before.map(|before| &*before.directories);
         let directories = Arc::new(Directories::new(&config.signature.web_bot_auth, before));
-        let routes = config
-            .routes
-            .iter()
-            .map(|route| ready(route, &config, &egress, &directories, parts))
-            .collect::<Result<_, _>>()?;
-        let endpoints = Endpoints::new(&config);
-        Ok(Self { config, gate, routes, forwarder, egress, directories, endpoints })
+        let callback_keys = match parts.before {
+            Some(before) if before.config.callback == config.callback => before.callback_keys.clone(),
+            _ => Arc::new(callbacks::keys(&config.callback, parts.store, parts.seal_key, parts.random)?),
+        };
+        let with = With {
+            config: &config,
+            egress: &egress,
+            directories: &directories,
+            callback_keys: &callback_keys,
+        };
+        let routes = config.routes.iter().map(|route| ready(route, with, parts)).collect::<Result<_, _>>()?;
+        let endpoints = Endpoints::new(&config, |rule, requirement| {
+            verified(rule, requirement, SchemeOptions::default(), None, with, parts)
+        });
+        Ok(Self { config, gate, routes, forwarder, egress, directories, callback_keys, endpoints })
     }
 
     /// The route for a request, or why there is none.
@@ -219,13 +238,16 @@ fn same_gate(before: &Limits, after: &Limits) -> bool {
     (before.unproven, before.nonces) == (after.unproven, after.nonces)
 }
 
-fn ready(
-    route: &RouteConfig,
-    config: &Config,
-    egress: &Egress,
-    directories: &Arc<Directories>,
-    parts: &Parts<'_>,
-) -> Result<Route, RuntimeError> {
+/// What the verifiers of one runtime share.
+#[derive(Clone, Copy)]
+struct With<'a> {
+    config: &'a Config,
+    egress: &'a Egress,
+    directories: &'a Arc<Directories>,
+    callback_keys: &'a Arc<callbacks::Keys>,
+}
+
+fn ready(route: &RouteConfig, with: With<'_>, parts: &Parts<'_>) -> Result<Route, RuntimeError> {
     let name: Arc<str> = route.template.as_str().into();
     let error = |why: String| RuntimeError::Route { route: route.template.as_str().to_owned(), why };
     let (rule, schemes) = match &route.access {
@@ -235,7 +257,8 @@ fn ready(
             if let Some(rate) = route.limit {
                 rule = rule.limit(rate);
             }
-            let rule = verified(rule, requirement, *options, config, egress, directories, parts).build();
+            let callbacks = CallbackRoute::new(route.template.clone()).ok();
+            let rule = verified(rule, requirement, *options, callbacks, with, parts).build();
             let schemes = requirement.schemes().iter().map(|scheme| scheme.as_str().to_owned()).collect();
             (rule.map_err(|why| error(why.to_string()))?, schemes)
         }
@@ -250,11 +273,11 @@ fn verified(
     mut rule: RuleBuilder,
     requirement: &Requirement,
     options: SchemeOptions,
-    config: &Config,
-    egress: &Egress,
-    directories: &Arc<Directories>,
+    callbacks: Option<CallbackRoute>,
+    with: With<'_>,
     parts: &Parts<'_>,
 ) -> RuleBuilder {
+    let With { config, egress, directories, callback_keys } = with;
     let named = requirement.schemes();
     if named.contains(Scheme::ApiKey) {
         let verifier = ApiKeyVerifier::new(parts.store.clone(), parts.uses.clone());
@@ -284,6 +307,19 @@ fn verified(
             max_signed_body: config.limits.max_signed_body,
         });
     }
+    if let Some(route) = callbacks.filter(|_| named.contains(Scheme::CallbackUrl)) {
+        rule = rule.verifier(CallbackVerifier {
+            store: parts.store.clone(),
+            keys: callback_keys.clone(),
+            public_url: config.server.public_url.clone(),
+            route,
+            limits: CallbackLimits {
+                max_body: config.callback.max_body,
+                lease: config.upstream.longest_delivery(),
+                strict: options.strict.unwrap_or(config.callback.strict),
+            },
+        });
+    }
     rule
 }
 
@@ -311,6 +347,7 @@ impl Gateway {
             workers: &self.workers,
             webhook_budget: &self.webhook_budget,
             registered_keys: &self.registered_keys,
+            seal_key: &self.seal_key,
             metrics: &self.metrics,
             before,
         }

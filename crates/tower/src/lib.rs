@@ -25,6 +25,6 @@ pub use problem::problem;
 pub use prove::{Claimant, Prove, ProveError, ProveLayer};
 pub use proven_body::ProvenBody;
 pub use strip::{
-    DECISION, SCHEME, SUBJECT, is_ours, remove_look_alikes, remove_matching, strip_credentials,
-    strip_identity,
+    DECISION, IDEMPOTENCY_KEY, SCHEME, SUBJECT, is_ours, remove_look_alikes, remove_matching,
+    set_idempotency_key, strip_credentials, strip_identity,
 };

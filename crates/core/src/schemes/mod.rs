@@ -4,6 +4,7 @@
 pub mod api_key;
 pub mod asymmetric;
 pub mod authorization;
+pub mod callback_url;
 pub mod proof;
 pub mod session;
 pub mod signature;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::key_add::AddFlags;
+use super::callback::CallbackCommand;
+use super::key_add::{AddFlags, MintFlags};
 use crate::proofs::WalletForm;
 
 /// API authentication in which nothing that leaks is enough: who sent this request, and may it pass?
@@ -47,6 +48,9 @@ pub(super) enum Command {
     /// Make API keys, register keys of others, list, rotate and revoke them.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Mint callback URLs, list and revoke them.
+    #[command(subcommand)]
+    Callback(CallbackCommand),
     /// Call an API, and prove who is calling: like curl, with a proof.
     ///
     /// Exits 0 when an answer below 400 came, 1 for an answer of 400 and more, 2 for a mistake in use
@@ -148,6 +152,8 @@ pub(super) enum KeyCommand {
         /// It may sign requests, and refuses to be sent as itself.
         #[arg(long)]
         signed_only: bool,
+        #[command(flatten)]
+        mint: MintFlags,
     },
     /// Register a key that somebody else made; its id is what `keyid` names in a signature.
     ///
@@ -359,7 +365,7 @@ pub(super) enum Scene {
     Wallet,
 }
 
-/// Who takes part in `demo webhook`.
+/// Who takes part in `demo webhook` and `demo callback`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Part {
     /// Makes the certificates of all others, and ends.
@@ -368,8 +374,12 @@ pub(super) enum Part {
     Alice,
     /// Lets Alice in, and nobody else.
     Bob,
-    /// Would like to be Alice.
+    /// Would like to be Alice, or to rewrite results.
     Eve,
+    /// Our API, in `demo callback`: it has tasks done, and takes their results.
+    Api,
+    /// The external service, in `demo callback`: it does tasks, and sends results back.
+    Service,
 }
 
 #[cfg(test)]

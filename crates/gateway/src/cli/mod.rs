@@ -2,6 +2,7 @@
 
 mod arguments;
 mod call;
+mod callback;
 mod configuration;
 mod decode;
 mod demo;
@@ -74,6 +75,7 @@ fn run(arguments: Arguments) -> Outcome {
         Command::Dev(flags) => dev::dev(&flags),
         Command::Init(flags) => init::init(&shared, &flags),
         Command::Key(command) => current_thread(key::key(&shared, command)),
+        Command::Callback(command) => current_thread(callback::callback(&shared, command)),
         Command::Call(flags) => current_thread(call::call(&shared, flags)),
         Command::Sign(flags) => current_thread(sign::sign(&shared, flags)),
         Command::Verify(flags) => verify::verify(&shared, &flags),

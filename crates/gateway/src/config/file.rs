@@ -6,6 +6,10 @@ use toml::Spanned;
 
 use super::diagnostics::hide_passwords;
 
+mod callback;
+
+pub use callback::Callback;
+
 /// A string whose place in the file is known.
 pub type Text = Spanned<String>;
 /// `true` or `false`, the same.
@@ -32,6 +36,8 @@ pub struct File {
     pub webhook: Webhook,
     /// The `signature` scheme: requests signed one by one.
     pub signature: Signature,
+    /// The `callback-url` scheme: URLs that open one thing, once, for a while.
+    pub callback: Callback,
     /// Listeners for applications here, whose requests are proven and sent to a peer.
     #[schemars(with = "Vec<Outbound>")]
     pub outbound: Vec<Spanned<Outbound>>,
@@ -315,6 +321,10 @@ pub struct Route {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub nonce: Option<Text>,
+    /// A callback's use is consumed before it is forwarded. Default: callback.strict.
+    #[serde(default)]
+    #[schemars(with = "Option<bool>")]
+    pub strict: Option<Truth>,
     /// Read an API key from `_key` in the query too.
     #[serde(default)]
     #[schemars(with = "Option<bool>")]

@@ -20,6 +20,7 @@ use super::{
     Access, AuditConfig, Config, Limits, RouteConfig, ServerConfig, StoreConfig, TlsFiles, UpstreamLimits,
 };
 
+mod callback;
 mod outgoing;
 mod prove;
 mod routes;
@@ -188,6 +189,7 @@ impl Reader<'_> {
         let egress = self.egress(&file.egress);
         let webhook = self.webhook(&file.webhook, &egress);
         let signature = self.signature(&file.signature, &egress);
+        let callback = self.callback(&file.callback);
         let outbounds = self.outbounds(&file.outbound, server.as_ref(), &egress);
         let (routes, router) = self.routes(&file.route, server.as_ref(), &signature);
         if file.route.is_empty() && file.outbound.is_empty() {
@@ -210,6 +212,7 @@ impl Reader<'_> {
             egress,
             webhook,
             signature,
+            callback: callback?,
             outbounds,
             routes,
             router,
@@ -457,6 +460,9 @@ mod tests {
         "[limits]",
         "unproven = \"VALUE\"",
         "nonces = \"VALUE\"",
+        "[callback]",
+        "max_ttl = \"VALUE\"",
+        "strict = VALUE",
         "[signature]",
         "web_bot_auth = [\"VALUE\"]",
         "max_head = \"VALUE\"",
@@ -464,6 +470,8 @@ mod tests {
         "[[route]]",
         "path = \"/a/*\"",
         "path = \"VALUE\"",
+        "path = \"/r/{id}/{token}\"",
+        "accept = [\"callback-url\"]",
         "upstream = \"http://127.0.0.1:2\"",
         "upstream = \"VALUE\"",
         "public = true",

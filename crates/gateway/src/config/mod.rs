@@ -44,6 +44,8 @@ pub struct Config {
     pub webhook: WebhookConfig,
     /// The signature scheme.
     pub signature: SignatureConfig,
+    /// The callback-url scheme.
+    pub callback: CallbackConfig,
     /// Listeners for applications here.
     pub outbounds: Vec<OutboundConfig>,
     /// What is served.
@@ -145,6 +147,15 @@ pub struct UpstreamLimits {
     pub max_idle: usize,
 }
 
+impl UpstreamLimits {
+    /// How long it may take until it is known what became of a request whose body is at hand: to connect, to
+    /// send it, to wait for the answer, and to write that down.
+    #[must_use]
+    pub fn longest_delivery(&self) -> Duration {
+        self.connect_timeout + self.response_timeout * 2 + Duration::from_secs(10)
+    }
+}
+
 /// `[audit]`, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditConfig {
@@ -191,6 +202,19 @@ pub struct SignatureConfig {
     pub wallets: bool,
     /// Also take signatures by these web bots.
     pub web_bot_auth: Vec<PublicUrl>,
+}
+
+/// `[callback]`, parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallbackConfig {
+    /// The longest body, in bytes.
+    pub max_body: usize,
+    /// The longest life.
+    pub max_ttl: Duration,
+    /// A use is consumed before it is forwarded.
+    pub strict: bool,
+    /// The secret with which an application makes tokens itself.
+    pub secret_file: Option<PathBuf>,
 }
 
 /// `[[outbound]]`, parsed.
@@ -305,6 +329,8 @@ pub struct SchemeOptions {
     pub untagged: bool,
     /// A nonce of `asymmetric` must be higher than the last one of its wallet.
     pub rising: bool,
+    /// A callback's use is consumed before it is forwarded; `None`: as `[callback]` says.
+    pub strict: Option<bool>,
 }
 
 /// `http://host[:port]`, where permitted requests go.

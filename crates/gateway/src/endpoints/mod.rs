@@ -3,6 +3,7 @@
 //! A scheme that needs paths of its own adds them in one file here. A route of the configuration that names
 //! the very same path comes first: then an application behind us answers.
 
+mod callbacks;
 mod webhook;
 
 use std::future::Future;
@@ -10,8 +11,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use countersign::gate::RuleBuilder;
 use countersign::path::Template;
-use countersign::{BodySource, Denial, Principal, RequestView, Rule};
+use countersign::{BodySource, Denial, Principal, RequestView, Requirement, Rule};
 use http::{Method, Response};
 
 use crate::config::Config;
@@ -64,12 +66,13 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    /// Those that `config` asks for, without the ones that a route takes for itself.
+    /// Those that `config` asks for, without the ones that a route takes for itself. `verified` gives a rule
+    /// the verifiers of its schemes.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Config, verified: impl Fn(RuleBuilder, &Requirement) -> RuleBuilder) -> Self {
         let mut endpoints = Self { all: Vec::new(), router: Router::default() };
         let taken = |template: &Template| config.routes.iter().any(|route| route.template == *template);
-        for endpoint in webhook::endpoints(config) {
+        for endpoint in webhook::endpoints(config).chain(callbacks::endpoint(config, verified)) {
             if !taken(&endpoint.template) {
                 endpoints.add(endpoint);
             }

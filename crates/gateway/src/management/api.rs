@@ -14,7 +14,7 @@ use countersign::{Decision, DecisionId, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::management::{keys, raw_request, registered};
+use crate::management::{callbacks, keys, raw_request, registered};
 use crate::state::Gateway;
 use crate::terminal;
 
@@ -38,6 +38,8 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/keys/{id}", get(keys::show))
         .route("/v1/keys/{id}/rotate", post(keys::rotate))
         .route("/v1/keys/{id}/revoke", post(keys::revoke))
+        .route("/v1/callbacks", get(callbacks::list).post(callbacks::create))
+        .route("/v1/callbacks/{id}/revoke", post(callbacks::revoke))
         .route("/v1/decisions", get(decisions))
         .route("/v1/decisions/{id}", get(decision))
         .route("/v1/explain", post(explain))

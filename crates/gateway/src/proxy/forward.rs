@@ -4,7 +4,7 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use countersign::{Code, Denial, Permit, PublicUrl, Standing};
-use countersign_tower::strip_credentials;
+use countersign_tower::{set_idempotency_key, strip_credentials};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Response, Uri, Version, request};
 use hyper::body::Incoming;
@@ -113,7 +113,11 @@ impl Forwarder {
         *outgoing.uri_mut() = uri;
         *outgoing.version_mut() = Version::HTTP_11;
         *outgoing.headers_mut() = request.headers;
+        if let Some(IdempotencyKey(name)) = request.extensions.get() {
+            set_idempotency_key(outgoing.headers_mut(), name);
+        }
         let progress = outgoing.body().progress();
+        progress.begin();
         let response = self.response(outgoing, &progress).await?;
         Ok((response, permit.spend()))
     }
@@ -126,6 +130,9 @@ impl Forwarder {
         let response = pin!(self.client.request(request));
         let answered = await_response(response, progress, self.response_timeout).await?;
         answered.map_err(|error| {
+            if error.is_connect() {
+                progress.nothing_was_sent();
+            }
             let failed = progress.failure();
             failed.unwrap_or_else(|| Denial::new(Code::UpstreamUnreachable, reasons(&error)))
         })
@@ -158,6 +165,10 @@ pub(crate) async fn await_response<F: Future>(
 /// In a request's extensions: it may ask the upstream for an upgrade.
 #[derive(Clone, Copy)]
 pub struct MayUpgrade;
+
+/// In a request's extensions: what the upstream may know one delivery by, since it may see it twice.
+#[derive(Clone)]
+pub struct IdempotencyKey(pub Box<str>);
 
 /// An error with all that it wraps: "client error (Connect): tcp connect error: refused".
 pub(crate) fn reasons(error: &dyn std::error::Error) -> String {

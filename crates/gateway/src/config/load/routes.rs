@@ -18,7 +18,7 @@ use crate::config::{Access, RouteConfig, SchemeOptions, ServerConfig, SignatureC
 use crate::routes::Router;
 
 /// The schemes that this version verifies.
-const BUILT: [&str; 4] = ["api-key", "webhook", "signature", "asymmetric"];
+const BUILT: [&str; 5] = ["api-key", "webhook", "signature", "asymmetric", "callback-url"];
 
 impl Reader<'_> {
     pub(super) fn routes(
@@ -64,6 +64,13 @@ impl Reader<'_> {
         }
         let methods = self.methods(route);
         let access = self.access(written, route, signature);
+        let named = match &access {
+            Some(Access::Guarded { requirement, .. }) => requirement.schemes(),
+            _ => SchemeSet::default(),
+        };
+        if access.is_some() {
+            self.token_fits(&route.path, template.as_ref(), named);
+        }
         let limit = self.maybe("route.limit", route.limit.as_ref(), str::parse);
         if matches!(access, Some(Access::Public)) && route.limit.is_some() {
             let message = "a public route has no subjects whose limit could be counted";
@@ -167,6 +174,7 @@ impl Reader<'_> {
             key_in_query: self.said("route.key_in_query", route.key_in_query.as_ref()),
             untagged: self.said("route.untagged", route.untagged.as_ref()),
             rising: rising.unwrap_or(false),
+            strict: route.strict.as_ref().map(|_| self.said("route.strict", route.strict.as_ref())),
         }
     }
 
@@ -180,6 +188,12 @@ impl Reader<'_> {
                 route.nonce.as_ref().map(Spanned::span),
                 named.contains(Scheme::Asymmetric),
                 "asymmetric",
+            ),
+            (
+                "strict",
+                route.strict.as_ref().map(Spanned::span),
+                named.contains(Scheme::CallbackUrl),
+                "callback-url",
             ),
         ];
         for (name, span, fits, scheme) in options {
