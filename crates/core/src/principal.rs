@@ -120,6 +120,11 @@ impl Subject {
         Self(format!("user:{id}").into())
     }
 
+    /// Whom a gateway asserts, under the name that the gateway has for it.
+    pub(crate) fn asserted(name: &str) -> Self {
+        Self(name.into())
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -74,6 +74,11 @@ impl<S: Store> Asserter<S> {
         self.keyring.keys(now).await
     }
 
+    #[cfg(test)]
+    pub(super) const fn keyring_for_tests(&self) -> &Keyring<S> {
+        &self.keyring
+    }
+
     /// The value of `Countersign-Assertion` for a request. The same statement may get the same assertion for
     /// half a minute; one about a body is signed each time.
     ///

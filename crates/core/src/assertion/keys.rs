@@ -120,9 +120,11 @@ impl fmt::Debug for AssertionKeys {
 impl Asked {
     async fn find(&self, kid: &str, now: Timestamp) -> Result<Option<JwtKey>, Denial> {
         if self.kept().is_due(kid, now) {
-            let _asking = self.asking.lock().await;
+            let known = self.kept().usable(now).is_some_and(|keys| keys.contains_key(kid));
+            // The old key will do while somebody else asks.
+            let asking = if known { self.asking.try_lock() } else { Some(self.asking.lock().await) };
             // Whoever asked meanwhile may have had the answer.
-            if self.kept().is_due(kid, now) {
+            if asking.is_some() && self.kept().is_due(kid, now) {
                 self.refresh(now).await;
             }
         }
