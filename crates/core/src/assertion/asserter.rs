@@ -100,7 +100,9 @@ impl<S: Store> Asserter<S> {
             let cause = format!("its assertion would be longer than {LONGEST} bytes");
             return Err(Denial::new(Code::HeadersTooLarge, cause));
         }
-        let value = HeaderValue::try_from(token).map_err(|_| unsigned())?;
+        let mut value = HeaderValue::try_from(token).map_err(|_| unsigned())?;
+        // No log of an HTTP library shows it.
+        value.set_sensitive(true);
         if let Some(said) = said {
             self.recent.keep(said, now, &value);
         }

@@ -6,6 +6,10 @@ use toml::Spanned;
 
 use super::diagnostics::hide_passwords;
 
+mod assertion;
+
+pub use assertion::Assertion;
+
 /// A string whose place in the file is known.
 pub type Text = Spanned<String>;
 /// `true` or `false`, the same.
@@ -24,6 +28,8 @@ pub struct File {
     pub limits: Limits,
     /// Time-outs towards upstreams.
     pub upstream: Upstream,
+    /// What upstreams are told in a form that they can check.
+    pub assertion: Assertion,
     /// The audit log.
     pub audit: Audit,
     /// Whom outgoing calls may reach.
@@ -319,6 +325,10 @@ pub struct Route {
     #[serde(default)]
     #[schemars(with = "Option<bool>")]
     pub key_in_query: Option<Truth>,
+    /// `false`: the upstream gets no `Countersign-Assertion`. Default: `assertion.enabled`.
+    #[serde(default)]
+    #[schemars(with = "Option<bool>")]
+    pub assertion: Option<Truth>,
 }
 
 /// `require = { permission = [..], subject = [..], claim = { .. } }`

@@ -20,6 +20,7 @@ use super::{
     Access, AuditConfig, Config, Limits, RouteConfig, ServerConfig, StoreConfig, TlsFiles, UpstreamLimits,
 };
 
+mod assertion;
 mod outgoing;
 mod prove;
 mod routes;
@@ -189,7 +190,8 @@ impl Reader<'_> {
         let webhook = self.webhook(&file.webhook, &egress);
         let signature = self.signature(&file.signature, &egress);
         let outbounds = self.outbounds(&file.outbound, server.as_ref(), &egress);
-        let (routes, router) = self.routes(&file.route, server.as_ref(), &signature);
+        let assertion = self.assertion(&file.assertion);
+        let (routes, router) = self.routes(&file.route, server.as_ref(), &signature, assertion);
         if file.route.is_empty() && file.outbound.is_empty() {
             self.warnings.push("there is no [[route]]: every request gets 404".to_owned());
         }

@@ -3,6 +3,7 @@
 //! A scheme that needs paths of its own adds them in one file here. A route of the configuration that names
 //! the very same path comes first: then an application behind us answers.
 
+mod assertion_keys;
 mod webhook;
 
 use std::future::Future;
@@ -69,7 +70,7 @@ impl Endpoints {
     pub fn new(config: &Config) -> Self {
         let mut endpoints = Self { all: Vec::new(), router: Router::default() };
         let taken = |template: &Template| config.routes.iter().any(|route| route.template == *template);
-        for endpoint in webhook::endpoints(config) {
+        for endpoint in webhook::endpoints(config).chain(assertion_keys::endpoints()) {
             if !taken(&endpoint.template) {
                 endpoints.add(endpoint);
             }
