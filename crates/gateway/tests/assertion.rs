@@ -225,6 +225,14 @@ fn the_public_keys_are_served_and_nothing_else() {
 }
 
 #[test]
+fn a_source_that_keeps_failing_asks_for_no_keys_either() {
+    let (gateway, _) = started("[limits]\nunproven = \"1/min\"");
+    gateway.get(PATH, None).is(200, "");
+    gateway.get("/orders/1", None).is(401, "credential_missing");
+    gateway.get(PATH, None).is(429, "rate_limited");
+}
+
+#[test]
 fn a_route_of_that_very_path_answers_itself() {
     let echo = Echo::start();
     let route = format!("[[route]]\npath = \"{PATH}\"\nupstream = \"{}\"\npublic = true\n", echo.url());
