@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use countersign::assertion::Asserter;
 use countersign::crypto::{Random, SealKey};
 use countersign::decision::Check;
 use countersign::gate::RuleBuilder;
@@ -45,6 +46,8 @@ pub struct Gateway {
     pub webhook_budget: Arc<Budget>,
     /// The keys that verify signatures, parsed once.
     pub registered_keys: Arc<RegisteredKeys<Arc<AnyStore>>>,
+    /// Tells upstreams who was proven.
+    pub asserter: Arc<Asserter<Arc<AnyStore>>>,
     /// Seals secrets at rest.
     pub seal_key: SealKey,
     /// The last decisions.
@@ -87,7 +90,7 @@ pub struct Runtime {
 pub struct Route {
     /// What it asks.
     pub rule: Arc<Rule>,
-    /// Where it leads.
+    /// Where it leads, and what is said there.
     pub upstream: Upstream,
     /// What is counted.
     pub metrics: RouteMetrics,
@@ -130,6 +133,8 @@ pub struct Parts<'a> {
     pub registered_keys: &'a Arc<RegisteredKeys<Arc<AnyStore>>>,
     /// Seals secrets at rest.
     pub seal_key: &'a SealKey,
+    /// Tells upstreams who was proven.
+    pub asserter: &'a Arc<Asserter<Arc<AnyStore>>>,
     /// Counters.
     pub metrics: &'a Metrics,
     /// The runtime that this one replaces: what did not change is kept.
@@ -153,7 +158,10 @@ impl Runtime {
         };
         let forwarder = match parts.before {
             Some(before) if before.config.upstream == config.upstream => before.forwarder.clone(),
-            _ => Arc::new(Forwarder::new(&config.upstream)),
+            _ => {
+                let (asserter, clock) = (parts.asserter.clone(), parts.clock.clone());
+                Arc::new(Forwarder::new(&config.upstream, asserter, clock))
+            }
         };
         // Made anew each time: a file of authorities is read again.
         let egress = Egress::new(&config)?;
@@ -263,7 +271,7 @@ fn ready(route: &RouteConfig, with: With<'_>, parts: &Parts<'_>) -> Result<Route
             (rule.map_err(|why| error(why.to_string()))?, schemes)
         }
     };
-    let upstream = Upstream::new(&route.upstream).map_err(|why| error(why.to_string()))?;
+    let upstream = Upstream::new(&route.upstream, route.assertion).map_err(|why| error(why.to_string()))?;
     Ok(Route { rule: Arc::new(rule), upstream, metrics: parts.metrics.route(&name, &schemes) })
 }
 
@@ -348,6 +356,7 @@ impl Gateway {
             webhook_budget: &self.webhook_budget,
             registered_keys: &self.registered_keys,
             seal_key: &self.seal_key,
+            asserter: &self.asserter,
             metrics: &self.metrics,
             before,
         }

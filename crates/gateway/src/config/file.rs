@@ -6,8 +6,10 @@ use toml::Spanned;
 
 use super::diagnostics::hide_passwords;
 
+mod assertion;
 mod callback;
 
+pub use assertion::Assertion;
 pub use callback::Callback;
 
 /// A string whose place in the file is known.
@@ -28,6 +30,8 @@ pub struct File {
     pub limits: Limits,
     /// Time-outs towards upstreams.
     pub upstream: Upstream,
+    /// What upstreams are told in a form that they can check.
+    pub assertion: Assertion,
     /// The audit log.
     pub audit: Audit,
     /// Whom outgoing calls may reach.
@@ -329,6 +333,10 @@ pub struct Route {
     #[serde(default)]
     #[schemars(with = "Option<bool>")]
     pub key_in_query: Option<Truth>,
+    /// `false`: the upstream gets no `Countersign-Assertion`. Default: `assertion.enabled`.
+    #[serde(default)]
+    #[schemars(with = "Option<bool>")]
+    pub assertion: Option<Truth>,
 }
 
 /// `require = { permission = [..], subject = [..], claim = { .. } }`

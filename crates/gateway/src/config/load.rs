@@ -20,6 +20,7 @@ use super::{
     Access, AuditConfig, Config, Limits, RouteConfig, ServerConfig, StoreConfig, TlsFiles, UpstreamLimits,
 };
 
+mod assertion;
 mod callback;
 mod outgoing;
 mod prove;
@@ -191,7 +192,8 @@ impl Reader<'_> {
         let signature = self.signature(&file.signature, &egress);
         let callback = self.callback(&file.callback);
         let outbounds = self.outbounds(&file.outbound, server.as_ref(), &egress);
-        let (routes, router) = self.routes(&file.route, server.as_ref(), &signature);
+        let assertion = self.assertion(&file.assertion);
+        let (routes, router) = self.routes(&file.route, server.as_ref(), &signature, assertion);
         if file.route.is_empty() && file.outbound.is_empty() {
             self.warnings.push("there is no [[route]]: every request gets 404".to_owned());
         }

@@ -298,6 +298,8 @@ pub struct RouteConfig {
     pub methods: Option<Vec<Method>>,
     /// Where permitted requests go.
     pub upstream: UpstreamUrl,
+    /// Whether the upstream gets assertions of who was proven.
+    pub assertion: bool,
     /// Who may pass.
     pub access: Access,
     /// How often one subject may pass.
@@ -338,4 +340,10 @@ pub struct SchemeOptions {
 pub struct UpstreamUrl {
     /// Host and port.
     pub authority: http::uri::Authority,
+}
+
+impl std::fmt::Display for UpstreamUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "http://{}", self.authority)
+    }
 }

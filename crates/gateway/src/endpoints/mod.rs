@@ -3,6 +3,7 @@
 //! A scheme that needs paths of its own adds them in one file here. A route of the configuration that names
 //! the very same path comes first: then an application behind us answers.
 
+mod assertion_keys;
 mod callbacks;
 mod webhook;
 
@@ -72,7 +73,10 @@ impl Endpoints {
     pub fn new(config: &Config, verified: impl Fn(RuleBuilder, &Requirement) -> RuleBuilder) -> Self {
         let mut endpoints = Self { all: Vec::new(), router: Router::default() };
         let taken = |template: &Template| config.routes.iter().any(|route| route.template == *template);
-        for endpoint in webhook::endpoints(config).chain(callbacks::endpoint(config, verified)) {
+        let all = webhook::endpoints(config)
+            .chain(assertion_keys::endpoints())
+            .chain(callbacks::endpoint(config, verified));
+        for endpoint in all {
             if !taken(&endpoint.template) {
                 endpoints.add(endpoint);
             }
