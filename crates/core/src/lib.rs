@@ -8,6 +8,7 @@ pub mod decision;
 pub mod denial;
 pub mod fetch;
 pub mod gate;
+pub mod issuer;
 pub mod limit;
 pub mod path;
 pub mod policy;

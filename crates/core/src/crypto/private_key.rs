@@ -13,7 +13,8 @@ use aws_lc_rs::signature::{
 use super::der::{self, Reader};
 use super::jwk::Jwk;
 use super::public_form::{Curve, Named, PublicForm};
-use super::{Algorithm, Ed25519Key, KeyError, Secret, VerifyingKey};
+use super::{Algorithm, Ed25519Key, KeyError, Random, Secret, VerifyingKey};
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// What signs messages by one algorithm: a key in memory here, or one that somebody keeps elsewhere.
 pub trait Signer {
@@ -122,6 +123,38 @@ impl SigningKey {
         Ok(Self { kind: Kind::Hmac(Box::new(key)), verifying })
     }
 
+    /// A new key for Ed25519 or ECDSA on P-256, and its private half: 32 bytes, which
+    /// [`SigningKey::from_private_bytes`] reads back. `None` for other algorithms.
+    #[must_use]
+    pub fn generate(algorithm: Algorithm, random: &dyn Random) -> Option<(Self, Secret<Vec<u8>>)> {
+        // Of all numbers of 256 bits, 1 in 2^32 is no private key of P-256; then another is taken.
+        for _ in 0..4 {
+            let mut private = vec![0; 32];
+            random.fill(&mut private);
+            let private = Secret::new(private);
+            if let Some(key) = Self::from_private_bytes(algorithm, &private) {
+                return Some((key, private));
+            }
+        }
+        None
+    }
+
+    /// The key whose private half [`SigningKey::generate`] gave.
+    #[must_use]
+    pub fn from_private_bytes(algorithm: Algorithm, private: &Secret<Vec<u8>>) -> Option<Self> {
+        match algorithm {
+            Algorithm::Ed25519 => Self::from_seed(private.expose(), None).ok(),
+            Algorithm::EcdsaP256Sha256 if private.expose().len() == Curve::P256.size() => {
+                let key = Zeroizing::new(sec1(Curve::P256, private.expose()));
+                Self::from_ec(Curve::P256, None, |signing| {
+                    EcdsaKeyPair::from_private_key_der(signing, &key).ok()
+                })
+                .ok()
+            }
+            _ => None,
+        }
+    }
+
     /// What verifies this key's signatures: its public key, or for an HMAC the same secret.
     #[must_use]
     pub const fn verifying_key(&self) -> &VerifyingKey {
@@ -182,9 +215,23 @@ impl SigningKey {
     }
 }
 
+/// An ECPrivateKey (RFC 5915 §3) without its public half, which is made anew.
+fn sec1(curve: Curve, private: &[u8]) -> Vec<u8> {
+    let (mut numbers, mut named, mut key) = (Vec::new(), Vec::new(), Vec::new());
+    der::write_unsigned(&mut numbers, &[1]);
+    der::write(&mut numbers, der::OCTET_STRING, private);
+    der::write(&mut named, der::OBJECT, curve.object());
+    der::write(&mut numbers, PARAMETERS, &named);
+    der::write(&mut key, der::SEQUENCE, &numbers);
+    numbers.zeroize();
+    key
+}
+
+/// The tag of an ECPrivateKey's parameters.
+const PARAMETERS: u8 = 0xa0;
+
 /// The curve that an ECPrivateKey names (RFC 5915 §3): SEQUENCE { 1, OCTET STRING, [0] { OID }, … }.
 fn sec1_curve(bytes: &[u8]) -> Option<Result<Curve, KeyError>> {
-    const PARAMETERS: u8 = 0xa0;
     let mut key = Reader::new(Reader::only(bytes, der::SEQUENCE)?);
     key.take(der::INTEGER)?;
     key.take(der::OCTET_STRING)?;

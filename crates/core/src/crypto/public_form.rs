@@ -43,6 +43,14 @@ impl Curve {
         }
     }
 
+    /// Its object identifier.
+    pub(super) const fn object(self) -> &'static [u8] {
+        match self {
+            Self::P256 => P256,
+            Self::P384 => P384,
+        }
+    }
+
     /// By its object identifier.
     pub(super) fn from_object(object: &[u8]) -> Option<Self> {
         match object {

@@ -1,0 +1,240 @@
+//! Signing keys that are made, used and retired by themselves.
+//!
+//! A key is *published* before anything is signed with it, so that whoever keeps a copy of the public keys
+//! has it in time; then it is *active*; then *retained* as long as something that it signed may live; then
+//! gone. Private halves are sealed in the store; all processes on one store use the same keys.
+
+mod record;
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use self::record::{Entry, Record};
+use crate::crypto::jwt::{JwtAlgorithm, JwtHeader, JwtKey, sign};
+use crate::crypto::{Algorithm, Random, SealKey, SigningKey, VerifyingKey};
+use crate::denial::{Code, Denial};
+use crate::store::{Id, Space, Store};
+use crate::time::Timestamp;
+
+/// Where keyrings are kept, sealed.
+pub const KEYRINGS: Space = Space::durable("keyrings");
+/// How old a copy in memory may be: within this time a rotation elsewhere is known here.
+pub const FRESH: Duration = Duration::from_secs(5);
+
+/// What a keyring is for, and the lives of its keys.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyringTerms {
+    /// Names it: two purposes never share a key.
+    pub purpose: &'static str,
+    /// What its keys sign with: Ed25519 or ECDSA on P-256.
+    pub algorithm: Algorithm,
+    /// How long a key is active.
+    pub rotate_every: Duration,
+    /// How long before that it is published: longer than anybody keeps a copy of the public keys.
+    pub publish_before: Duration,
+    /// How long after that it still verifies: longer than anything that it signed lives.
+    pub retain: Duration,
+}
+
+/// The keys of one purpose, in a store.
+pub struct Keyring<S> {
+    store: S,
+    seal: SealKey,
+    random: Arc<dyn Random>,
+    terms: KeyringTerms,
+    copy: RwLock<Option<(Timestamp, Arc<Keys>)>>,
+}
+
+/// A keyring at one moment.
+#[derive(Debug)]
+pub struct Keys {
+    signing: (String, SigningKey),
+    verifying: HashMap<String, JwtKey>,
+    public: Value,
+    states: Vec<(String, KeyState)>,
+}
+
+/// What a key is at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyState {
+    /// Known to whoever verifies, and not yet used.
+    Published,
+    /// Signs.
+    Active,
+    /// Signs no more; what it signed is good.
+    Retained,
+}
+
+impl<S: Store> Keyring<S> {
+    /// A keyring in `store`, whose private keys are sealed with `seal`.
+    #[must_use]
+    pub fn new(store: S, seal: SealKey, random: Arc<dyn Random>, terms: KeyringTerms) -> Self {
+        Self { store, seal, random, terms, copy: RwLock::new(None) }
+    }
+
+    /// The keys at `now`: from memory, where a copy is fresh. Makes the first key, and the next when its time
+    /// has come.
+    ///
+    /// # Errors
+    /// `store_unavailable`; `keys_unavailable` where what is there cannot be opened.
+    pub async fn keys(&self, now: Timestamp) -> Result<Arc<Keys>, Denial> {
+        if let Some((read_at, keys)) = &*self.copy.read().unwrap_or_else(PoisonError::into_inner)
+            && now.since(*read_at) < FRESH
+            && *read_at <= now
+        {
+            return Ok(keys.clone());
+        }
+        self.read(now, false).await
+    }
+
+    /// Publishes the next key now; it becomes active when it has been published for as long as the terms say.
+    /// Where one is published already, that one is the next.
+    ///
+    /// # Errors
+    /// As [`Keyring::keys`].
+    pub async fn rotate(&self, now: Timestamp) -> Result<Arc<Keys>, Denial> {
+        self.read(now, true).await
+    }
+
+    async fn read(&self, now: Timestamp, rotate: bool) -> Result<Arc<Keys>, Denial> {
+        let id = Id::of(&[b"keyring/1", self.terms.purpose.as_bytes()]);
+        loop {
+            let stored = self.store.get(KEYRINGS, id).await?;
+            let before = stored.as_deref().map(Record::decode).transpose()?.unwrap_or_default();
+            let after = self.tended(&before, now, rotate)?;
+            if after == before {
+                return self.keep(&after, now);
+            }
+            let written = Bytes::from(after.encode());
+            let won = match stored {
+                None => self.store.insert(KEYRINGS, id, written, None).await?,
+                Some(stored) => self.store.replace(KEYRINGS, id, stored, written, None).await?,
+            };
+            // Whoever lost reads what the other wrote.
+            if won {
+                return self.keep(&after, now);
+            }
+        }
+    }
+
+    /// The keys as they should be at `now`.
+    fn tended(&self, before: &Record, now: Timestamp, rotate: bool) -> Result<Record, Denial> {
+        let terms = &self.terms;
+        let mut after = before.clone();
+        match after.entries.iter().map(|entry| entry.active_from).max() {
+            None => after.entries.push(self.new_entry(now)?),
+            Some(newest) => {
+                let is_due = now.plus(terms.publish_before) >= newest.plus(terms.rotate_every);
+                if newest <= now && (is_due || rotate) {
+                    let planned = if rotate { now } else { newest.plus(terms.rotate_every) };
+                    let active_from = planned.max(now.plus(terms.publish_before));
+                    after.entries.push(self.new_entry(active_from)?);
+                }
+            }
+        }
+        let active = after.entries.iter().map(|entry| entry.active_from).filter(|from| *from <= now).max();
+        if let Some(active) = active.filter(|active| active.plus(terms.retain) <= now) {
+            after.entries.retain(|entry| entry.active_from >= active);
+        }
+        Ok(after)
+    }
+
+    fn new_entry(&self, active_from: Timestamp) -> Result<Entry, Denial> {
+        let unavailable = || Denial::new(Code::KeysUnavailable, "a key could not be made");
+        let (key, private) =
+            SigningKey::generate(self.terms.algorithm, &*self.random).ok_or_else(unavailable)?;
+        let mut kid = key.verifying_key().thumbprint().ok_or_else(unavailable)?;
+        // Short enough for a URL; of several keys none will share so much.
+        kid.truncate(16);
+        let sealed = self.seal.seal(&*self.random, &self.sealed_for(), kid.as_bytes(), private.expose());
+        let public = key.verifying_key().encode().ok_or_else(unavailable)?;
+        Ok(Entry { kid, public, sealed, active_from })
+    }
+
+    fn sealed_for(&self) -> String {
+        format!("keyring/{}", self.terms.purpose)
+    }
+
+    /// Opens the keys and keeps a copy.
+    fn keep(&self, record: &Record, now: Timestamp) -> Result<Arc<Keys>, Denial> {
+        let cannot = |what: &str| {
+            let cause = format!("a key for {} {what}", self.terms.purpose);
+            Denial::new(Code::KeysUnavailable, cause)
+        };
+        let active = record.entries.iter().filter(|entry| entry.active_from <= now);
+        let active =
+            active.max_by_key(|entry| entry.active_from).ok_or_else(|| cannot("is not active yet"))?;
+        let private = self.seal.open(&self.sealed_for(), active.kid.as_bytes(), &active.sealed);
+        let private = private.map_err(|_| cannot("does not open: is it the seal key that sealed it?"))?;
+        let signing = SigningKey::from_private_bytes(self.terms.algorithm, &private);
+        let signing = signing.ok_or_else(|| cannot("cannot be read"))?;
+        let (mut verifying, mut public, mut states) = (HashMap::new(), Vec::new(), Vec::new());
+        for entry in &record.entries {
+            let key = VerifyingKey::decode(&entry.public).map_err(|_| cannot("cannot be read"))?;
+            public.push(public_jwk(&entry.kid, &key).ok_or_else(|| cannot("has no public form"))?);
+            states.push((
+                entry.kid.clone(),
+                match entry.active_from {
+                    from if from > now => KeyState::Published,
+                    from if from == active.active_from => KeyState::Active,
+                    _ => KeyState::Retained,
+                },
+            ));
+            verifying.insert(entry.kid.clone(), JwtKey::from(key));
+        }
+        let public = json!({ "keys": public });
+        let keys = Arc::new(Keys { signing: (active.kid.clone(), signing), verifying, public, states });
+        *self.copy.write().unwrap_or_else(PoisonError::into_inner) = Some((now, keys.clone()));
+        Ok(keys)
+    }
+}
+
+fn public_jwk(kid: &str, key: &VerifyingKey) -> Option<Value> {
+    let mut jwk: Value = serde_json::from_str(&key.to_jwk()?).ok()?;
+    jwk["kid"] = kid.into();
+    jwk["use"] = "sig".into();
+    jwk["alg"] = JwtAlgorithm::of(key.algorithm()).as_str().into();
+    Some(jwk)
+}
+
+impl Keys {
+    /// A token of type `typ` over `claims`, by the active key. `None` if they are no JSON object.
+    #[must_use]
+    pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Option<String> {
+        let (kid, key) = &self.signing;
+        sign(key, &JwtHeader { typ: Some(typ), kid: Some(kid), jwk: None }, claims)
+    }
+
+    /// The key that is called so, if what it signed is still good.
+    #[must_use]
+    pub fn find(&self, kid: &str) -> Option<&JwtKey> {
+        self.verifying.get(kid)
+    }
+
+    /// The public keys, as a JWK set (RFC 7517 §5).
+    #[must_use]
+    pub const fn jwks(&self) -> &Value {
+        &self.public
+    }
+
+    /// What the active key is called.
+    #[must_use]
+    pub fn signing_kid(&self) -> &str {
+        &self.signing.0
+    }
+
+    /// Every key and its state, the oldest first.
+    #[must_use]
+    pub fn states(&self) -> &[(String, KeyState)] {
+        &self.states
+    }
+}
+
+#[cfg(test)]
+mod tests;

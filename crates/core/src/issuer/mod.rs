@@ -1,0 +1,3 @@
+//! Tokens that we issue: what `bearer` and `callback-url` verify.
+
+pub mod keyring;
