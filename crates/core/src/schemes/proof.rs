@@ -6,6 +6,7 @@ use http::{HeaderMap, Method, Uri};
 use super::api_key::{ApiKey, signer::send_as_itself};
 use super::asymmetric::signer::{Nonces, SignError as AsymmetricError, sign_header};
 use super::asymmetric::wire::ASYMMETRIC_AUTHENTICATION;
+use super::bearer::signer::{BearerSignError, BearerSigner};
 use super::signature::{RequestSigner, SignError};
 use super::webhook::signer::OutgoingBody;
 use crate::crypto::ethereum::EthereumKey;
@@ -29,6 +30,9 @@ pub enum ProofError {
     /// The request cannot be signed as `AsymmetricAuthentication` says.
     #[error(transparent)]
     Asymmetric(#[from] AsymmetricError),
+    /// The token cannot be sent, or its proof not made.
+    #[error(transparent)]
+    Token(#[from] BearerSignError),
 }
 
 /// What proves who sends a request.
@@ -45,6 +49,8 @@ pub enum Proof {
         /// Nonces that were given out.
         nonces: Nonces,
     },
+    /// An access token, with proofs of possession if it is bound to a key.
+    Token(Box<BearerSigner>),
 }
 
 impl Proof {
@@ -70,6 +76,7 @@ impl Proof {
         match self {
             Self::Bearer(key) => send_as_itself(key, headers),
             Self::Signature(signer) => signer.sign_request(method, target, headers, body, now)?,
+            Self::Token(signer) => signer.prove(method, target, headers, now)?,
             Self::Asymmetric { key, nonces } => {
                 let mut value = sign_header(key, method, target, whole(body)?, nonces.next(now))?;
                 // It names no host: until it has passed, it passes anywhere.

@@ -18,7 +18,7 @@ const TARGET: &str = "https://bob.example/orders/42";
 const TOKEN: &str = "eyJ.access.token";
 
 /// A P-256 key of this test alone.
-const P256: &str = r#"{"kty":"EC","crv":"P-256","x":"18wHLeIgW9wVN6VD1Txgpqy2LszYkMf6J8njVAibvhM","y":"-V4dS4UaLMgP_4fY4j8ir7cl1TXlFdAgcx55o7TkcSA","d":"lnUD_pZi_xdb8Mqk58l0qNhHy6W-MyBjhOBHc0V0kqU"}"#;
+const P256: &str = r#"{"kty":"EC","crv":"P-256","x":"9v59tgCNB_o9eBvySNfeswh3UFFq5eKCrvB8VMATVno","y":"9zJV3pSwIzkYPWFXKBe3e2bsx1Tiu_RmBupATD2HkhI","d":"EaVkKlKLrlkpL-rV0OUt-tGAVv8yZ7eUsSNZWIsCn6Q"}"#;
 
 fn ed25519(seed: u8) -> SigningKey {
     Ed25519Key::from_seed(Secret::new([seed; 32])).into()

@@ -37,6 +37,12 @@ impl<'a> Proof<'a> {
     pub const fn new(proof: &'a str) -> Self {
         Self(proof)
     }
+
+    /// As it came.
+    #[must_use]
+    pub const fn as_str(&self) -> &'a str {
+        self.0
+    }
 }
 
 /// A proof may not have passed yet.
@@ -59,7 +65,7 @@ pub fn htu(target: &Uri) -> String {
 /// port, and an empty path is `/`. The rest of the path is compared byte for byte, for that is how it is
 /// routed.
 #[must_use]
-pub fn means(htu: &str, target: &Uri) -> bool {
+pub(super) fn means(htu: &str, target: &Uri) -> bool {
     let Ok(said) = htu.parse::<Uri>() else { return false };
     let (Some(scheme), Some(other_scheme)) = (said.scheme(), target.scheme()) else { return false };
     let (Some(authority), Some(other)) = (said.authority(), target.authority()) else { return false };
@@ -81,7 +87,7 @@ fn port(authority: &http::uri::Authority, scheme: &Scheme) -> Option<u16> {
 
 /// Whether `htm` is the method: methods differ by case (RFC 9110 §9.1).
 #[must_use]
-pub fn is_method(htm: &str, method: &Method) -> bool {
+pub(super) fn is_method(htm: &str, method: &Method) -> bool {
     htm == method.as_str()
 }
 
