@@ -4,6 +4,7 @@
 pub mod api_key;
 pub mod asymmetric;
 pub mod authorization;
+pub mod dpop;
 pub mod proof;
 pub mod signature;
 pub mod webhook;
