@@ -133,6 +133,12 @@ impl OAuthError {
         self.basic
     }
 
+    /// Whether the answer carries a DPoP nonce.
+    #[must_use]
+    pub fn wants_nonce(&self) -> bool {
+        self.code == ErrorCode::UseDpopNonce
+    }
+
     /// The status: 400 but for clients who are nobody (401), bodies that are too large, and ourselves.
     #[must_use]
     pub fn status(&self) -> StatusCode {
