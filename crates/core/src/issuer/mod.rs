@@ -145,6 +145,14 @@ impl<S: Store> Issuer<S> {
         self.keyring.keys(now).await
     }
 
+    /// Publishes the next signing key; it signs when it has been published for long enough.
+    ///
+    /// # Errors
+    /// `store_unavailable`, `keys_unavailable`.
+    pub async fn rotate(&self, now: Timestamp) -> Result<Arc<Keys>, Denial> {
+        self.keyring.rotate(now).await
+    }
+
     /// A nonce for an EIP-4361 message, good for 10 minutes and one use. Making one remembers nothing.
     #[must_use]
     pub fn nonce(&self, now: Timestamp) -> String {
