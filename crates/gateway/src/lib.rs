@@ -7,6 +7,7 @@ pub mod decisions;
 pub mod egress;
 pub mod endpoints;
 pub mod http1;
+pub mod issuer;
 pub mod management;
 pub mod metrics;
 pub mod open;

@@ -27,7 +27,14 @@ pub struct Metrics {
     /// Upgraded connections.
     pub tunnels: Gauge,
     questions: Family<AnswerLabel, Counter>,
+    tokens: Family<TokenLabels, Counter>,
     outbound: Family<OutboundLabels, Counter>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TokenLabels {
+    grant: &'static str,
+    result: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -104,12 +111,16 @@ impl Default for Metrics {
         let questions = Family::default();
         let help = "Questions about our own requests, by whether the token was given";
         registry.register("webhook_questions", help, questions.clone());
+        let tokens = Family::default();
+        let help = "Answers of our token endpoint, by grant, and by what came of it";
+        registry.register("issuer_tokens", help, tokens.clone());
         let outbound = Family::default();
         let help = "Responses to requests of [[outbound]] by class, or our code";
         registry.register("outbound_responses", help, outbound.clone());
         Self {
             registry,
             questions,
+            tokens,
             outbound,
             decisions,
             decision_seconds,
@@ -127,6 +138,11 @@ impl Metrics {
     pub fn question(&self, status: StatusCode) {
         let answer = if status == StatusCode::OK { "given" } else { "refused" };
         self.questions.get_or_create(&AnswerLabel { answer }).inc();
+    }
+
+    /// The token endpoint answered: `issued`, or an error of OAuth.
+    pub fn token(&self, grant: &'static str, result: &'static str) {
+        self.tokens.get_or_create(&TokenLabels { grant, result }).inc();
     }
 
     /// A request of an `[[outbound]]` was answered by its target, or by us with a code.

@@ -108,6 +108,7 @@ pub async fn open(config: Config) -> Result<Arc<Gateway>, SetUpError> {
         workers: &workers,
         webhook_budget: &webhook_budget,
         registered_keys: &registered_keys,
+        seal_key: &seal_key,
         metrics: &metrics,
         before: None,
     };

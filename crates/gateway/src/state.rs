@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use countersign::crypto::{Random, SealKey};
 use countersign::decision::Check;
 use countersign::gate::RuleBuilder;
+use countersign::issuer::Issuer;
 use countersign::schemes::api_key::{ApiKeyVerifier, KeyRegistry, LastUses};
 use countersign::schemes::asymmetric::AsymmetricVerifier;
 use countersign::schemes::signature::{Directories, RegisteredKeys, SignatureVerifier, WebBots};
@@ -23,6 +24,7 @@ use crate::config::{Access, Config, Limits, RouteConfig, SchemeOptions};
 use crate::decisions::Decisions;
 use crate::egress::{Egress, EgressError};
 use crate::endpoints::Endpoints;
+use crate::issuer::IssuerError;
 use crate::metrics::{Metrics, RouteMetrics};
 use crate::proxy::{Forwarder, Upstream};
 use crate::routes::Found;
@@ -73,6 +75,8 @@ pub struct Runtime {
     pub egress: Egress,
     /// The keys of web bots, as they were last had.
     directories: Arc<Directories>,
+    /// Issues tokens, while it is enabled.
+    pub issuer: Option<Arc<Issuer<Arc<AnyStore>>>>,
     /// What we answer ourselves.
     pub endpoints: Endpoints,
 }
@@ -101,6 +105,9 @@ pub enum RuntimeError {
     /// Nobody could be dialled.
     #[error(transparent)]
     Egress(#[from] EgressError),
+    /// A client of the issuer's.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
 }
 
 /// What a runtime is made with.
@@ -119,6 +126,8 @@ pub struct Parts<'a> {
     pub webhook_budget: &'a Arc<Budget>,
     /// The keys that verify signatures.
     pub registered_keys: &'a Arc<RegisteredKeys<Arc<AnyStore>>>,
+    /// Seals secrets at rest.
+    pub seal_key: &'a SealKey,
     /// Counters.
     pub metrics: &'a Metrics,
     /// The runtime that this one replaces: what did not change is kept.
@@ -153,8 +162,11 @@ impl Runtime {
             .iter()
             .map(|route| ready(route, &config, &egress, &directories, parts))
             .collect::<Result<_, _>>()?;
-        let endpoints = Endpoints::new(&config);
-        Ok(Self { config, gate, routes, forwarder, egress, directories, endpoints })
+        let issuer = config.issuer.as_ref();
+        let issuer = issuer.map(|terms| crate::issuer::issuer(terms, &config.server.public_url, parts));
+        let issuer = issuer.transpose()?.map(Arc::new);
+        let endpoints = Endpoints::new(&config, issuer.as_ref());
+        Ok(Self { config, gate, routes, forwarder, egress, directories, issuer, endpoints })
     }
 
     /// The route for a request, or why there is none.
@@ -311,6 +323,7 @@ impl Gateway {
             workers: &self.workers,
             webhook_budget: &self.webhook_budget,
             registered_keys: &self.registered_keys,
+            seal_key: &self.seal_key,
             metrics: &self.metrics,
             before,
         }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::subject::{IssuerCommand, SubjectCommand};
 use super::key_add::AddFlags;
 use crate::proofs::WalletForm;
 
@@ -47,6 +48,12 @@ pub(super) enum Command {
     /// Make API keys, register keys of others, list, rotate and revoke them.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Keep claims and permissions for the keys that our issuer gives tokens to.
+    #[command(subcommand)]
+    Subject(SubjectCommand),
+    /// Tend the issuer's signing keys.
+    #[command(subcommand)]
+    Issuer(IssuerCommand),
     /// Call an API, and prove who is calling: like curl, with a proof.
     ///
     /// Exits 0 when an answer below 400 came, 1 for an answer of 400 and more, 2 for a mistake in use

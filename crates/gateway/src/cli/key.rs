@@ -139,7 +139,7 @@ fn show(answer: &Value, shown: &Shown) {
 }
 
 /// A value in plain words; what somebody typed long ago must not command a terminal today.
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => escape(text),

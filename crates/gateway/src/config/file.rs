@@ -6,6 +6,10 @@ use toml::Spanned;
 
 use super::diagnostics::hide_passwords;
 
+mod issuer;
+
+pub use issuer::{Issuer, IssuerClient};
+
 /// A string whose place in the file is known.
 pub type Text = Spanned<String>;
 /// `true` or `false`, the same.
@@ -32,6 +36,8 @@ pub struct File {
     pub webhook: Webhook,
     /// The `signature` scheme: requests signed one by one.
     pub signature: Signature,
+    /// The issuer of tokens for signed messages.
+    pub issuer: Issuer,
     /// Listeners for applications here, whose requests are proven and sent to a peer.
     #[schemars(with = "Vec<Outbound>")]
     pub outbound: Vec<Spanned<Outbound>>,

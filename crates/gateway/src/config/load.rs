@@ -20,6 +20,7 @@ use super::{
     Access, AuditConfig, Config, Limits, RouteConfig, ServerConfig, StoreConfig, TlsFiles, UpstreamLimits,
 };
 
+mod issuer;
 mod outgoing;
 mod prove;
 mod routes;
@@ -188,6 +189,7 @@ impl Reader<'_> {
         let egress = self.egress(&file.egress);
         let webhook = self.webhook(&file.webhook, &egress);
         let signature = self.signature(&file.signature, &egress);
+        let issuer = self.issuer(&file.issuer, server.as_ref());
         let outbounds = self.outbounds(&file.outbound, server.as_ref(), &egress);
         let (routes, router) = self.routes(&file.route, server.as_ref(), &signature);
         if file.route.is_empty() && file.outbound.is_empty() {
@@ -210,6 +212,7 @@ impl Reader<'_> {
             egress,
             webhook,
             signature,
+            issuer,
             outbounds,
             routes,
             router,

@@ -2,6 +2,7 @@
 
 pub mod diagnostics;
 pub mod file;
+mod issuer;
 mod load;
 pub mod overrides;
 pub mod quantities;
@@ -22,6 +23,7 @@ use crate::proofs::KeyFile;
 use crate::routes::Router;
 
 pub use diagnostics::{ConfigError, Origin, Problem};
+pub use issuer::{ClientConfig, IssuerConfig};
 pub use load::{Loaded, Setting, load, load_text};
 pub use overrides::Overrides;
 
@@ -44,6 +46,8 @@ pub struct Config {
     pub webhook: WebhookConfig,
     /// The signature scheme.
     pub signature: SignatureConfig,
+    /// The issuer, while it is enabled.
+    pub issuer: Option<IssuerConfig>,
     /// Listeners for applications here.
     pub outbounds: Vec<OutboundConfig>,
     /// What is served.

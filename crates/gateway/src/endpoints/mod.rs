@@ -3,6 +3,7 @@
 //! A scheme that needs paths of its own adds them in one file here. A route of the configuration that names
 //! the very same path comes first: then an application behind us answers.
 
+mod issuer;
 mod webhook;
 
 use std::future::Future;
@@ -10,8 +11,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use countersign::issuer::Issuer;
 use countersign::path::Template;
 use countersign::{BodySource, Denial, Principal, RequestView, Rule};
+use countersign_io::AnyStore;
 use http::{Method, Response};
 
 use crate::config::Config;
@@ -66,10 +69,12 @@ pub struct Endpoints {
 impl Endpoints {
     /// Those that `config` asks for, without the ones that a route takes for itself.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Config, issuer: Option<&Arc<Issuer<Arc<AnyStore>>>>) -> Self {
         let mut endpoints = Self { all: Vec::new(), router: Router::default() };
         let taken = |template: &Template| config.routes.iter().any(|route| route.template == *template);
-        for endpoint in webhook::endpoints(config) {
+        let issuers = issuer.zip(config.issuer.as_ref());
+        let issuers = issuers.map(|(issuer, config)| issuer::endpoints(issuer, config));
+        for endpoint in webhook::endpoints(config).chain(issuers.into_iter().flatten()) {
             if !taken(&endpoint.template) {
                 endpoints.add(endpoint);
             }
