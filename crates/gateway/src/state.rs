@@ -8,8 +8,10 @@ use countersign::assertion::Asserter;
 use countersign::crypto::{Random, SealKey};
 use countersign::decision::Check;
 use countersign::gate::RuleBuilder;
+use countersign::issuer::Issuer;
 use countersign::schemes::api_key::{ApiKeyVerifier, KeyRegistry, LastUses};
 use countersign::schemes::asymmetric::AsymmetricVerifier;
+use countersign::schemes::bearer::BearerVerifier;
 use countersign::schemes::callback_url::{CallbackLimits, CallbackRoute, CallbackVerifier};
 use countersign::schemes::signature::{Directories, RegisteredKeys, SignatureVerifier, WebBots};
 use countersign::schemes::webhook::{Budget, Tokens, WebhookVerifier};
@@ -21,11 +23,13 @@ use countersign_io::AnyStore;
 use tokio::sync::watch;
 
 use crate::audit::Audit;
+use crate::bearer::{Bearer, BearerError};
 use crate::callbacks;
 use crate::config::{Access, Config, Limits, RouteConfig, SchemeOptions};
 use crate::decisions::Decisions;
 use crate::egress::{Egress, EgressError};
 use crate::endpoints::Endpoints;
+use crate::issuer::IssuerError;
 use crate::metrics::{Metrics, RouteMetrics};
 use crate::proxy::{Forwarder, Upstream};
 use crate::routes::Found;
@@ -82,6 +86,10 @@ pub struct Runtime {
     directories: Arc<Directories>,
     /// What signs and verifies callbacks.
     pub callback_keys: Arc<callbacks::Keys>,
+    /// What verifies access tokens.
+    bearer: Bearer,
+    /// Issues tokens, while it is enabled.
+    pub issuer: Option<Arc<Issuer<Arc<AnyStore>>>>,
     /// What we answer ourselves.
     pub endpoints: Endpoints,
 }
@@ -113,6 +121,12 @@ pub enum RuntimeError {
     /// Nobody could be dialled.
     #[error(transparent)]
     Egress(#[from] EgressError),
+    /// A client of the issuer's.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
+    /// An issuer whose keys cannot be had.
+    #[error(transparent)]
+    Bearer(#[from] BearerError),
 }
 
 /// What a runtime is made with.
@@ -171,17 +185,34 @@ impl Runtime {
             Some(before) if before.config.callback == config.callback => before.callback_keys.clone(),
             _ => Arc::new(callbacks::keys(&config.callback, parts.store, parts.seal_key, parts.random)?),
         };
+        let issuer = config.issuer.as_ref();
+        let issuer = issuer.map(|terms| crate::issuer::issuer(terms, &config.server.public_url, parts));
+        let issuer = issuer.transpose()?.map(Arc::new);
+        let before = parts.before.map(|before| &before.bearer);
+        let bearer = Bearer::new(&config.bearer, issuer.as_ref(), parts, before)?;
         let with = With {
             config: &config,
             egress: &egress,
             directories: &directories,
             callback_keys: &callback_keys,
+            bearer: &bearer,
         };
         let routes = config.routes.iter().map(|route| ready(route, with, parts)).collect::<Result<_, _>>()?;
-        let endpoints = Endpoints::new(&config, |rule, requirement| {
+        let endpoints = Endpoints::new(&config, issuer.as_ref(), |rule, requirement| {
             verified(rule, requirement, SchemeOptions::default(), None, with, parts)
         });
-        Ok(Self { config, gate, routes, forwarder, egress, directories, callback_keys, endpoints })
+        Ok(Self {
+            config,
+            gate,
+            routes,
+            forwarder,
+            egress,
+            directories,
+            callback_keys,
+            bearer,
+            issuer,
+            endpoints,
+        })
     }
 
     /// The route for a request, or why there is none.
@@ -253,6 +284,7 @@ struct With<'a> {
     egress: &'a Egress,
     directories: &'a Arc<Directories>,
     callback_keys: &'a Arc<callbacks::Keys>,
+    bearer: &'a Bearer,
 }
 
 fn ready(route: &RouteConfig, with: With<'_>, parts: &Parts<'_>) -> Result<Route, RuntimeError> {
@@ -285,7 +317,7 @@ fn verified(
     with: With<'_>,
     parts: &Parts<'_>,
 ) -> RuleBuilder {
-    let With { config, egress, directories, callback_keys } = with;
+    let With { config, egress, directories, callback_keys, bearer } = with;
     let named = requirement.schemes();
     if named.contains(Scheme::ApiKey) {
         let verifier = ApiKeyVerifier::new(parts.store.clone(), parts.uses.clone());
@@ -296,13 +328,20 @@ fn verified(
             keys: parts.registered_keys.clone(),
             wallets: config.signature.wallets,
             bots: (!config.signature.web_bot_auth.is_empty())
-                .then(|| WebBots { directories: directories.clone(), fetch: egress.client.clone() }),
+                .then(|| WebBots { directories: Arc::clone(directories), fetch: egress.client.clone() }),
             untagged: options.untagged,
             max_signed_body: config.limits.max_signed_body,
         });
     }
     if named.contains(Scheme::Asymmetric) {
         rule = rule.verifier(AsymmetricVerifier { rising: options.rising });
+    }
+    if named.contains(Scheme::Bearer) {
+        rule = rule.verifier(BearerVerifier {
+            issuers: bearer.issuers.clone(),
+            dpop: bearer.dpop.clone(),
+            fetch: egress.client.clone(),
+        });
     }
     if named.contains(Scheme::Webhook) {
         rule = rule.verifier(WebhookVerifier {

@@ -1,9 +1,9 @@
 //! Sealing at rest: XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha), bound to an identifier and a purpose.
 
-use aws_lc_rs::hmac;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 
+use super::ed25519::derive;
 use super::{Random, Secret};
 
 const NONCE: usize = 24;
@@ -57,15 +57,17 @@ impl SealKey {
         self.cipher().decrypt(XNonce::from_slice(nonce), payload).map(Secret::new).map_err(|_| SealError)
     }
 
-    /// A pepper for `purpose`: HMAC-SHA256 under this key, so that what is hashed with it cannot be
-    /// guessed at by whoever has the store and not the key.
+    /// Another secret, for `purpose` alone: whoever has this key has it too, and nobody learns this key
+    /// from it.
+    ///
+    /// # Panics
+    /// Never: 32 bytes are within HKDF's bound.
     #[must_use]
-    pub fn pepper(&self, purpose: &str) -> Secret<[u8; 32]> {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.expose());
-        let tag = hmac::sign(&key, &super::hash_parts(&[b"countersign/pepper/1", purpose.as_bytes()]));
-        let mut pepper = [0_u8; 32];
-        pepper.copy_from_slice(tag.as_ref());
-        Secret::new(pepper)
+    pub fn derive(&self, purpose: &str) -> Secret<[u8; 32]> {
+        let mut derived = [0; 32];
+        let info = format!("countersign/derive/1/{purpose}");
+        derive(&[], self.0.expose(), info.as_bytes(), &mut derived).expect("32 bytes are within the bound");
+        Secret::new(derived)
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
@@ -98,11 +100,12 @@ mod tests {
     }
 
     #[test]
-    fn a_pepper_is_of_one_key_and_one_purpose() {
-        let pepper = |key: SealKey, purpose| *key.pepper(purpose).expose();
-        assert_eq!(pepper(key(1), "password"), pepper(key(1), "password"));
-        assert_ne!(pepper(key(1), "password"), pepper(key(2), "password"));
-        assert_ne!(pepper(key(1), "password"), pepper(key(1), "token"));
+    fn a_derived_secret_is_its_purposes_alone() {
+        let derived = |byte, purpose| *key(byte).derive(purpose).expose();
+        assert_eq!(derived(1, "a"), derived(1, "a"));
+        assert_ne!(derived(1, "a"), derived(1, "b"));
+        assert_ne!(derived(1, "a"), derived(2, "a"));
+        assert_ne!(derived(1, "a"), [1; 32]);
     }
 
     #[test]

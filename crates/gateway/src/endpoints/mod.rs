@@ -5,6 +5,7 @@
 
 mod assertion_keys;
 mod callbacks;
+mod issuer;
 mod webhook;
 
 use std::future::Future;
@@ -13,8 +14,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use countersign::gate::RuleBuilder;
+use countersign::issuer::Issuer;
 use countersign::path::Template;
 use countersign::{BodySource, Denial, Principal, RequestView, Requirement, Rule};
+use countersign_io::AnyStore;
 use http::{Method, Response};
 
 use crate::config::Config;
@@ -70,12 +73,19 @@ impl Endpoints {
     /// Those that `config` asks for, without the ones that a route takes for itself. `verified` gives a rule
     /// the verifiers of its schemes.
     #[must_use]
-    pub fn new(config: &Config, verified: impl Fn(RuleBuilder, &Requirement) -> RuleBuilder) -> Self {
+    pub fn new(
+        config: &Config,
+        issuer: Option<&Arc<Issuer<Arc<AnyStore>>>>,
+        verified: impl Fn(RuleBuilder, &Requirement) -> RuleBuilder,
+    ) -> Self {
         let mut endpoints = Self { all: Vec::new(), router: Router::default() };
         let taken = |template: &Template| config.routes.iter().any(|route| route.template == *template);
+        let issuers = issuer.zip(config.issuer.as_ref());
+        let issuers = issuers.map(|(issuer, config)| issuer::endpoints(issuer, config));
         let all = webhook::endpoints(config)
             .chain(assertion_keys::endpoints())
-            .chain(callbacks::endpoint(config, verified));
+            .chain(callbacks::endpoint(config, verified))
+            .chain(issuers.into_iter().flatten());
         for endpoint in all {
             if !taken(&endpoint.template) {
                 endpoints.add(endpoint);

@@ -100,7 +100,7 @@ impl Passwords {
         random.fill(&mut absent.salt);
         random.fill(&mut absent.tag);
         Ok(Self {
-            pepper: Arc::new(seal.pepper("password")),
+            pepper: Arc::new(seal.derive("password-pepper")),
             cost,
             workers,
             running: Arc::new(Semaphore::new(limits.at_once.max(1))),
