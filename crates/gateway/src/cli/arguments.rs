@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::subject::{IssuerCommand, SubjectCommand};
 use super::key_add::AddFlags;
+use super::subject::{IssuerCommand, SubjectCommand};
 use crate::proofs::WalletForm;
 
 /// API authentication in which nothing that leaks is enough: who sent this request, and may it pass?

@@ -75,7 +75,9 @@ pub(super) async fn subject(shared: &Shared, command: SubjectCommand) -> Outcome
         return Ok(ExitCode::SUCCESS);
     }
     match answer.as_array() {
-        Some(all) if all.is_empty() => say("Nothing is kept of anybody: countersign subject set SUBJECT --claim NAME=VALUE"),
+        Some(all) if all.is_empty() => {
+            say("Nothing is kept of anybody: countersign subject set SUBJECT --claim NAME=VALUE")
+        }
         Some(all) => all.iter().for_each(show),
         None => show(&answer),
     }
@@ -104,8 +106,8 @@ async fn ask(shared: &Shared, method: Method, path: &str, body: Bytes) -> Result
 
 /// What is no subject is refused before it becomes part of a path.
 fn path(subject: &str) -> Result<String, Failure> {
-    let name = KeyName::parse(subject)
-        .map_err(|error| Failure::said(format!("`{}`: {error}", escape(subject))))?;
+    let name =
+        KeyName::parse(subject).map_err(|error| Failure::said(format!("`{}`: {error}", escape(subject))))?;
     Ok(format!("/v1/subjects/{name}"))
 }
 

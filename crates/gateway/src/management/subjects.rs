@@ -69,9 +69,10 @@ pub(super) async fn rotate(State(gateway): State<Arc<Gateway>>) -> Answer {
     let off = || Refusal(StatusCode::CONFLICT, "issuer.enabled is not true".to_owned());
     let issuer = runtime.issuer.as_ref().ok_or_else(off)?;
     let now = gateway.clock.now();
-    let keys = issuer.rotate(now).await.map_err(|denial| {
-        Refusal(StatusCode::SERVICE_UNAVAILABLE, denial.cause().to_owned())
-    })?;
+    let keys = issuer
+        .rotate(now)
+        .await
+        .map_err(|denial| Refusal(StatusCode::SERVICE_UNAVAILABLE, denial.cause().to_owned()))?;
     let states = keys.states().iter().map(|(kid, state)| json!({ "kid": kid, "state": state }));
     let shown = json!({ "keys": states.collect::<Vec<_>>() });
     gateway.audit.change(now, "issuer-rotated", &shown).await.map_err(unaudited)?;
