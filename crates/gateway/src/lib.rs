@@ -1,6 +1,7 @@
 //! The Countersign gateway: a proxy that forwards nothing without a permit, and its command line.
 
 pub mod audit;
+pub mod bearer;
 pub mod cli;
 pub mod config;
 pub mod decisions;

@@ -10,6 +10,7 @@ use countersign::gate::RuleBuilder;
 use countersign::issuer::Issuer;
 use countersign::schemes::api_key::{ApiKeyVerifier, KeyRegistry, LastUses};
 use countersign::schemes::asymmetric::AsymmetricVerifier;
+use countersign::schemes::bearer::BearerVerifier;
 use countersign::schemes::signature::{Directories, RegisteredKeys, SignatureVerifier, WebBots};
 use countersign::schemes::webhook::{Budget, Tokens, WebhookVerifier};
 use countersign::{
@@ -20,6 +21,7 @@ use countersign_io::AnyStore;
 use tokio::sync::watch;
 
 use crate::audit::Audit;
+use crate::bearer::{Bearer, BearerError};
 use crate::config::{Access, Config, Limits, RouteConfig, SchemeOptions};
 use crate::decisions::Decisions;
 use crate::egress::{Egress, EgressError};
@@ -75,6 +77,8 @@ pub struct Runtime {
     pub egress: Egress,
     /// The keys of web bots, as they were last had.
     directories: Arc<Directories>,
+    /// What verifies access tokens.
+    bearer: Bearer,
     /// Issues tokens, while it is enabled.
     pub issuer: Option<Arc<Issuer<Arc<AnyStore>>>>,
     /// What we answer ourselves.
@@ -108,6 +112,9 @@ pub enum RuntimeError {
     /// A client of the issuer's.
     #[error(transparent)]
     Issuer(#[from] IssuerError),
+    /// An issuer whose keys cannot be had.
+    #[error(transparent)]
+    Bearer(#[from] BearerError),
 }
 
 /// What a runtime is made with.
@@ -157,16 +164,16 @@ impl Runtime {
         let egress = Egress::new(&config)?;
         let before = parts.before.map(|before| &*before.directories);
         let directories = Arc::new(Directories::new(&config.signature.web_bot_auth, before));
-        let routes = config
-            .routes
-            .iter()
-            .map(|route| ready(route, &config, &egress, &directories, parts))
-            .collect::<Result<_, _>>()?;
         let issuer = config.issuer.as_ref();
         let issuer = issuer.map(|terms| crate::issuer::issuer(terms, &config.server.public_url, parts));
         let issuer = issuer.transpose()?.map(Arc::new);
+        let before = parts.before.map(|before| &before.bearer);
+        let bearer = Bearer::new(&config.bearer, issuer.as_ref(), parts, before)?;
+        let shared = Shared { config: &config, egress: &egress, directories: &directories, bearer: &bearer };
+        let routes =
+            config.routes.iter().map(|route| ready(route, &shared, parts)).collect::<Result<_, _>>()?;
         let endpoints = Endpoints::new(&config, issuer.as_ref());
-        Ok(Self { config, gate, routes, forwarder, egress, directories, issuer, endpoints })
+        Ok(Self { config, gate, routes, forwarder, egress, directories, bearer, issuer, endpoints })
     }
 
     /// The route for a request, or why there is none.
@@ -231,13 +238,15 @@ fn same_gate(before: &Limits, after: &Limits) -> bool {
     (before.unproven, before.nonces) == (after.unproven, after.nonces)
 }
 
-fn ready(
-    route: &RouteConfig,
-    config: &Config,
-    egress: &Egress,
-    directories: &Arc<Directories>,
-    parts: &Parts<'_>,
-) -> Result<Route, RuntimeError> {
+/// What the routes of one configuration have in common.
+struct Shared<'a> {
+    config: &'a Config,
+    egress: &'a Egress,
+    directories: &'a Arc<Directories>,
+    bearer: &'a Bearer,
+}
+
+fn ready(route: &RouteConfig, shared: &Shared<'_>, parts: &Parts<'_>) -> Result<Route, RuntimeError> {
     let name: Arc<str> = route.template.as_str().into();
     let error = |why: String| RuntimeError::Route { route: route.template.as_str().to_owned(), why };
     let (rule, schemes) = match &route.access {
@@ -247,7 +256,7 @@ fn ready(
             if let Some(rate) = route.limit {
                 rule = rule.limit(rate);
             }
-            let rule = verified(rule, requirement, *options, config, egress, directories, parts).build();
+            let rule = verified(rule, requirement, *options, shared, parts).build();
             let schemes = requirement.schemes().iter().map(|scheme| scheme.as_str().to_owned()).collect();
             (rule.map_err(|why| error(why.to_string()))?, schemes)
         }
@@ -262,11 +271,10 @@ fn verified(
     mut rule: RuleBuilder,
     requirement: &Requirement,
     options: SchemeOptions,
-    config: &Config,
-    egress: &Egress,
-    directories: &Arc<Directories>,
+    shared: &Shared<'_>,
     parts: &Parts<'_>,
 ) -> RuleBuilder {
+    let Shared { config, egress, directories, bearer } = shared;
     let named = requirement.schemes();
     if named.contains(Scheme::ApiKey) {
         let verifier = ApiKeyVerifier::new(parts.store.clone(), parts.uses.clone());
@@ -277,13 +285,20 @@ fn verified(
             keys: parts.registered_keys.clone(),
             wallets: config.signature.wallets,
             bots: (!config.signature.web_bot_auth.is_empty())
-                .then(|| WebBots { directories: directories.clone(), fetch: egress.client.clone() }),
+                .then(|| WebBots { directories: Arc::clone(directories), fetch: egress.client.clone() }),
             untagged: options.untagged,
             max_signed_body: config.limits.max_signed_body,
         });
     }
     if named.contains(Scheme::Asymmetric) {
         rule = rule.verifier(AsymmetricVerifier { rising: options.rising });
+    }
+    if named.contains(Scheme::Bearer) {
+        rule = rule.verifier(BearerVerifier {
+            issuers: bearer.issuers.clone(),
+            dpop: bearer.dpop.clone(),
+            fetch: egress.client.clone(),
+        });
     }
     if named.contains(Scheme::Webhook) {
         rule = rule.verifier(WebhookVerifier {

@@ -1,7 +1,7 @@
-//! The claimant's half of every scheme whose proofs are made from a key alone: whoever holds the key needs
-//! no store, asks nobody, and learns nothing from the answer.
+//! The claimant's half of every scheme whose proofs are made from a key or a token alone: whoever holds it
+//! needs no store and asks nobody.
 
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
 
 use super::api_key::{ApiKey, signer::send_as_itself};
 use super::asymmetric::signer::{Nonces, SignError as AsymmetricError, sign_header};
@@ -85,6 +85,15 @@ impl Proof {
             }
         }
         Ok(())
+    }
+
+    /// Learns from the answer to a proven request. True if the same request, proven anew, may now pass: a
+    /// token's server asked for a nonce.
+    pub fn learn(&self, status: StatusCode, headers: &HeaderMap) -> bool {
+        match self {
+            Self::Token(signer) => signer.learn(status, headers),
+            Self::Bearer(_) | Self::Signature(_) | Self::Asymmetric { .. } => false,
+        }
     }
 }
 

@@ -1,12 +1,16 @@
 //! Where keys come from: discovery, rotation, outage, and how often anybody is asked.
 
+use std::collections::BTreeSet;
 use std::pin::pin;
+use std::sync::Mutex;
 
-use countersign::ChosenBy;
-use countersign::crypto::Algorithm;
-use countersign::crypto::SealKey;
+use countersign::crypto::{Algorithm, SealKey};
+use countersign::issuer::clients::Clients;
 use countersign::issuer::keyring::{Keyring, KeyringTerms};
-use countersign::schemes::bearer::{KeySet, KeyringKeys};
+use countersign::issuer::{Issuer, Wallets};
+use countersign::schemes::bearer::{InProcess, KeySet, OwnFuture, OwnIssuer};
+use countersign::store::StoreError;
+use countersign::{ChosenBy, PublicUrl};
 use http::StatusCode;
 use serde_json::json;
 
@@ -228,31 +232,67 @@ async fn a_shared_secret_or_a_file_asks_nobody() {
     assert!(world.network.asked().is_empty() && world2.network.asked().is_empty());
 }
 
+/// Our own issuer, in this process, at the origin of `ISSUER`.
+fn own_issuer(store: &Store) -> Issuer<Store> {
+    let keyring = KeyringTerms {
+        purpose: "issuer",
+        algorithm: Algorithm::Ed25519,
+        rotate_every: Duration::from_secs(86400),
+        publish_before: Duration::from_secs(3600),
+        retain: Duration::from_secs(3600),
+    };
+    let seal = SealKey::new(Secret::new([3; 32]));
+    let keyring = Arc::new(Keyring::new(store.clone(), seal, Arc::new(SystemRandom), keyring));
+    let terms = countersign::issuer::IssuerTerms {
+        public_url: PublicUrl::parse("https://login.example").unwrap(),
+        audience: AUDIENCE.to_owned(),
+        access_life: Duration::from_secs(300),
+        refresh_life: Duration::from_secs(3600),
+        clients: Clients::default(),
+        wallets: Wallets::Any,
+    };
+    let dpop = Arc::new(dpop(NoncePolicy::Accepted));
+    Issuer::new(store.clone(), keyring, dpop, Arc::new(SystemRandom), &Secret::new([4; 32]), terms)
+}
+
 #[tokio::test]
 async fn our_own_issuers_keys_are_read_in_this_process_across_a_rotation() {
-    let clock = Arc::new(ManualClock::new(NOW));
-    let store = Arc::new(MemoryStore::new(clock));
-    let keyring = Arc::new(Keyring::new(
-        store,
-        SealKey::new(Secret::new([3; 32])),
-        Arc::new(SystemRandom),
-        KeyringTerms {
-            purpose: "access-tokens",
-            algorithm: Algorithm::Ed25519,
-            rotate_every: Duration::from_secs(86400),
-            publish_before: Duration::from_secs(3600),
-            retain: Duration::from_secs(3600),
-        },
-    ));
-    let world = World::with(terms(), KeySource::InProcess(Arc::new(KeyringKeys::new(keyring.clone()))));
-    let before = keyring.keys(NOW).await.unwrap().sign("at+jwt", &good()).unwrap();
+    let store: Store = Arc::new(MemoryStore::new(Arc::new(ManualClock::new(NOW))));
+    let own = Arc::new(own_issuer(&store));
+    let world = World::with(terms(), KeySource::InProcess(Arc::new(InProcess::new(own.clone(), store))));
+    let before = own.keys(NOW).await.unwrap().sign("at+jwt", &good()).unwrap();
     assert_eq!(world.token(&before).await, None);
-    keyring.rotate(NOW).await.unwrap();
-    let after = keyring.keys(NOW).await.unwrap().sign("at+jwt", &good()).unwrap();
+    own.rotate(NOW).await.unwrap();
+    let after = own.keys(NOW).await.unwrap().sign("at+jwt", &good()).unwrap();
     assert_eq!(world.token(&after).await, None);
     assert_eq!(world.token(&before).await, None, "the old key is retained");
     assert_eq!(world.token(&signed(&good())).await, Some(Code::TokenInvalid));
     assert!(world.network.asked().is_empty());
+}
+
+/// An issuer in this process whose revocations are scripted.
+struct Scripted(Mutex<BTreeSet<String>>);
+
+impl OwnIssuer for Scripted {
+    fn keys(&self, _now: Timestamp) -> OwnFuture<'_, Result<Arc<KeySet>, Denial>> {
+        let keys = KeySet::read(jwks_of(&[(1, "one")]).to_string().as_bytes()).unwrap();
+        Box::pin(std::future::ready(Ok(Arc::new(keys))))
+    }
+
+    fn is_revoked<'a>(&'a self, jti: &'a str) -> OwnFuture<'a, Result<bool, StoreError>> {
+        Box::pin(std::future::ready(Ok(self.0.lock().unwrap().contains(jti))))
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_our_own_issuer_took_back_counts_no_more_although_it_is_remembered() {
+    let own = Arc::new(Scripted(Mutex::default()));
+    let world = World::with(terms(), KeySource::InProcess(own.clone()));
+    let token = signed(&good());
+    assert_eq!(world.token(&token).await, None);
+    own.0.lock().unwrap().insert("t1".to_owned());
+    assert_eq!(world.token(&token).await, Some(Code::TokenInvalid));
+    assert_eq!(world.token(&signed(&with(json!({ "jti": "t2" })))).await, None);
 }
 
 #[tokio::test]

@@ -266,7 +266,7 @@ pub(super) struct ProofFlags {
     #[arg(long, value_name = "FILE", group = "by")]
     pub(super) key_file: Option<PathBuf>,
     /// Send the API key as itself, instead of signing with it.
-    #[arg(long, conflicts_with_all = ["private_key", "hmac_secret_file", "wallet", "webhook"])]
+    #[arg(long, conflicts_with_all = ["private_key", "hmac_secret_file", "wallet", "token_file", "webhook"])]
     pub(super) bearer: bool,
     /// A private key that signs, whose public half the receiver registered: PEM or a JWK; mode 0600.
     #[arg(long, value_name = "FILE", group = "by", requires = "key_id")]
@@ -275,7 +275,7 @@ pub(super) struct ProofFlags {
     #[arg(long, value_name = "FILE", group = "by", requires = "key_id")]
     pub(super) hmac_secret_file: Option<PathBuf>,
     /// What the receiver calls the key: the id that `key add` printed there.
-    #[arg(long, value_name = "ID", conflicts_with_all = ["key", "key_file", "wallet", "webhook"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["key", "key_file", "wallet", "token_file", "webhook"])]
     pub(super) key_id: Option<String>,
     /// An Ethereum wallet: a version 3 key file, or the private key in hexadecimal digits; mode 0600.
     #[arg(long, value_name = "FILE", group = "by")]
@@ -286,6 +286,12 @@ pub(super) struct ProofFlags {
     /// A file that holds the wallet's password; mode 0600.
     #[arg(long, value_name = "FILE", requires = "wallet", conflicts_with_all = NO_WALLET)]
     pub(super) password_file: Option<PathBuf>,
+    /// A file that holds an access token; mode 0600.
+    #[arg(long, value_name = "FILE", group = "by")]
+    pub(super) token_file: Option<PathBuf>,
+    /// The private key that the token is bound to (DPoP), PEM or a JWK; mode 0600.
+    #[arg(long, value_name = "FILE", requires = "token_file")]
+    pub(super) dpop_key: Option<PathBuf>,
     /// Prove the request as the API at this webhook URL.
     ///
     /// The receiver asks there. The API at that URL answers, from the store that it shares with us: --config
@@ -297,7 +303,7 @@ pub(super) struct ProofFlags {
     pub(super) hash: Option<String>,
     /// With a signature send digests of each line that was signed: a receiver of this kind then says where
     /// its request differs.
-    #[arg(long, conflicts_with_all = ["bearer", "wallet", "webhook"])]
+    #[arg(long, conflicts_with_all = ["bearer", "wallet", "token_file", "webhook"])]
     pub(super) base_digests: bool,
 }
 

@@ -6,8 +6,10 @@ use toml::Spanned;
 
 use super::diagnostics::hide_passwords;
 
+mod bearer;
 mod issuer;
 
+pub use bearer::{Bearer, BearerIssuer, OneOrSeveral};
 pub use issuer::{Issuer, IssuerClient};
 
 /// A string whose place in the file is known.
@@ -36,6 +38,8 @@ pub struct File {
     pub webhook: Webhook,
     /// The `signature` scheme: requests signed one by one.
     pub signature: Signature,
+    /// The `bearer` scheme: access tokens of listed issuers.
+    pub bearer: Bearer,
     /// The issuer of tokens for signed messages.
     pub issuer: Issuer,
     /// Listeners for applications here, whose requests are proven and sent to a peer.
@@ -241,7 +245,7 @@ pub struct Outbound {
     pub prove: Spanned<Prove>,
 }
 
-/// `prove = { .. }`: exactly one of `webhook`, `key_file`, `private_key_file`, `hmac_secret_file` and `wallet_file`.
+/// `prove = { .. }`: exactly one of `webhook`, `key_file`, `private_key_file`, `hmac_secret_file`, `wallet_file` and `token_file`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Prove {
@@ -272,6 +276,12 @@ pub struct Prove {
     /// A file that holds the wallet's password.
     #[schemars(with = "Option<String>")]
     pub password_file: Option<Text>,
+    /// A file that holds an access token.
+    #[schemars(with = "Option<String>")]
+    pub token_file: Option<Text>,
+    /// The private key that the token is bound to (DPoP): PEM or a JWK.
+    #[schemars(with = "Option<String>")]
+    pub dpop_key_file: Option<Text>,
     /// How tokens are hashed for a peer that is not known yet: `bcrypt` or `sha-256`. Default: bcrypt.
     #[schemars(with = "Option<String>")]
     pub hash: Option<Text>,

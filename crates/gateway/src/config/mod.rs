@@ -1,5 +1,6 @@
 //! The configuration: read from flags, environment and file, and parsed into types before a port is bound.
 
+mod bearer;
 pub mod diagnostics;
 pub mod file;
 mod issuer;
@@ -22,6 +23,7 @@ use http::Method;
 use crate::proofs::KeyFile;
 use crate::routes::Router;
 
+pub use bearer::{BearerConfig, KeysFrom, ListedIssuer};
 pub use diagnostics::{ConfigError, Origin, Problem};
 pub use issuer::{ClientConfig, IssuerConfig};
 pub use load::{Loaded, Setting, load, load_text};
@@ -46,6 +48,8 @@ pub struct Config {
     pub webhook: WebhookConfig,
     /// The signature scheme.
     pub signature: SignatureConfig,
+    /// The bearer scheme.
+    pub bearer: BearerConfig,
     /// The issuer, while it is enabled.
     pub issuer: Option<IssuerConfig>,
     /// Listeners for applications here.

@@ -6,16 +6,14 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::issuers::{FOREIGN_TYPES, IssuerTerms};
-use crate::crypto::ethereum::Address;
 use crate::crypto::jwt::{Claims, Jwt};
 use crate::denial::{Code, Denial};
+use crate::issuer::KeyName;
 use crate::principal::{Permissions, Principal, Scheme, Subject};
 use crate::time::{SKEW, Timestamp};
 
 /// A `sub` has at most so many characters, of ASCII (OpenID Connect Core §2).
 const LONGEST_SUB: usize = 255;
-/// An RFC 7638 thumbprint by SHA-256, in base64url.
-const THUMBPRINT: usize = 43;
 /// Claims about the token, not about its subject; and those that have become something else.
 const OF_THE_TOKEN: [&str; 9] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf", "scope"];
 
@@ -95,36 +93,33 @@ fn user_named(sub: &str, issuer: &str) -> Result<Subject, Denial> {
 }
 
 /// `0x…`, `eip155:0x…` and `eip155:1:0x…` (CAIP-10) are one account, whatever the chain and the case of its
-/// digits; a thumbprint may say `jkt:` before it.
+/// digits.
 fn key_named(sub: &str) -> Result<Subject, Denial> {
-    let account = sub.strip_prefix("eip155:").map(|account| match account.split_once(':') {
-        Some((chain, account)) if is_number(chain) => account,
+    let name = match sub.strip_prefix("eip155:") {
+        Some(account) => format!("eip155:{}", without_chain(account).to_ascii_lowercase()),
+        None if sub.starts_with("0x") => sub.to_ascii_lowercase(),
+        None => sub.to_owned(),
+    };
+    let name = KeyName::parse(&name);
+    let name =
+        name.map_err(|_| wrong("sub is neither an address nor a thumbprint, and its issuer names keys"));
+    name.map(|name| name.subject())
+}
+
+fn without_chain(account: &str) -> &str {
+    match account.split_once(':') {
+        Some((chain, account)) if !chain.is_empty() && chain.bytes().all(|byte| byte.is_ascii_digit()) => {
+            account
+        }
         _ => account,
-    });
-    if let Ok(address) = Address::parse(&account.unwrap_or(sub).to_ascii_lowercase()) {
-        return Ok(Subject::ethereum(&address));
     }
-    let thumbprint = sub.strip_prefix("jkt:").unwrap_or(sub);
-    if is_thumbprint(thumbprint) {
-        return Ok(Subject::thumbprint(thumbprint));
-    }
-    Err(wrong("sub is neither an address nor a thumbprint, and its issuer names keys"))
-}
-
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn is_thumbprint(text: &str) -> bool {
-    let base64url = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    text.len() == THUMBPRINT && text.bytes().all(base64url)
 }
 
 /// RFC 7800 §3.1: a binding that is not understood must not be passed over.
 fn bound_to(cnf: &Value) -> Result<String, Denial> {
     let members = cnf.as_object().ok_or_else(|| wrong("cnf is no object"))?;
     match (members.get("jkt").and_then(Value::as_str), members.len()) {
-        (Some(thumbprint), 1) if is_thumbprint(thumbprint) => Ok(thumbprint.to_owned()),
+        (Some(thumbprint), 1) => Ok(thumbprint.to_owned()),
         _ => Err(Denial::new(Code::TokenInvalid, "cnf binds it to something else than a DPoP key")),
     }
 }

@@ -1,21 +1,18 @@
 //! Where an issuer's keys come from, and how they are remembered: asked for when they are needed, again
 //! when they are old or a token names one that is not there, and no more often than that.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::Uri;
 
 use super::discovery;
+use super::in_process::OwnIssuer;
 use super::key_set::{Found, KeySet};
 use crate::crypto::jwt::{JwtAlgorithm, JwtKey};
 use crate::denial::{Code, Denial};
 use crate::fetch::Fetch;
-use crate::issuer::keyring::{Keyring, Keys};
 use crate::request::{Purpose, RequestView};
-use crate::store::Store;
 use crate::time::Timestamp;
 
 /// How long keys that are no longer fresh still serve, while there are no newer ones.
@@ -35,47 +32,7 @@ pub enum KeySource {
     /// These, read once: from a file, or a shared secret.
     Fixed(Arc<KeySet>),
     /// From the issuer in this very process: nobody is dialled.
-    InProcess(Arc<dyn OwnKeys>),
-}
-
-/// An issuer in this process.
-pub trait OwnKeys: Send + Sync + 'static {
-    /// The keys that its tokens may be signed with at `now`; the same value while they are the same.
-    fn keys(&self, now: Timestamp) -> KeysFuture<'_>;
-}
-
-/// Keys that are being had.
-pub type KeysFuture<'a> = Pin<Box<dyn Future<Output = Result<Arc<KeySet>, Denial>> + Send + 'a>>;
-
-/// The keys of a [`Keyring`], for verifying what it signed.
-pub struct KeyringKeys<S> {
-    keyring: Arc<Keyring<S>>,
-    /// What was read last, and what it was read from.
-    last: Mutex<Option<(Arc<Keys>, Arc<KeySet>)>>,
-}
-
-impl<S> KeyringKeys<S> {
-    /// The keys of `keyring`.
-    #[must_use]
-    pub const fn new(keyring: Arc<Keyring<S>>) -> Self {
-        Self { keyring, last: Mutex::new(None) }
-    }
-}
-
-impl<S: Store> OwnKeys for KeyringKeys<S> {
-    fn keys(&self, now: Timestamp) -> KeysFuture<'_> {
-        Box::pin(async move {
-            let keys = self.keyring.keys(now).await?;
-            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((_, read)) = last.as_ref().filter(|(of, _)| Arc::ptr_eq(of, &keys)) {
-                return Ok(read.clone());
-            }
-            let read = KeySet::read(keys.jwks().to_string().as_bytes());
-            let read = Arc::new(read.map_err(|why| Denial::new(Code::KeysUnavailable, why))?);
-            *last = Some((keys, read.clone()));
-            Ok(read)
-        })
-    }
+    InProcess(Arc<dyn OwnIssuer>),
 }
 
 /// The keys of one issuer, as they were last had.
@@ -131,8 +88,8 @@ impl IssuerKeys {
         let own;
         let fixed = match &self.source {
             KeySource::Fixed(keys) => Some(keys),
-            KeySource::InProcess(keys) => {
-                own = keys.keys(now).await?;
+            KeySource::InProcess(issuer) => {
+                own = issuer.keys(now).await?;
                 Some(&own)
             }
             KeySource::Discovered | KeySource::At(_) => None,
@@ -166,6 +123,18 @@ impl IssuerKeys {
             (Some(found), _) => self.only(found),
             (None, None) => Err(unavailable(format!("the keys of {} are out of date", self.issuer), PAUSE)),
         }
+    }
+
+    /// Whether its issuer took a token back before its time: known of an issuer in this process alone.
+    ///
+    /// # Errors
+    /// `token_invalid` if it was; `store_unavailable` if nobody can know.
+    pub(super) async fn check_revoked(&self, jti: Option<&str>) -> Result<(), Denial> {
+        let (KeySource::InProcess(issuer), Some(jti)) = (&self.source, jti) else { return Ok(()) };
+        if issuer.is_revoked(jti).await? {
+            return Err(invalid(format!("{} revoked it", self.issuer)));
+        }
+        Ok(())
     }
 
     fn only(&self, found: Found) -> Result<Arc<JwtKey>, Denial> {

@@ -18,6 +18,7 @@
 
 mod claims;
 mod discovery;
+mod in_process;
 mod issuers;
 mod key_set;
 mod keys;
@@ -42,9 +43,10 @@ use crate::verifier::{Proven, Verifier};
 
 use verified::Verified;
 
+pub use in_process::{InProcess, OwnFuture, OwnIssuer};
 pub use issuers::{ACCESS_TOKEN, FOREIGN_TYPES, IssuerTerms, Issuers};
 pub use key_set::KeySet;
-pub use keys::{KEPT, KeySource, KeyringKeys, KeysFuture, OwnKeys};
+pub use keys::{KEPT, KeySource};
 pub use wire::{Credential, LONGEST_TOKEN};
 
 /// Verifies tokens of listed issuers.
@@ -84,6 +86,7 @@ impl<F: Fetch> Verifier for BearerVerifier<F> {
             Some(verified) => verified,
             None => self.read(token, digest, request).await?,
         };
+        self.issuers.get(verified.issuer).keys.check_revoked(verified.jti.as_deref()).await?;
         let possession = self.possession(&credential, verified.bound_to.as_deref(), request)?;
         let mut proven = Proven::outright(verified.principal.clone());
         if let Some(possession) = possession {
@@ -180,9 +183,10 @@ impl<F: Fetch> BearerVerifier<F> {
         claims::check_aim(&claims, &issuer.terms, request.received_at)?;
         let key = issuer.keys.find(jwt.key_id(), algorithm, request, &self.fetch).await?;
         jwt.check_signature(&key).map_err(|error| invalid(error.to_string()))?;
+        let jti = claims.get("jti").and_then(serde_json::Value::as_str).map(str::to_owned);
         let (principal, bound_to) = claims::principal(claims, &issuer.terms)?;
         let kid = jwt.key_id().map(str::to_owned);
-        let verified = Verified { issuer: number, kid, algorithm, key, principal, bound_to };
+        let verified = Verified { issuer: number, kid, algorithm, key, jti, principal, bound_to };
         let verified = Arc::new(verified);
         if request.purpose == Purpose::Decide {
             self.issuers.verified.insert(digest, verified.clone());

@@ -19,6 +19,8 @@ pub(super) struct Verified {
     pub(super) kid: Option<String>,
     pub(super) algorithm: JwtAlgorithm,
     pub(super) key: Arc<JwtKey>,
+    /// Its own name, by which its issuer may have revoked it.
+    pub(super) jti: Option<String>,
     pub(super) principal: Principal,
     /// The thumbprint of the key that it is bound to.
     pub(super) bound_to: Option<String>,

@@ -18,7 +18,7 @@ use crate::config::{Access, RouteConfig, SchemeOptions, ServerConfig, SignatureC
 use crate::routes::Router;
 
 /// The schemes that this version verifies.
-const BUILT: [&str; 4] = ["api-key", "webhook", "signature", "asymmetric"];
+const BUILT: [&str; 5] = ["api-key", "webhook", "signature", "asymmetric", "bearer"];
 
 impl Reader<'_> {
     pub(super) fn routes(
