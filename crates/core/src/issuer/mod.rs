@@ -165,12 +165,6 @@ impl<S: Store> Issuer<S> {
         &self.dpop
     }
 
-    /// The keyring that signs, for whoever verifies our tokens in this process.
-    #[must_use]
-    pub const fn keyring(&self) -> &Arc<Keyring<S>> {
-        &self.keyring
-    }
-
     /// The tokens that were ended before their time, for whoever verifies ours.
     #[must_use]
     pub const fn revocations(&self) -> &Revocations<S> {

@@ -48,7 +48,10 @@ class Peer:
         metadata = self.read(order["issuer"], order["how"])
         self.client = order["client"]
         endpoint = metadata["token_endpoint"]
-        self.session = OAuth2Session(self.client, ECKey.import_key(self.pem), token_endpoint_auth_method="private_key_jwt")
+        self.session = OAuth2Session(
+            self.client, ECKey.import_key(self.pem), token_endpoint_auth_method="private_key_jwt",
+            revocation_endpoint_auth_method="private_key_jwt",
+        )
         self.session.register_client_auth_method(PrivateKeyJWT(endpoint, alg="ES256"))
         return metadata
 
