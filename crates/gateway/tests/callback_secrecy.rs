@@ -59,10 +59,7 @@ fn misuse(gateway: &support::Gateway, callback: &Callback) {
     for more in [&["--json"][..], &[]] {
         let output = gateway.run(&[&["explain", "--request", "request"][..], more].concat());
         let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        assert!(
-            !told.contains(&token[..WINDOW]) || token.starts_with("eyJ") && !told.contains("eyJ"),
-            "{told}"
-        );
+        assert!(!told.contains(&token[..WINDOW]), "{told}");
     }
 }
 
@@ -115,7 +112,7 @@ fn what_is_left_behind_holds_no_token_that_opens_anything() {
         for callback in &callbacks {
             let token = callback.token();
             // The signature alone, or what comes before it: a JWT is told by the parts that only it has.
-            let (head, tail) = (&token[..], &token[token.len() - WINDOW..]);
+            let (head, tail) = (token, &token[token.len() - WINDOW..]);
             assert!(!hay.contains(head) && !hay.contains(tail), "{name} holds {token}");
             if let Some((_, rest)) = token.split_once('.') {
                 assert!(!hay.contains(&rest[80..80 + WINDOW]), "{name} holds a part of {token}");

@@ -112,7 +112,7 @@ async fn submit(gateway: &Gateway, places: &Places) -> std::result::Result<(), S
             let body = serde_json::json!(Task { result, heavy, callback_url });
             let tasks = format!("http://{}/tasks", places.service);
             let answered = super::post(&client, &tasks, &body).await;
-            if !answered.is_some_and(|(status, _)| status == 202) {
+            if answered.is_none_or(|(status, _)| status != 202) {
                 return Err("the service did not take a task".to_owned());
             }
         }
