@@ -16,17 +16,20 @@ use super::input::{Parameters, Signed};
 use crate::time::Timestamp;
 
 /// Fields that are covered so often that their identifiers are not made anew.
-const FIELDS: [(&str, HeaderName); 5] = [
-    ("\"content-digest\"", CONTENT_DIGEST),
-    ("\"content-type\"", CONTENT_TYPE),
-    ("\"content-length\"", CONTENT_LENGTH),
-    ("\"date\"", DATE),
-    ("\"authorization\"", AUTHORIZATION),
-];
+fn usual_field(identifier: &str) -> Option<(&'static str, HeaderName)> {
+    Some(match identifier {
+        "\"content-digest\"" => ("\"content-digest\"", CONTENT_DIGEST),
+        "\"content-type\"" => ("\"content-type\"", CONTENT_TYPE),
+        "\"content-length\"" => ("\"content-length\"", CONTENT_LENGTH),
+        "\"date\"" => ("\"date\"", DATE),
+        "\"authorization\"" => ("\"authorization\"", AUTHORIZATION),
+        _ => return None,
+    })
+}
 
 /// Reads the one line of either header. `None` says nothing: the other way is to be taken.
 pub(super) fn read(input: &str, signature: &str, is_ours: &dyn Fn(&str) -> bool) -> Option<Signed> {
-    let (label, text) = input.split_once('=')?;
+    let (label, text) = parted(input, b'=')?;
     let encoded = signature.strip_prefix(label)?.strip_prefix("=:")?.strip_suffix(':')?;
     let first = *label.as_bytes().first()?;
     if !(first.is_ascii_lowercase() || first == b'*') || !label.bytes().all(is_of_key) {
@@ -53,8 +56,8 @@ fn read_components(mut rest: &str) -> Option<(Vec<Component>, &str)> {
         return Some((components, rest));
     }
     loop {
-        let end = 2 + rest.strip_prefix('"')?.find('"')?;
-        let (identifier, after) = rest.split_at(end);
+        let length = parted(rest.strip_prefix('"')?, b'"')?.0.len();
+        let (identifier, after) = rest.split_at(length + 2);
         components.push(component(identifier)?);
         rest = match after.as_bytes().first()? {
             b' ' if components.len() < MAX_COMPONENTS => &after[1..],
@@ -74,8 +77,8 @@ fn component(identifier: &str) -> Option<Component> {
         let alone = *derived != Derived::QueryParam;
         return alone.then(|| plain(Name::Derived(*derived), Cow::Borrowed(*text)));
     }
-    if let Some((text, name)) = FIELDS.iter().find(|known| known.0 == identifier) {
-        return Some(plain(Name::Field(name.clone()), Cow::Borrowed(text)));
+    if let Some((text, name)) = usual_field(identifier) {
+        return Some(plain(Name::Field(name), Cow::Borrowed(text)));
     }
     let name = field_name(&identifier[1..identifier.len() - 1])?;
     Some(plain(Name::Field(name), Cow::Owned(identifier.to_owned())))
@@ -83,7 +86,7 @@ fn component(identifier: &str) -> Option<Component> {
 
 /// One of those that are known, for the first time; and what follows it.
 fn read_parameter<'a>(parameters: &mut Parameters, text: &'a str) -> Option<&'a str> {
-    let (name, value) = text.split_once('=')?;
+    let (name, value) = parted(text, b'=')?;
     let moment = match name {
         "created" => Some(&mut parameters.created),
         "expires" => Some(&mut parameters.expires),
@@ -104,9 +107,18 @@ fn read_parameter<'a>(parameters: &mut Parameters, text: &'a str) -> Option<&'a 
         "tag" => &mut parameters.tag,
         _ => return None,
     };
-    let (string, rest) = value.strip_prefix('"')?.split_once('"')?;
-    let simple = string.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'\\');
-    (simple && slot.replace(string.to_owned()).is_none()).then_some(rest)
+    let value = value.strip_prefix('"')?;
+    let is_simple = |byte| (b' '..=b'~').contains(&byte) && byte != b'\\' && byte != b'"';
+    let end = value.bytes().position(|byte| !is_simple(byte))?;
+    let rest = value[end..].strip_prefix('"')?;
+    slot.replace(value[..end].to_owned()).is_none().then_some(rest)
+}
+
+/// What is before the first `separator`, which is ASCII, and what is behind it. Everything here is a
+/// few bytes long, for which setting up a search costs more than the search.
+fn parted(text: &str, separator: u8) -> Option<(&str, &str)> {
+    let end = text.bytes().position(|byte| byte == separator)?;
+    Some((&text[..end], &text[end + 1..]))
 }
 
 /// RFC 9651 §3.1.2.
