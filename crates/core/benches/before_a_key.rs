@@ -281,6 +281,8 @@ fn attacks() -> Vec<Attack> {
     attack("a wallet's header of 28 KiB", "", vec![("asymmetricauthentication", "0|".repeat(14 * 1024))]);
     attack("nothing, and Accept of 28 KiB", "", vec![("accept", "a,".repeat(14 * 1024))]);
     attack("nothing, and a query of 28 KiB", &"a&".repeat(14 * 1024), Vec::new());
+    let marked = "scheme=AsymmetricAuthentication&nonce=1&publicKey=1&timestamp=1&signature=1&";
+    attack("a wallet's query of 28 KiB", &format!("{marked}{}", "a&".repeat(13 * 1024)), Vec::new());
     let garbage = (0..100).map(|_| ("x-large", "x".repeat(280)));
     attack("nothing, and 100 lines", "", garbage.collect());
     attacks.push(wallets());
