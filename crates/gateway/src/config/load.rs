@@ -193,13 +193,25 @@ impl Reader<'_> {
         if file.route.is_empty() && file.outbound.is_empty() {
             self.warnings.push("there is no [[route]]: every request gets 404".to_owned());
         }
-        let takes_webhooks = |route: &RouteConfig| match &route.access {
-            Access::Guarded { requirement, .. } => requirement.schemes().contains(Scheme::Webhook),
-            Access::Public => false,
+        let some_takes = |scheme| {
+            routes.iter().any(|route: &RouteConfig| match &route.access {
+                Access::Guarded { requirement, .. } => requirement.schemes().contains(scheme),
+                Access::Public => false,
+            })
         };
-        if webhook.callers.is_empty() && routes.iter().any(takes_webhooks) {
+        if webhook.callers.is_empty() && some_takes(Scheme::Webhook) {
             let warning = "a route accepts webhook, and webhook.callers lists nobody: nobody can call it so";
             self.warnings.push(warning.to_owned());
+        }
+        // Their signatures stand for no API key.
+        if !some_takes(Scheme::Signature) {
+            let named = [
+                (signature.wallets, "signature.wallets lets wallets in"),
+                (!signature.web_bot_auth.is_empty(), "signature.web_bot_auth lists agents"),
+            ];
+            for (_, who) in named.into_iter().filter(|(named, _)| *named) {
+                self.warnings.push(format!("{who}, and no route accepts signature: nobody can call so"));
+            }
         }
         Some(Config {
             server: server?,
