@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::crypto::ethereum::{Address, RecoverableSignature, decode_hex, encode_hex};
 use crate::denial::{Code, Denial};
-use crate::request::{RequestView, query_parameters, query_without};
+use crate::request::{RequestView, query_without};
 use crate::time::Timestamp;
 
 /// The header that carries the credential as JSON.
