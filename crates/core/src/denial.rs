@@ -200,6 +200,12 @@ impl Challenge {
         Self(Cow::Borrowed(value))
     }
 
+    /// The same, put together at run time: visible ASCII.
+    #[must_use]
+    pub const fn of(value: String) -> Self {
+        Self(Cow::Owned(value))
+    }
+
     /// The header's value.
     #[must_use]
     pub fn as_str(&self) -> &str {

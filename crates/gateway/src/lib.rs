@@ -1,6 +1,7 @@
 //! The Countersign gateway: a proxy that forwards nothing without a permit, and its command line.
 
 pub mod audit;
+pub mod bearer;
 pub mod callbacks;
 pub mod cli;
 pub mod config;
@@ -8,6 +9,7 @@ pub mod decisions;
 pub mod egress;
 pub mod endpoints;
 pub mod http1;
+pub mod issuer;
 pub mod management;
 pub mod metrics;
 pub mod open;

@@ -27,12 +27,19 @@ pub struct Metrics {
     /// Upgraded connections.
     pub tunnels: Gauge,
     questions: Family<AnswerLabel, Counter>,
+    tokens: Family<TokenLabels, Counter>,
     outbound: Family<OutboundLabels, Counter>,
     deliveries: Family<DeliveryLabel, Counter>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct DeliveryLabel {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TokenLabels {
+    grant: &'static str,
     result: &'static str,
 }
 
@@ -110,6 +117,9 @@ impl Default for Metrics {
         let questions = Family::default();
         let help = "Questions about our own requests, by whether the token was given";
         registry.register("webhook_questions", help, questions.clone());
+        let tokens = Family::default();
+        let help = "Answers of our token endpoint, by grant, and by what came of it";
+        registry.register("issuer_tokens", help, tokens.clone());
         let outbound = Family::default();
         let help = "Responses to requests of [[outbound]] by class, or our code";
         registry.register("outbound_responses", help, outbound.clone());
@@ -121,6 +131,7 @@ impl Default for Metrics {
             registry,
             deliveries,
             questions,
+            tokens,
             outbound,
             decisions,
             decision_seconds,
@@ -150,6 +161,11 @@ impl Metrics {
             (true, Delivery::NotSent) => "not-sent",
         };
         self.deliveries.get_or_create(&DeliveryLabel { result }).inc();
+    }
+
+    /// The token endpoint answered: `issued`, or an error of OAuth.
+    pub fn token(&self, grant: &'static str, result: &'static str) {
+        self.tokens.get_or_create(&TokenLabels { grant, result }).inc();
     }
 
     /// A request of an `[[outbound]]` was answered by its target, or by us with a code.

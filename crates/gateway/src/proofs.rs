@@ -6,6 +6,8 @@ use std::sync::Arc;
 use countersign::crypto::ethereum::{EthereumKey, Wallet};
 use countersign::crypto::{Random, Secret, SigningKey};
 use countersign::schemes::api_key::ApiKey;
+use countersign::schemes::bearer::signer::BearerSigner;
+use countersign::schemes::dpop::DpopSigner;
 use countersign::schemes::proof::Proof;
 use countersign::schemes::signature::RequestSigner;
 
@@ -43,6 +45,13 @@ pub enum KeyFile {
         form: WalletForm,
         /// The file that holds the key file's password.
         password_file: Option<PathBuf>,
+    },
+    /// An access token.
+    Token {
+        /// The file.
+        file: PathBuf,
+        /// The private key that it is bound to.
+        dpop_key: Option<PathBuf>,
     },
 }
 
@@ -101,6 +110,15 @@ impl KeyFile {
                 let key = SigningKey::from_hmac_secret(&read_secret(file)?);
                 let key = key.map_err(|error| content(file, error.to_string()))?;
                 Ok(signing(key, id, random, base_digests))
+            }
+            Self::Token { file, dpop_key } => {
+                let token = Secret::new(text(file)?.expose().trim().to_owned());
+                let signer = |path: &PathBuf| {
+                    let signer = DpopSigner::new(private_key(path)?, random.clone());
+                    signer.map_err(|error| content(path, error.to_string()))
+                };
+                let dpop = dpop_key.as_ref().map(signer).transpose()?;
+                Ok(Proof::Token(Box::new(BearerSigner::new(token, dpop))))
             }
             Self::Wallet { file, form, password_file } => {
                 let key = wallet(file, password_file.as_deref())?;

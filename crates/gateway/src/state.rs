@@ -4,11 +4,14 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use countersign::assertion::Asserter;
 use countersign::crypto::{Random, SealKey};
 use countersign::decision::Check;
 use countersign::gate::RuleBuilder;
+use countersign::issuer::Issuer;
 use countersign::schemes::api_key::{ApiKeyVerifier, KeyRegistry, LastUses};
 use countersign::schemes::asymmetric::AsymmetricVerifier;
+use countersign::schemes::bearer::BearerVerifier;
 use countersign::schemes::callback_url::{CallbackLimits, CallbackRoute, CallbackVerifier};
 use countersign::schemes::signature::{Directories, RegisteredKeys, SignatureVerifier, WebBots};
 use countersign::schemes::webhook::{Budget, Tokens, WebhookVerifier};
@@ -20,11 +23,13 @@ use countersign_io::AnyStore;
 use tokio::sync::watch;
 
 use crate::audit::Audit;
+use crate::bearer::{Bearer, BearerError};
 use crate::callbacks;
 use crate::config::{Access, Config, Limits, RouteConfig, SchemeOptions};
 use crate::decisions::Decisions;
 use crate::egress::{Egress, EgressError};
 use crate::endpoints::Endpoints;
+use crate::issuer::IssuerError;
 use crate::metrics::{Metrics, RouteMetrics};
 use crate::proxy::{Forwarder, Upstream};
 use crate::routes::Found;
@@ -45,6 +50,8 @@ pub struct Gateway {
     pub webhook_budget: Arc<Budget>,
     /// The keys that verify signatures, parsed once.
     pub registered_keys: Arc<RegisteredKeys<Arc<AnyStore>>>,
+    /// Tells upstreams who was proven.
+    pub asserter: Arc<Asserter<Arc<AnyStore>>>,
     /// Seals secrets at rest.
     pub seal_key: SealKey,
     /// The last decisions.
@@ -79,6 +86,10 @@ pub struct Runtime {
     directories: Arc<Directories>,
     /// What signs and verifies callbacks.
     pub callback_keys: Arc<callbacks::Keys>,
+    /// What verifies access tokens.
+    bearer: Bearer,
+    /// Issues tokens, while it is enabled.
+    pub issuer: Option<Arc<Issuer<Arc<AnyStore>>>>,
     /// What we answer ourselves.
     pub endpoints: Endpoints,
 }
@@ -87,7 +98,7 @@ pub struct Runtime {
 pub struct Route {
     /// What it asks.
     pub rule: Arc<Rule>,
-    /// Where it leads.
+    /// Where it leads, and what is said there.
     pub upstream: Upstream,
     /// What is counted.
     pub metrics: RouteMetrics,
@@ -110,6 +121,12 @@ pub enum RuntimeError {
     /// Nobody could be dialled.
     #[error(transparent)]
     Egress(#[from] EgressError),
+    /// A client of the issuer's.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
+    /// An issuer whose keys cannot be had.
+    #[error(transparent)]
+    Bearer(#[from] BearerError),
 }
 
 /// What a runtime is made with.
@@ -130,6 +147,8 @@ pub struct Parts<'a> {
     pub registered_keys: &'a Arc<RegisteredKeys<Arc<AnyStore>>>,
     /// Seals secrets at rest.
     pub seal_key: &'a SealKey,
+    /// Tells upstreams who was proven.
+    pub asserter: &'a Arc<Asserter<Arc<AnyStore>>>,
     /// Counters.
     pub metrics: &'a Metrics,
     /// The runtime that this one replaces: what did not change is kept.
@@ -153,7 +172,10 @@ impl Runtime {
         };
         let forwarder = match parts.before {
             Some(before) if before.config.upstream == config.upstream => before.forwarder.clone(),
-            _ => Arc::new(Forwarder::new(&config.upstream)),
+            _ => {
+                let (asserter, clock) = (parts.asserter.clone(), parts.clock.clone());
+                Arc::new(Forwarder::new(&config.upstream, asserter, clock))
+            }
         };
         // Made anew each time: a file of authorities is read again.
         let egress = Egress::new(&config)?;
@@ -163,17 +185,34 @@ impl Runtime {
             Some(before) if before.config.callback == config.callback => before.callback_keys.clone(),
             _ => Arc::new(callbacks::keys(&config.callback, parts.store, parts.seal_key, parts.random)?),
         };
+        let issuer = config.issuer.as_ref();
+        let issuer = issuer.map(|terms| crate::issuer::issuer(terms, &config.server.public_url, parts));
+        let issuer = issuer.transpose()?.map(Arc::new);
+        let before = parts.before.map(|before| &before.bearer);
+        let bearer = Bearer::new(&config.bearer, issuer.as_ref(), parts, before)?;
         let with = With {
             config: &config,
             egress: &egress,
             directories: &directories,
             callback_keys: &callback_keys,
+            bearer: &bearer,
         };
         let routes = config.routes.iter().map(|route| ready(route, with, parts)).collect::<Result<_, _>>()?;
-        let endpoints = Endpoints::new(&config, |rule, requirement| {
+        let endpoints = Endpoints::new(&config, issuer.as_ref(), |rule, requirement| {
             verified(rule, requirement, SchemeOptions::default(), None, with, parts)
         });
-        Ok(Self { config, gate, routes, forwarder, egress, directories, callback_keys, endpoints })
+        Ok(Self {
+            config,
+            gate,
+            routes,
+            forwarder,
+            egress,
+            directories,
+            callback_keys,
+            bearer,
+            issuer,
+            endpoints,
+        })
     }
 
     /// The route for a request, or why there is none.
@@ -245,6 +284,7 @@ struct With<'a> {
     egress: &'a Egress,
     directories: &'a Arc<Directories>,
     callback_keys: &'a Arc<callbacks::Keys>,
+    bearer: &'a Bearer,
 }
 
 fn ready(route: &RouteConfig, with: With<'_>, parts: &Parts<'_>) -> Result<Route, RuntimeError> {
@@ -263,7 +303,7 @@ fn ready(route: &RouteConfig, with: With<'_>, parts: &Parts<'_>) -> Result<Route
             (rule.map_err(|why| error(why.to_string()))?, schemes)
         }
     };
-    let upstream = Upstream::new(&route.upstream).map_err(|why| error(why.to_string()))?;
+    let upstream = Upstream::new(&route.upstream, route.assertion).map_err(|why| error(why.to_string()))?;
     Ok(Route { rule: Arc::new(rule), upstream, metrics: parts.metrics.route(&name, &schemes) })
 }
 
@@ -277,7 +317,7 @@ fn verified(
     with: With<'_>,
     parts: &Parts<'_>,
 ) -> RuleBuilder {
-    let With { config, egress, directories, callback_keys } = with;
+    let With { config, egress, directories, callback_keys, bearer } = with;
     let named = requirement.schemes();
     if named.contains(Scheme::ApiKey) {
         let verifier = ApiKeyVerifier::new(parts.store.clone(), parts.uses.clone());
@@ -288,13 +328,20 @@ fn verified(
             keys: parts.registered_keys.clone(),
             wallets: config.signature.wallets,
             bots: (!config.signature.web_bot_auth.is_empty())
-                .then(|| WebBots { directories: directories.clone(), fetch: egress.client.clone() }),
+                .then(|| WebBots { directories: Arc::clone(directories), fetch: egress.client.clone() }),
             untagged: options.untagged,
             max_signed_body: config.limits.max_signed_body,
         });
     }
     if named.contains(Scheme::Asymmetric) {
         rule = rule.verifier(AsymmetricVerifier { rising: options.rising });
+    }
+    if named.contains(Scheme::Bearer) {
+        rule = rule.verifier(BearerVerifier {
+            issuers: bearer.issuers.clone(),
+            dpop: bearer.dpop.clone(),
+            fetch: egress.client.clone(),
+        });
     }
     if named.contains(Scheme::Webhook) {
         rule = rule.verifier(WebhookVerifier {
@@ -348,6 +395,7 @@ impl Gateway {
             webhook_budget: &self.webhook_budget,
             registered_keys: &self.registered_keys,
             seal_key: &self.seal_key,
+            asserter: &self.asserter,
             metrics: &self.metrics,
             before,
         }

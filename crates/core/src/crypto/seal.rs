@@ -3,6 +3,7 @@
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 
+use super::ed25519::derive;
 use super::{Random, Secret};
 
 const NONCE: usize = 24;
@@ -56,6 +57,19 @@ impl SealKey {
         self.cipher().decrypt(XNonce::from_slice(nonce), payload).map(Secret::new).map_err(|_| SealError)
     }
 
+    /// Another secret, for `purpose` alone: whoever has this key has it too, and nobody learns this key
+    /// from it.
+    ///
+    /// # Panics
+    /// Never: 32 bytes are within HKDF's bound.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> Secret<[u8; 32]> {
+        let mut derived = [0; 32];
+        let info = format!("countersign/derive/1/{purpose}");
+        derive(&[], self.0.expose(), info.as_bytes(), &mut derived).expect("32 bytes are within the bound");
+        Secret::new(derived)
+    }
+
     fn cipher(&self) -> XChaCha20Poly1305 {
         XChaCha20Poly1305::new(self.0.expose().into())
     }
@@ -83,6 +97,15 @@ mod tests {
         assert_eq!(key(1).open("hmac", b"other", &sealed).unwrap_err(), SealError);
         assert_eq!(key(1).open("hmac", b"id", &sealed[..20]).unwrap_err(), SealError);
         assert_eq!(key(1).open("hmac", b"id", b"").unwrap_err(), SealError);
+    }
+
+    #[test]
+    fn a_derived_secret_is_its_purposes_alone() {
+        let derived = |byte, purpose| *key(byte).derive(purpose).expose();
+        assert_eq!(derived(1, "a"), derived(1, "a"));
+        assert_ne!(derived(1, "a"), derived(1, "b"));
+        assert_ne!(derived(1, "a"), derived(2, "a"));
+        assert_ne!(derived(1, "a"), [1; 32]);
     }
 
     #[test]

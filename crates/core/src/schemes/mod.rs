@@ -4,7 +4,10 @@
 pub mod api_key;
 pub mod asymmetric;
 pub mod authorization;
+pub mod bearer;
 pub mod callback_url;
+pub mod dpop;
 pub mod proof;
+pub mod session;
 pub mod signature;
 pub mod webhook;

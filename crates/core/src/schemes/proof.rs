@@ -1,11 +1,12 @@
-//! The claimant's half of every scheme whose proofs are made from a key alone: whoever holds the key needs
-//! no store, asks nobody, and learns nothing from the answer.
+//! The claimant's half of every scheme whose proofs are made from a key or a token alone: whoever holds it
+//! needs no store and asks nobody.
 
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
 
 use super::api_key::{ApiKey, signer::send_as_itself};
 use super::asymmetric::signer::{Nonces, SignError as AsymmetricError, sign_header};
 use super::asymmetric::wire::ASYMMETRIC_AUTHENTICATION;
+use super::bearer::signer::{BearerSignError, BearerSigner};
 use super::signature::{RequestSigner, SignError};
 use super::webhook::signer::OutgoingBody;
 use crate::crypto::ethereum::EthereumKey;
@@ -29,6 +30,9 @@ pub enum ProofError {
     /// The request cannot be signed as `AsymmetricAuthentication` says.
     #[error(transparent)]
     Asymmetric(#[from] AsymmetricError),
+    /// The token cannot be sent, or its proof not made.
+    #[error(transparent)]
+    Token(#[from] BearerSignError),
 }
 
 /// What proves who sends a request.
@@ -45,6 +49,8 @@ pub enum Proof {
         /// Nonces that were given out.
         nonces: Nonces,
     },
+    /// An access token, with proofs of possession if it is bound to a key.
+    Token(Box<BearerSigner>),
 }
 
 impl Proof {
@@ -70,6 +76,7 @@ impl Proof {
         match self {
             Self::Bearer(key) => send_as_itself(key, headers),
             Self::Signature(signer) => signer.sign_request(method, target, headers, body, now)?,
+            Self::Token(signer) => signer.prove(method, target, headers, now)?,
             Self::Asymmetric { key, nonces } => {
                 let mut value = sign_header(key, method, target, whole(body)?, nonces.next(now))?;
                 // It names no host: until it has passed, it passes anywhere.
@@ -78,6 +85,15 @@ impl Proof {
             }
         }
         Ok(())
+    }
+
+    /// Learns from the answer to a proven request. True if the same request, proven anew, may now pass: a
+    /// token's server asked for a nonce.
+    pub fn learn(&self, status: StatusCode, headers: &HeaderMap) -> bool {
+        match self {
+            Self::Token(signer) => signer.learn(status, headers),
+            Self::Bearer(_) | Self::Signature(_) | Self::Asymmetric { .. } => false,
+        }
     }
 }
 

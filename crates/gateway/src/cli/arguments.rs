@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::callback::CallbackCommand;
 use super::key_add::{AddFlags, MintFlags};
+use super::subject::{IssuerCommand, SubjectCommand};
 use crate::proofs::WalletForm;
 
 /// API authentication in which nothing that leaks is enough: who sent this request, and may it pass?
@@ -51,6 +52,12 @@ pub(super) enum Command {
     /// Mint callback URLs, list and revoke them.
     #[command(subcommand)]
     Callback(CallbackCommand),
+    /// Keep claims and permissions for the keys that our issuer gives tokens to.
+    #[command(subcommand)]
+    Subject(SubjectCommand),
+    /// Tend the issuer's signing keys.
+    #[command(subcommand)]
+    Issuer(IssuerCommand),
     /// Call an API, and prove who is calling: like curl, with a proof.
     ///
     /// Exits 0 when an answer below 400 came, 1 for an answer of 400 and more, 2 for a mistake in use
@@ -265,7 +272,7 @@ pub(super) struct ProofFlags {
     #[arg(long, value_name = "FILE", group = "by")]
     pub(super) key_file: Option<PathBuf>,
     /// Send the API key as itself, instead of signing with it.
-    #[arg(long, conflicts_with_all = ["private_key", "hmac_secret_file", "wallet", "webhook"])]
+    #[arg(long, conflicts_with_all = ["private_key", "hmac_secret_file", "wallet", "token_file", "webhook"])]
     pub(super) bearer: bool,
     /// A private key that signs, whose public half the receiver registered: PEM or a JWK; mode 0600.
     #[arg(long, value_name = "FILE", group = "by", requires = "key_id")]
@@ -274,7 +281,7 @@ pub(super) struct ProofFlags {
     #[arg(long, value_name = "FILE", group = "by", requires = "key_id")]
     pub(super) hmac_secret_file: Option<PathBuf>,
     /// What the receiver calls the key: the id that `key add` printed there.
-    #[arg(long, value_name = "ID", conflicts_with_all = ["key", "key_file", "wallet", "webhook"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["key", "key_file", "wallet", "token_file", "webhook"])]
     pub(super) key_id: Option<String>,
     /// An Ethereum wallet: a version 3 key file, or the private key in hexadecimal digits; mode 0600.
     #[arg(long, value_name = "FILE", group = "by")]
@@ -285,6 +292,12 @@ pub(super) struct ProofFlags {
     /// A file that holds the wallet's password; mode 0600.
     #[arg(long, value_name = "FILE", requires = "wallet", conflicts_with_all = NO_WALLET)]
     pub(super) password_file: Option<PathBuf>,
+    /// A file that holds an access token; mode 0600.
+    #[arg(long, value_name = "FILE", group = "by")]
+    pub(super) token_file: Option<PathBuf>,
+    /// The private key that the token is bound to (DPoP), PEM or a JWK; mode 0600.
+    #[arg(long, value_name = "FILE", requires = "token_file")]
+    pub(super) dpop_key: Option<PathBuf>,
     /// Prove the request as the API at this webhook URL.
     ///
     /// The receiver asks there. The API at that URL answers, from the store that it shares with us: --config
@@ -296,7 +309,7 @@ pub(super) struct ProofFlags {
     pub(super) hash: Option<String>,
     /// With a signature send digests of each line that was signed: a receiver of this kind then says where
     /// its request differs.
-    #[arg(long, conflicts_with_all = ["bearer", "wallet", "webhook"])]
+    #[arg(long, conflicts_with_all = ["bearer", "wallet", "token_file", "webhook"])]
     pub(super) base_digests: bool,
 }
 

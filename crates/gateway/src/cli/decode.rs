@@ -10,6 +10,7 @@ use countersign::Timestamp;
 use countersign::schemes::api_key::{ApiKey, KeyFormatError, KeyId, X_API_KEY};
 use countersign::schemes::asymmetric::Credential;
 use countersign::schemes::asymmetric::wire::ASYMMETRIC_AUTHENTICATION;
+use countersign::schemes::dpop::DPOP;
 use countersign::schemes::signature::{SIGNATURE_INPUT, Signed};
 use countersign::schemes::webhook::TokenHash;
 use countersign::schemes::webhook::wire::split_credential;
@@ -81,6 +82,14 @@ fn in_request(text: &str) -> Result<Vec<Value>, String> {
         .collect();
     found.extend(each(&X_API_KEY).iter().map(|value| api_key(value)));
     found.extend(each(&ASYMMETRIC_AUTHENTICATION).iter().map(|value| asymmetric(value)));
+    let proof = |value: &String| {
+        let read = token(value.trim()).map(|mut read| {
+            read["kind"] = json!("DPoP proof");
+            read
+        });
+        read.unwrap_or_else(|| json!({ "kind": "DPoP proof", "malformed": "it is no token" }))
+    };
+    found.extend(each(&DPOP).iter().map(proof));
     found.extend(signatures(&headers));
     Ok(found)
 }

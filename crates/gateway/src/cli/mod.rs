@@ -14,6 +14,7 @@ mod key_add;
 mod raw;
 mod serve;
 mod sign;
+mod subject;
 mod verify;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -76,6 +77,8 @@ fn run(arguments: Arguments) -> Outcome {
         Command::Init(flags) => init::init(&shared, &flags),
         Command::Key(command) => current_thread(key::key(&shared, command)),
         Command::Callback(command) => current_thread(callback::callback(&shared, command)),
+        Command::Subject(command) => current_thread(subject::subject(&shared, command)),
+        Command::Issuer(command) => current_thread(subject::issuer(&shared, command)),
         Command::Call(flags) => current_thread(call::call(&shared, flags)),
         Command::Sign(flags) => current_thread(sign::sign(&shared, flags)),
         Command::Verify(flags) => verify::verify(&shared, &flags),

@@ -25,7 +25,7 @@ pub(super) async fn sign(shared: &Shared, flags: SignFlags) -> Outcome {
     if matches!(proof, Proof::Nothing) {
         return Err(Failure::said(
             "with what? --key-file FILE, --private-key FILE --key-id ID, --hmac-secret-file FILE --key-id ID, \
-             --wallet FILE, or --webhook URL",
+             --wallet FILE, --token-file FILE, or --webhook URL",
         ));
     }
     let sent = proof.prove(&message, SystemClock.now()).await?;

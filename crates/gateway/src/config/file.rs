@@ -6,9 +6,15 @@ use toml::Spanned;
 
 use super::diagnostics::hide_passwords;
 
+mod assertion;
+mod bearer;
 mod callback;
+mod issuer;
 
+pub use assertion::Assertion;
+pub use bearer::{Bearer, BearerIssuer, OneOrSeveral};
 pub use callback::Callback;
+pub use issuer::{Issuer, IssuerClient};
 
 /// A string whose place in the file is known.
 pub type Text = Spanned<String>;
@@ -28,6 +34,8 @@ pub struct File {
     pub limits: Limits,
     /// Time-outs towards upstreams.
     pub upstream: Upstream,
+    /// What upstreams are told in a form that they can check.
+    pub assertion: Assertion,
     /// The audit log.
     pub audit: Audit,
     /// Whom outgoing calls may reach.
@@ -38,6 +46,10 @@ pub struct File {
     pub signature: Signature,
     /// The `callback-url` scheme: URLs that open one thing, once, for a while.
     pub callback: Callback,
+    /// The `bearer` scheme: access tokens of listed issuers.
+    pub bearer: Bearer,
+    /// The issuer of tokens for signed messages.
+    pub issuer: Issuer,
     /// Listeners for applications here, whose requests are proven and sent to a peer.
     #[schemars(with = "Vec<Outbound>")]
     pub outbound: Vec<Spanned<Outbound>>,
@@ -241,7 +253,7 @@ pub struct Outbound {
     pub prove: Spanned<Prove>,
 }
 
-/// `prove = { .. }`: exactly one of `webhook`, `key_file`, `private_key_file`, `hmac_secret_file` and `wallet_file`.
+/// `prove = { .. }`: exactly one of `webhook`, `key_file`, `private_key_file`, `hmac_secret_file`, `wallet_file` and `token_file`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Prove {
@@ -272,6 +284,12 @@ pub struct Prove {
     /// A file that holds the wallet's password.
     #[schemars(with = "Option<String>")]
     pub password_file: Option<Text>,
+    /// A file that holds an access token.
+    #[schemars(with = "Option<String>")]
+    pub token_file: Option<Text>,
+    /// The private key that the token is bound to (DPoP): PEM or a JWK.
+    #[schemars(with = "Option<String>")]
+    pub dpop_key_file: Option<Text>,
     /// How tokens are hashed for a peer that is not known yet: `bcrypt` or `sha-256`. Default: bcrypt.
     #[schemars(with = "Option<String>")]
     pub hash: Option<Text>,
@@ -329,6 +347,10 @@ pub struct Route {
     #[serde(default)]
     #[schemars(with = "Option<bool>")]
     pub key_in_query: Option<Truth>,
+    /// `false`: the upstream gets no `Countersign-Assertion`. Default: `assertion.enabled`.
+    #[serde(default)]
+    #[schemars(with = "Option<bool>")]
+    pub assertion: Option<Truth>,
 }
 
 /// `require = { permission = [..], subject = [..], claim = { .. } }`

@@ -16,11 +16,12 @@ use super::diagnostics::{ConfigError, Origin, Problem};
 use super::file::{self, File, Text, Truth};
 use super::overrides::Overrides;
 use super::quantities::{parse_duration, parse_size};
-use super::{
-    Access, AuditConfig, Config, Limits, RouteConfig, ServerConfig, StoreConfig, TlsFiles, UpstreamLimits,
-};
+use super::{Access, AuditConfig, Config, Limits, ServerConfig, StoreConfig, TlsFiles, UpstreamLimits};
 
+mod assertion;
+mod bearer;
 mod callback;
+mod issuer;
 mod outgoing;
 mod prove;
 mod routes;
@@ -190,18 +191,37 @@ impl Reader<'_> {
         let webhook = self.webhook(&file.webhook, &egress);
         let signature = self.signature(&file.signature, &egress);
         let callback = self.callback(&file.callback);
+        let issuer = self.issuer(&file.issuer, server.as_ref());
+        let bearer = self.bearer(&file.bearer, server.as_ref(), &egress, issuer.is_some());
         let outbounds = self.outbounds(&file.outbound, server.as_ref(), &egress);
-        let (routes, router) = self.routes(&file.route, server.as_ref(), &signature);
+        let assertion = self.assertion(&file.assertion);
+        let (routes, router) = self.routes(&file.route, server.as_ref(), &signature, assertion);
         if file.route.is_empty() && file.outbound.is_empty() {
             self.warnings.push("there is no [[route]]: every request gets 404".to_owned());
         }
-        let takes_webhooks = |route: &RouteConfig| match &route.access {
-            Access::Guarded { requirement, .. } => requirement.schemes().contains(Scheme::Webhook),
-            Access::Public => false,
+        let takes = |scheme: Scheme| {
+            routes.iter().any(|route| match &route.access {
+                Access::Guarded { requirement, .. } => requirement.schemes().contains(scheme),
+                Access::Public => false,
+            })
         };
-        if webhook.callers.is_empty() && routes.iter().any(takes_webhooks) {
+        if bearer.issuers.is_empty() && takes(Scheme::Bearer) {
+            let warning = "a route accepts bearer, and there is no [[bearer.issuer]]: nobody can call it so";
+            self.warnings.push(warning.to_owned());
+        }
+        if webhook.callers.is_empty() && takes(Scheme::Webhook) {
             let warning = "a route accepts webhook, and webhook.callers lists nobody: nobody can call it so";
             self.warnings.push(warning.to_owned());
+        }
+        // Their signatures stand for no API key.
+        if !takes(Scheme::Signature) {
+            let named = [
+                (signature.wallets, "signature.wallets lets wallets in"),
+                (!signature.web_bot_auth.is_empty(), "signature.web_bot_auth lists agents"),
+            ];
+            for (_, who) in named.into_iter().filter(|(named, _)| *named) {
+                self.warnings.push(format!("{who}, and no route accepts signature: nobody can call so"));
+            }
         }
         Some(Config {
             server: server?,
@@ -213,6 +233,8 @@ impl Reader<'_> {
             webhook,
             signature,
             callback: callback?,
+            bearer,
+            issuer,
             outbounds,
             routes,
             router,

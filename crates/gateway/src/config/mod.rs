@@ -1,7 +1,9 @@
 //! The configuration: read from flags, environment and file, and parsed into types before a port is bound.
 
+mod bearer;
 pub mod diagnostics;
 pub mod file;
+mod issuer;
 mod load;
 pub mod overrides;
 pub mod quantities;
@@ -21,7 +23,9 @@ use http::Method;
 use crate::proofs::KeyFile;
 use crate::routes::Router;
 
+pub use bearer::{BearerConfig, KeysFrom, ListedIssuer};
 pub use diagnostics::{ConfigError, Origin, Problem};
+pub use issuer::{ClientConfig, IssuerConfig};
 pub use load::{Loaded, Setting, load, load_text};
 pub use overrides::Overrides;
 
@@ -46,6 +50,10 @@ pub struct Config {
     pub signature: SignatureConfig,
     /// The callback-url scheme.
     pub callback: CallbackConfig,
+    /// The bearer scheme.
+    pub bearer: BearerConfig,
+    /// The issuer, while it is enabled.
+    pub issuer: Option<IssuerConfig>,
     /// Listeners for applications here.
     pub outbounds: Vec<OutboundConfig>,
     /// What is served.
@@ -298,6 +306,8 @@ pub struct RouteConfig {
     pub methods: Option<Vec<Method>>,
     /// Where permitted requests go.
     pub upstream: UpstreamUrl,
+    /// Whether the upstream gets assertions of who was proven.
+    pub assertion: bool,
     /// Who may pass.
     pub access: Access,
     /// How often one subject may pass.
@@ -338,4 +348,10 @@ pub struct SchemeOptions {
 pub struct UpstreamUrl {
     /// Host and port.
     pub authority: http::uri::Authority,
+}
+
+impl std::fmt::Display for UpstreamUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "http://{}", self.authority)
+    }
 }

@@ -8,6 +8,7 @@ pub(crate) mod keys;
 pub(crate) mod raw_request;
 pub(crate) mod registered;
 mod socket;
+pub(crate) mod subjects;
 
 pub use admin::{AdminToken, admin};
 pub use api::router;

@@ -76,7 +76,8 @@ impl Claimant for OutboundProof {
     ) -> bool {
         match (self, attempt) {
             (Self::Webhook(requester), Some(attempt)) => requester.learn(attempt, status, headers, now),
-            _ => false,
+            (Self::Key(proof), _) => proof.learn(status, headers),
+            (Self::Webhook(_), None) => false,
         }
     }
 }
@@ -87,7 +88,7 @@ impl Unproven {
         let cause = self.to_string();
         match self {
             Self::Webhook(ProveError::Store(error)) => Denial::from(error),
-            Self::Webhook(_) | Self::Key(ProofError::Target(_)) => {
+            Self::Webhook(_) | Self::Key(ProofError::Target(_) | ProofError::Token(_)) => {
                 Denial::new(Code::UpstreamUnreachable, format!("the request was not sent: {cause}"))
             }
             Self::Key(ProofError::Streaming) => {

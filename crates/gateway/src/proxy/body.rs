@@ -132,6 +132,14 @@ impl RequestBody {
         Self { body: Timed::new(body, patience), left: limit.map(|limit| limit as u64), progress }
     }
 
+    /// All of its bytes, if they were read before, or if there are none; `None` if it streams.
+    pub fn whole(&self) -> Option<&[u8]> {
+        match &self.body.body {
+            GateBody::Buffered(bytes) => Some(bytes),
+            body => body.is_end_stream().then_some(&[]),
+        }
+    }
+
     /// What becomes of it.
     pub fn progress(&self) -> Arc<Progress> {
         self.progress.clone()

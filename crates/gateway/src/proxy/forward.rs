@@ -1,9 +1,12 @@
 //! Sends a permitted request to its upstream.
 
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::{Code, Denial, Permit, PublicUrl, Standing};
+use countersign::assertion::{ASSERTION, Asserter, Statement};
+use countersign::{Clock, Code, Denial, Permit, PublicUrl, Standing};
+use countersign_io::AnyStore;
 use countersign_tower::{set_idempotency_key, strip_credentials};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Response, Uri, Version, request};
@@ -22,15 +25,27 @@ use crate::proxy::headers::{Hops, to_upstream};
 pub struct Upstream {
     authority: Authority,
     host: HeaderValue,
+    /// What assertions call it; `None` if it gets none.
+    audience: Option<Box<str>>,
 }
 
 impl Upstream {
-    /// An upstream.
+    /// An upstream, and whether it is told who was proven in a form that it can check.
     ///
     /// # Errors
     /// Its name cannot be a Host header.
-    pub fn new(url: &UpstreamUrl) -> Result<Self, http::header::InvalidHeaderValue> {
-        Ok(Self { authority: url.authority.clone(), host: HeaderValue::from_str(url.authority.as_str())? })
+    pub fn new(url: &UpstreamUrl, assertion: bool) -> Result<Self, http::header::InvalidHeaderValue> {
+        Ok(Self {
+            authority: url.authority.clone(),
+            host: HeaderValue::from_str(url.authority.as_str())?,
+            audience: assertion.then(|| url.to_string().into()),
+        })
+    }
+
+    /// Whether it gets assertions: without their keys nothing is forwarded to it.
+    #[must_use]
+    pub const fn needs_assertions(&self) -> bool {
+        self.audience.is_some()
     }
 
     fn uri(&self, requested: &Uri) -> Uri {
@@ -47,12 +62,18 @@ impl Upstream {
 pub struct Forwarder {
     client: Client<Connector, RequestBody>,
     response_timeout: Duration,
+    asserter: Arc<Asserter<Arc<AnyStore>>>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Forwarder {
     /// A forwarder without connections.
     #[must_use]
-    pub fn new(limits: &UpstreamLimits) -> Self {
+    pub fn new(
+        limits: &UpstreamLimits,
+        asserter: Arc<Asserter<Arc<AnyStore>>>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(limits.idle_timeout)
@@ -61,7 +82,7 @@ impl Forwarder {
             // closes idle connections whenever it likes.
             .retry_canceled_requests(true)
             .build(Connector::new(limits.connect_timeout));
-        Self { client, response_timeout: limits.response_timeout }
+        Self { client, response_timeout: limits.response_timeout, asserter, clock }
     }
 
     /// Sends a request to `upstream`. It takes the permit: there is no other way to call it, and no
@@ -90,7 +111,8 @@ impl Forwarder {
     /// ```
     ///
     /// # Errors
-    /// `upstream_unreachable`, `upstream_timeout`, or what was wrong with the caller's body.
+    /// `upstream_unreachable`, `upstream_timeout`, what was wrong with the caller's body, or
+    /// `keys_unavailable` and `store_unavailable` where the upstream is to get an assertion.
     pub async fn forward(
         &self,
         permit: Permit,
@@ -106,6 +128,18 @@ impl Forwarder {
         if let Some(upgrade) = upgrade.filter(|_| request.extensions.get::<MayUpgrade>().is_some()) {
             request.headers.insert(http::header::UPGRADE, upgrade);
             request.headers.insert(http::header::CONNECTION, HeaderValue::from_static("upgrade"));
+        }
+        if let (Some(audience), Some(principal)) = (&upstream.audience, permit.principal()) {
+            let statement = Statement {
+                gateway: public_url,
+                audience,
+                principal,
+                method: &request.method,
+                target: &public_url.target(&request.uri),
+                body: body.whole(),
+            };
+            let assertion = self.asserter.assert(&statement, self.clock.now()).await?;
+            request.headers.insert(ASSERTION, assertion);
         }
         let uri = upstream.uri(&request.uri);
         let mut outgoing = Request::new(body);

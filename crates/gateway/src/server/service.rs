@@ -107,6 +107,13 @@ impl Exchange<'_> {
         let too_large = config.limits.max_body.filter(|limit| body.size_hint().lower() > *limit as u64);
         let decision = match (too_large, runtime.route(&view)) {
             (None, Ok(route)) => {
+                if route.upstream.needs_assertions()
+                    && let Err(denial) = self.gateway().asserter.keys(view.received_at).await
+                {
+                    // Before anything is spent: what could not be asserted would not be forwarded.
+                    let decision = self.refuse(&view, Check::Assertion, denial, started).await;
+                    return (self.refusal(&decision), !body.is_end_stream());
+                }
                 let patience = config.limits.body_timeout;
                 let mut reader = PatientReader { reader: BodyReader(&mut body), patience };
                 let verdict = runtime.gate.decide(&route.rule, &view, &mut reader).await;

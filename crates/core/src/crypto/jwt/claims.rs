@@ -102,6 +102,16 @@ pub fn parse_json(json: &[u8]) -> Option<Value> {
     deserializer.end().ok().map(|()| value)
 }
 
+/// JSON in which no object has a name twice, within other JSON.
+#[derive(Clone)]
+pub(super) struct Once(pub(super) Value);
+
+impl<'de> serde::Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Strict.deserialize(deserializer).map(Self)
+    }
+}
+
 /// Builds a [`Value`] and refuses names that are there twice; serde_json would keep the last.
 struct Strict;
 

@@ -66,7 +66,7 @@ struct Header<'a> {
     enc: Option<serde::de::IgnoredAny>,
     /// RFC 7797: unencoded payloads, which need `crit`.
     b64: Option<serde::de::IgnoredAny>,
-    jwk: Option<serde_json::Value>,
+    jwk: Option<claims::Once>,
 }
 
 /// A header is small; what is longer is a token's payload in the wrong place.
@@ -138,8 +138,8 @@ impl<'a> Jwt<'a> {
 
     /// The key that it brings along, as JSON: only a proof of possession may (RFC 9449 §4.2).
     #[must_use]
-    pub const fn own_key(&self) -> Option<&serde_json::Value> {
-        self.header.jwk.as_ref()
+    pub fn own_key(&self) -> Option<&serde_json::Value> {
+        self.header.jwk.as_ref().map(|claims::Once(jwk)| jwk)
     }
 
     /// Its claims, if `key` signed it.
@@ -147,6 +147,16 @@ impl<'a> Jwt<'a> {
     /// # Errors
     /// [`JwtError::Algorithm`], [`JwtError::Signature`], [`JwtError::Claims`].
     pub fn verify(&self, key: &JwtKey) -> Result<Claims, JwtError> {
+        self.check_signature(key)?;
+        self.unverified_claims()
+    }
+
+    /// Whether `key` signed it: for whoever has read its claims to find the key, and need not read them
+    /// twice.
+    ///
+    /// # Errors
+    /// [`JwtError::Algorithm`], [`JwtError::Signature`].
+    pub fn check_signature(&self, key: &JwtKey) -> Result<(), JwtError> {
         // Before any computing: an HMAC under a public key, `none`, and the like.
         if key.algorithm().as_str() != self.header.alg && !key.algorithm().is_also_called(&self.header.alg) {
             return Err(JwtError::Algorithm);
@@ -154,7 +164,7 @@ impl<'a> Jwt<'a> {
         if !key.verify(self.signed.as_bytes(), &self.signature) {
             return Err(JwtError::Signature);
         }
-        self.unverified_claims()
+        Ok(())
     }
 
     /// Its claims, which nobody has signed as far as is known: to find out whose key to look for, and for

@@ -63,7 +63,7 @@ fn moment(members: &Map<String, Value>, name: &str) -> Option<Timestamp> {
 }
 
 /// From `Cache-Control` (RFC 9111 §5.2.2), within bounds.
-fn life(headers: &HeaderMap) -> Duration {
+pub(in crate::schemes) fn life(headers: &HeaderMap) -> Duration {
     let lines = headers.get_all(CACHE_CONTROL).iter().filter_map(|line| line.to_str().ok());
     let mut life = USUAL;
     for directive in lines.flat_map(|line| line.split(',')) {

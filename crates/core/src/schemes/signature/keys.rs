@@ -34,6 +34,7 @@ struct Parsed {
     /// SHA-256 of the record.
     of: Digest,
     key: Arc<VerifyingKey>,
+    name: Option<Subject>,
 }
 
 /// A key that has not lapsed. Whether the signature is its own is still to be seen.
@@ -49,6 +50,8 @@ pub struct Found {
     pub expires: Option<Timestamp>,
     /// What verifies its signatures.
     pub key: Arc<VerifyingKey>,
+    /// By its thumbprint, as a token may name it; `None` for an HMAC secret.
+    pub name: Option<Subject>,
 }
 
 impl Found {
@@ -56,6 +59,7 @@ impl Found {
     #[must_use]
     pub fn principal(&self, scheme: Scheme) -> Principal {
         let mut principal = Principal::new(Subject::key(self.id.as_str()), scheme);
+        principal.key.clone_from(&self.name);
         principal.permissions = self.permissions.clone();
         principal.expires = self.expires;
         principal
@@ -94,12 +98,14 @@ impl<S: Store> RegisteredKeys<S> {
             self.parsed().remove(&id);
             return Err(invalid(format!("{id} is {}", lapsed.as_str())));
         }
+        let (key, name) = self.parse(&record, &bytes)?;
         Ok(Found {
             id,
             is_api_key: record.kind.is_api_key(),
             permissions: record.granted(),
             expires: record.terms.expires,
-            key: self.parse(&record, &bytes)?,
+            key,
+            name,
         })
     }
 
@@ -130,20 +136,25 @@ impl<S: Store> RegisteredKeys<S> {
         Ok(KeyRecord::decode(&bytes)?.lapsed(now).is_none())
     }
 
-    fn parse(&self, record: &KeyRecord, bytes: &[u8]) -> Result<Arc<VerifyingKey>, Denial> {
+    fn parse(
+        &self,
+        record: &KeyRecord,
+        bytes: &[u8],
+    ) -> Result<(Arc<VerifyingKey>, Option<Subject>), Denial> {
         let of = sha256(bytes);
         if let Some(parsed) = self.parsed().get(&record.id).filter(|parsed| parsed.of == of) {
-            return Ok(parsed.key.clone());
+            return Ok((parsed.key.clone(), parsed.name.clone()));
         }
         let key = Arc::new(record.verifying_key(self.seal.as_ref())?);
+        let name = key.thumbprint().map(|thumbprint| Subject::thumbprint(&thumbprint));
         let mut parsed = self.parsed();
         if parsed.len() >= self.bound && !parsed.contains_key(&record.id) {
             // Whichever: to parse a key again costs microseconds.
             let evicted = parsed.keys().next().copied();
             evicted.and_then(|id| parsed.remove(&id));
         }
-        parsed.insert(record.id, Parsed { of, key: key.clone() });
-        Ok(key)
+        parsed.insert(record.id, Parsed { of, key: key.clone(), name: name.clone() });
+        Ok((key, name))
     }
 
     fn parsed(&self) -> MutexGuard<'_, HashMap<KeyId, Parsed>> {

@@ -18,7 +18,7 @@ mod explain;
 mod fields;
 mod identifier;
 mod input;
-mod jwks;
+pub(super) mod jwks;
 mod keys;
 mod message;
 mod plain;

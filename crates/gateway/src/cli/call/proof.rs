@@ -55,6 +55,8 @@ pub(super) enum By {
     Signature,
     /// By a wallet, as the seed says.
     Asymmetric,
+    /// By an access token, with a proof of possession if there is a key for one.
+    AccessToken,
     /// By a token that the receiver asks for.
     Token { algorithm: Algorithm, introduces: bool },
     /// By a key that was introduced before.
@@ -78,7 +80,8 @@ impl Proof {
             }
             (None, None) => Self::Nothing,
         };
-        let is_authorization = matches!(proof, Self::Key(KeyProof::Bearer(_)) | Self::Webhook { .. });
+        let is_authorization =
+            matches!(proof, Self::Key(KeyProof::Bearer(_) | KeyProof::Token(_)) | Self::Webhook { .. });
         if is_authorization && message.headers.contains_key(AUTHORIZATION) {
             return Err(Failure::said(
                 "a header Authorization and this proof exclude each other: the proof is that header",
@@ -149,17 +152,24 @@ impl Proof {
             (Self::Webhook { requester, .. }, Some(attempt)) => {
                 requester.learn(attempt, answer.status, &answer.headers, now)
             }
+            (Self::Key(proof), _) => proof.learn(answer.status, &answer.headers),
             _ => false,
         }
     }
 }
 
 impl By {
+    /// Whether the proof says when it was made.
+    pub(super) const fn is_dated(self) -> bool {
+        matches!(self, Self::Signature | Self::Asymmetric | Self::IntroducedKey)
+    }
+
     const fn of_key(proof: &KeyProof) -> Self {
         match proof {
             KeyProof::Bearer(_) => Self::Bearer,
             KeyProof::Signature(_) => Self::Signature,
             KeyProof::Asymmetric { .. } => Self::Asymmetric,
+            KeyProof::Token(_) => Self::AccessToken,
         }
     }
 
@@ -195,6 +205,9 @@ fn key_proof(flags: &ProofFlags) -> Result<Option<KeyProof>, Failure> {
         }
         ProofFlags { wallet: Some(file), form, password_file, .. } => {
             KeyFile::Wallet { file: file.clone(), form: *form, password_file: password_file.clone() }
+        }
+        ProofFlags { token_file: Some(file), dpop_key, .. } => {
+            KeyFile::Token { file: file.clone(), dpop_key: dpop_key.clone() }
         }
         ProofFlags { key_id: Some(_), .. } => {
             return Err(Failure::said(

@@ -64,9 +64,9 @@ impl Screen {
     }
 
     /// The same request is proven anew and sent once more.
-    pub(super) fn again(self) {
+    pub(super) fn again(self, why: &str) {
         if self.verbose {
-            complain("* the receiver said what it takes: once more, proven anew");
+            complain(&format!("* {why}: once more, proven anew"));
         }
     }
 
@@ -103,6 +103,7 @@ impl By {
             Self::Bearer => "proven by an API key that is sent as itself".to_owned(),
             Self::Signature => "proven by a signature: the key stays here".to_owned(),
             Self::Asymmetric => "proven by a wallet's signature in AsymmetricAuthentication".to_owned(),
+            Self::AccessToken => "proven by an access token".to_owned(),
             Self::Token { algorithm, introduces } => format!(
                 "proven by a one-time token, hashed by {}: the receiver will ask for it{}",
                 algorithm.as_str(),
@@ -120,6 +121,7 @@ impl By {
             Self::Bearer => "bearer",
             Self::Signature => "signature",
             Self::Asymmetric => "asymmetric",
+            Self::AccessToken => "token",
             Self::Token { .. } => "webhook",
             Self::IntroducedKey => "introduced-key",
         }

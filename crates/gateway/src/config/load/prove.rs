@@ -10,7 +10,7 @@ use crate::config::file;
 use crate::config::{EgressConfig, Prove};
 use crate::proofs::{KeyFile, WalletForm};
 
-const KINDS: &str = "webhook, key_file, private_key_file, hmac_secret_file and wallet_file";
+const KINDS: &str = "webhook, key_file, private_key_file, hmac_secret_file, wallet_file and token_file";
 
 impl Reader<'_> {
     pub(super) fn prove(&mut self, written: &Spanned<file::Prove>, egress: &EgressConfig) -> Option<Prove> {
@@ -21,6 +21,7 @@ impl Reader<'_> {
             ("private_key_file", &prove.private_key_file),
             ("hmac_secret_file", &prove.hmac_secret_file),
             ("wallet_file", &prove.wallet_file),
+            ("token_file", &prove.token_file),
         ];
         let named: Vec<&str> =
             kinds.into_iter().filter(|(_, value)| value.is_some()).map(|(name, _)| name).collect();
@@ -52,6 +53,7 @@ impl Reader<'_> {
             ("key_id", span(&prove.key_id), of_keys),
             ("form", span(&prove.form), &["wallet_file"]),
             ("password_file", span(&prove.password_file), &["wallet_file"]),
+            ("dpop_key_file", span(&prove.dpop_key_file), &["token_file"]),
         ] {
             if span.is_some() && !kinds.contains(&kind) {
                 let message = format!("`{name}` goes with {}, not with {kind}", kinds.join(" or "));
@@ -77,6 +79,12 @@ impl Reader<'_> {
                 Ok::<_, Infallible>(folder.join(text))
             });
             return Some(KeyFile::Wallet { file, form: form.unwrap_or_default(), password_file });
+        }
+        if let Some(file) = self.maybe("outbound.prove.token_file", prove.token_file.as_ref(), file) {
+            let key = prove.dpop_key_file.as_ref();
+            let dpop_key = self
+                .maybe("outbound.prove.dpop_key_file", key, |text| Ok::<_, Infallible>(folder.join(text)));
+            return Some(KeyFile::Token { file, dpop_key });
         }
         let private = self.maybe("outbound.prove.private_key_file", prove.private_key_file.as_ref(), file);
         let secret = self.maybe("outbound.prove.hmac_secret_file", prove.hmac_secret_file.as_ref(), file);

@@ -18,7 +18,7 @@ use crate::config::{Access, RouteConfig, SchemeOptions, ServerConfig, SignatureC
 use crate::routes::Router;
 
 /// The schemes that this version verifies.
-const BUILT: [&str; 5] = ["api-key", "webhook", "signature", "asymmetric", "callback-url"];
+const BUILT: [&str; 6] = ["api-key", "webhook", "signature", "asymmetric", "callback-url", "bearer"];
 
 impl Reader<'_> {
     pub(super) fn routes(
@@ -26,12 +26,13 @@ impl Reader<'_> {
         routes: &[Spanned<file::Route>],
         server: Option<&ServerConfig>,
         signature: &SignatureConfig,
+        assertion: bool,
     ) -> (Vec<RouteConfig>, Router) {
         let mut parsed: Vec<RouteConfig> = Vec::new();
         let mut router = Router::default();
         for written in routes {
             let before = self.problems.len();
-            let Some(route) = self.route(written, server, signature) else { continue };
+            let Some(route) = self.route(written, server, signature, assertion) else { continue };
             if self.problems.len() > before {
                 continue;
             }
@@ -52,6 +53,7 @@ impl Reader<'_> {
         written: &Spanned<file::Route>,
         server: Option<&ServerConfig>,
         signature: &SignatureConfig,
+        assertion: bool,
     ) -> Option<RouteConfig> {
         let route = written.get_ref();
         let template = self.parsed("route.path", Some(&route.path), "", Template::parse);
@@ -76,11 +78,13 @@ impl Reader<'_> {
             let message = "a public route has no subjects whose limit could be counted";
             self.wrong(message, "route.limit", route.limit.as_ref().map(Spanned::span));
         }
+        let access = access?;
         Some(RouteConfig {
             template: template?,
             methods: methods?,
             upstream: upstream?,
-            access: access?,
+            assertion: self.route_assertion(route, &access, assertion),
+            access,
             limit,
         })
     }

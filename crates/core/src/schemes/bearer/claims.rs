@@ -1,0 +1,166 @@
+//! What a token says, judged by its issuer's terms: for whom and when it is, and who it is about.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::issuers::{FOREIGN_TYPES, IssuerTerms};
+use crate::crypto::jwt::{Claims, Jwt};
+use crate::denial::{Code, Denial};
+use crate::issuer::KeyName;
+use crate::principal::{Permissions, Principal, Scheme, Subject};
+use crate::time::{SKEW, Timestamp};
+
+/// A `sub` has at most so many characters, of ASCII (OpenID Connect Core §2).
+const LONGEST_SUB: usize = 255;
+/// Claims about the token, not about its subject; and those that have become something else.
+const OF_THE_TOKEN: [&str; 9] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf", "scope"];
+
+/// Whether the token is of a type that its issuer's access tokens have. ID tokens are of type `JWT`, or
+/// state none.
+///
+/// # Errors
+/// `token_type`.
+pub(super) fn check_type(jwt: &Jwt<'_>, terms: &IssuerTerms) -> Result<(), Denial> {
+    let accepted = |typ: &String| if typ.is_empty() { !jwt.has_type() } else { jwt.is_type(typ) };
+    let is_foreign = FOREIGN_TYPES.iter().any(|typ| jwt.is_type(typ));
+    let is_id_token = terms.id_tokens && (!jwt.has_type() || jwt.is_type("JWT"));
+    if !is_foreign && (is_id_token || terms.types.iter().any(accepted)) {
+        return Ok(());
+    }
+    let cause = format!("tokens of {} are of type {}", terms.issuer, terms.types.join(" or "));
+    Err(Denial::new(Code::TokenType, cause))
+}
+
+/// Whether the token is for us and for now.
+///
+/// # Errors
+/// `token_claims`, `token_audience`, `token_expired`; `token_invalid` before its time.
+pub(super) fn check_aim(claims: &Claims, terms: &IssuerTerms, now: Timestamp) -> Result<(), Denial> {
+    let moment = |name: &'static str| claims.moment(name).map_err(mistyped);
+    let expires = moment("exp")?.ok_or_else(|| missing("exp"))?;
+    let (begins, issued) = (moment("nbf")?, moment("iat")?);
+    claims.get("aud").ok_or_else(|| missing("aud"))?;
+    let mut is_for_us = false;
+    for audience in &terms.audiences {
+        is_for_us |= claims.is_for(audience).map_err(mistyped)?;
+    }
+    if !is_for_us {
+        let cause = format!("aud is not {}", terms.audiences.join(" or "));
+        return Err(Denial::new(Code::TokenAudience, cause));
+    }
+    if let Some(client) = claims.get("azp").filter(|_| terms.id_tokens)
+        && !client.as_str().is_some_and(|client| terms.audiences.iter().any(|audience| audience == client))
+    {
+        return Err(Denial::new(Code::TokenAudience, "azp is another client"));
+    }
+    if now >= expires.plus(SKEW) {
+        return Err(Denial::new(Code::TokenExpired, format!("it ended at {expires}")));
+    }
+    for (name, moment) in [("nbf", begins), ("iat", issued)] {
+        if let Some(ahead) = moment.filter(|moment| *moment > now.plus(SKEW)) {
+            return Err(Denial::new(Code::TokenInvalid, format!("{name} is ahead: {ahead}")));
+        }
+    }
+    Ok(())
+}
+
+/// Who the token is about, and the thumbprint of the key that it is bound to.
+///
+/// # Errors
+/// `token_claims`; `token_invalid` for a binding that is not known here.
+pub(super) fn principal(claims: Claims, terms: &IssuerTerms) -> Result<(Principal, Option<String>), Denial> {
+    let sub = claims.text("sub").map_err(mistyped)?.ok_or_else(|| missing("sub"))?;
+    let subject = if terms.names_keys { key_named(sub)? } else { user_named(sub, &terms.issuer)? };
+    let bound_to = claims.get("cnf").map(bound_to).transpose()?;
+    let mut principal = Principal::new(subject, Scheme::Bearer);
+    principal.permissions = permissions(&claims, terms)?;
+    // As long as it is accepted.
+    principal.expires = claims.moment("exp").map_err(mistyped)?.map(|expires| expires.plus(SKEW));
+    let about_subject = |(name, _): &(String, Value)| !OF_THE_TOKEN.contains(&name.as_str());
+    principal.claims = claims.into_members().into_iter().filter(about_subject).collect();
+    Ok((principal, bound_to))
+}
+
+fn user_named(sub: &str, issuer: &str) -> Result<Subject, Denial> {
+    // It goes into a header of the request that the upstream gets.
+    let is_plain = sub.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if sub.is_empty() || sub.len() > LONGEST_SUB || !is_plain {
+        return Err(wrong("sub is no text of 1 to 255 characters of ASCII"));
+    }
+    Ok(Subject::issued(issuer, sub))
+}
+
+/// `0x…`, `eip155:0x…` and `eip155:1:0x…` (CAIP-10) are one account, whatever the chain and the case of its
+/// digits.
+fn key_named(sub: &str) -> Result<Subject, Denial> {
+    let name = match sub.strip_prefix("eip155:") {
+        Some(account) => format!("eip155:{}", without_chain(account).to_ascii_lowercase()),
+        None if sub.starts_with("0x") => sub.to_ascii_lowercase(),
+        None => sub.to_owned(),
+    };
+    let name = KeyName::parse(&name);
+    let name =
+        name.map_err(|_| wrong("sub is neither an address nor a thumbprint, and its issuer names keys"));
+    name.map(|name| name.subject())
+}
+
+fn without_chain(account: &str) -> &str {
+    match account.split_once(':') {
+        Some((chain, account)) if !chain.is_empty() && chain.bytes().all(|byte| byte.is_ascii_digit()) => {
+            account
+        }
+        _ => account,
+    }
+}
+
+/// RFC 7800 §3.1: a binding that is not understood must not be passed over.
+fn bound_to(cnf: &Value) -> Result<String, Denial> {
+    let members = cnf.as_object().ok_or_else(|| wrong("cnf is no object"))?;
+    match (members.get("jkt").and_then(Value::as_str), members.len()) {
+        (Some(thumbprint), 1) => Ok(thumbprint.to_owned()),
+        _ => Err(Denial::new(Code::TokenInvalid, "cnf binds it to something else than a DPoP key")),
+    }
+}
+
+fn permissions(claims: &Claims, terms: &IssuerTerms) -> Result<Permissions, Denial> {
+    let said = match &terms.permissions_claim {
+        Some(name) => member(claims, name),
+        None => claims.get("scope").or_else(|| claims.get("scp")),
+    };
+    let Some(said) = said else { return Ok(Permissions::Unstated) };
+    let no_names = || wrong("permissions are neither text nor a list of texts");
+    let names: Vec<&str> = match said {
+        Value::String(names) => names.split(' ').filter(|name| !name.is_empty()).collect(),
+        Value::Array(names) => names.iter().map(Value::as_str).collect::<Option<_>>().ok_or_else(no_names)?,
+        _ => return Err(no_names()),
+    };
+    let granted: BTreeSet<Arc<str>> = match &terms.permissions {
+        None => names.into_iter().map(Arc::from).collect(),
+        Some(map) => names.into_iter().filter_map(|name| map.get(name)).flatten().cloned().collect(),
+    };
+    Ok(Permissions::Only(granted))
+}
+
+/// A claim by its whole name, which may have dots, or else by the names of members of members:
+/// `realm_access.roles`.
+fn member<'c>(claims: &'c Claims, name: &str) -> Option<&'c Value> {
+    claims.get(name).or_else(|| {
+        let mut names = name.split('.');
+        let outermost = claims.get(names.next()?)?;
+        names.try_fold(outermost, |value, name| value.get(name))
+    })
+}
+
+fn missing(name: &str) -> Denial {
+    Denial::new(Code::TokenClaims, format!("{name} is missing"))
+}
+
+fn mistyped(name: &str) -> Denial {
+    Denial::new(Code::TokenClaims, format!("{name} is of another type"))
+}
+
+fn wrong(cause: &'static str) -> Denial {
+    Denial::new(Code::TokenClaims, cause)
+}

@@ -1,0 +1,127 @@
+//! What is asked of an issuer: where its keys are (OpenID Connect Discovery §4, RFC 8414 §3), and the keys.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::ACCEPT;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use serde::Deserialize;
+
+use super::key_set::KeySet;
+use crate::fetch::{ChosenBy, Fetch, FetchRequest, FetchResponse};
+use crate::schemes::signature::jwks::life;
+
+/// How long an issuer may take to answer one question.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How large an answer may be, in bytes.
+const LARGEST: usize = 256 * 1024;
+/// How long keys are fresh, at most.
+const LONGEST_LIFE: Duration = Duration::from_secs(3600);
+
+#[derive(Deserialize)]
+struct Metadata {
+    issuer: String,
+    jwks_uri: String,
+}
+
+/// Where the keys of `issuer` are, as its own metadata says.
+///
+/// # Errors
+/// Why that cannot be had, for the operator.
+pub(super) async fn discover(issuer: &str, fetch: &impl Fetch) -> Result<Uri, String> {
+    let mut why = String::new();
+    for url in well_known(issuer) {
+        match ask(&url, ChosenBy::Configuration, fetch).await.and_then(|answer| read(&answer, issuer)) {
+            Ok(keys) => return Ok(keys),
+            Err(wrong) => why = format!("{url}: {wrong}"),
+        }
+    }
+    Err(why)
+}
+
+/// The keys at `url`, and how long they are fresh. `issuer` names it: at another origin than its own it may
+/// lead to public addresses alone, unless the operator wrote the URL (`by_operator`).
+///
+/// # Errors
+/// Why they cannot be had, for the operator.
+pub(super) async fn keys(
+    url: &Uri,
+    issuer: &str,
+    by_operator: bool,
+    fetch: &impl Fetch,
+) -> Result<(KeySet, Duration), String> {
+    let own = by_operator || issuer.parse().is_ok_and(|issuer: Uri| same_origin(&issuer, url));
+    let chosen_by = if own { ChosenBy::Configuration } else { ChosenBy::Request };
+    let answer = ask(url, chosen_by, fetch).await.map_err(|why| format!("{url}: {why}"))?;
+    let keys = KeySet::read(&answer.body).map_err(|why| format!("{url}: {why}"))?;
+    Ok((keys, life(&answer.headers).min(LONGEST_LIFE)))
+}
+
+/// OpenID Connect appends to the issuer, RFC 8414 §3.1 inserts before its path.
+fn well_known(issuer: &str) -> [Uri; 2] {
+    let issuer = issuer.trim_end_matches('/');
+    let appended = format!("{issuer}/.well-known/openid-configuration");
+    let path_at = issuer.find("://").and_then(|at| issuer[at + 3..].find('/').map(|path| at + 3 + path));
+    let (origin, path) = issuer.split_at(path_at.unwrap_or(issuer.len()));
+    let inserted = format!("{origin}/.well-known/oauth-authorization-server{path}");
+    // An issuer was parsed as a URL when it was configured.
+    [appended, inserted].map(|url| url.parse().unwrap_or_default())
+}
+
+async fn ask(url: &Uri, chosen_by: ChosenBy, fetch: &impl Fetch) -> Result<FetchResponse, String> {
+    let question = FetchRequest {
+        method: Method::GET,
+        url: url.clone(),
+        headers: HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]),
+        body: Bytes::new(),
+        chosen_by,
+        timeout: PATIENCE,
+        max_bytes: LARGEST,
+    };
+    let answer = fetch.fetch(question).await.map_err(|error| error.to_string())?;
+    match answer.status {
+        StatusCode::OK => Ok(answer),
+        status => Err(format!("it answered {}", status.as_u16())),
+    }
+}
+
+fn read(answer: &FetchResponse, issuer: &str) -> Result<Uri, String> {
+    let metadata: Metadata =
+        serde_json::from_slice(&answer.body).map_err(|_| "it is no metadata with issuer and jwks_uri")?;
+    // RFC 8414 §3.3: otherwise one issuer could speak for another.
+    if metadata.issuer != issuer {
+        return Err("it is the metadata of another issuer".to_owned());
+    }
+    let url: Uri = metadata.jwks_uri.parse().map_err(|_| "its jwks_uri is no URL")?;
+    match url.authority() {
+        Some(authority) if url.scheme().is_some() && !authority.as_str().contains('@') => Ok(url),
+        _ => Err("its jwks_uri is no absolute URL".to_owned()),
+    }
+}
+
+fn same_origin(one: &Uri, other: &Uri) -> bool {
+    one.scheme() == other.scheme() && one.authority() == other.authority()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_is_looked_for_as_each_standard_says() {
+        for (issuer, appended, inserted) in [
+            (
+                "https://login.example",
+                "https://login.example/.well-known/openid-configuration",
+                "https://login.example/.well-known/oauth-authorization-server",
+            ),
+            (
+                "https://login.example:8443/realms/a/",
+                "https://login.example:8443/realms/a/.well-known/openid-configuration",
+                "https://login.example:8443/.well-known/oauth-authorization-server/realms/a",
+            ),
+        ] {
+            assert_eq!(well_known(issuer).map(|url| url.to_string()), [appended, inserted]);
+        }
+    }
+}

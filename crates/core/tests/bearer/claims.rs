@@ -1,0 +1,188 @@
+//! What a token must say, and what it then proves.
+
+use serde_json::json;
+
+use super::*;
+
+#[tokio::test]
+async fn a_good_token_proves_its_subject_with_its_permissions_claims_and_end() {
+    let world = World::new();
+    let principal = world.principal(&signed(&with(json!({ "country": "CH", "nbf": NOW.as_secs() })))).await;
+    assert_eq!(principal.subject.as_str(), "https://login.example/realms/a#alice");
+    assert_eq!(principal.scheme_names(), "bearer");
+    assert_eq!(principal.permissions, only(&["orders:read", "orders:write"]));
+    assert_eq!(principal.expires, Some(NOW.plus(Duration::from_secs(330))));
+    let names: Vec<&str> = principal.claims.keys().map(String::as_str).collect();
+    assert_eq!(names, ["client_id", "country"]);
+    assert_eq!(principal.claims["country"], json!("CH"));
+}
+
+#[tokio::test]
+async fn a_claim_that_is_needed_is_there_and_of_its_type() {
+    let world = World::new();
+    for (name, values) in [
+        ("iss", vec![json!(null), json!(7), json!([ISSUER])]),
+        ("aud", vec![json!(null), json!(7), json!([AUDIENCE, 7]), json!({ AUDIENCE: true })]),
+        ("exp", vec![json!(null), json!("1800000300"), json!(-1), json!([1_800_000_300])]),
+        ("nbf", vec![json!("soon"), json!(true)]),
+        ("iat", vec![json!("now")]),
+        ("sub", vec![json!(null), json!(7), json!(""), json!("a".repeat(256)), json!("zoë"), json!("a\nb")]),
+        ("scope", vec![json!(7), json!(["a", 7]), json!({})]),
+        ("cnf", vec![json!("x")]),
+    ] {
+        for value in values {
+            let token =
+                signed(&with(json!({ name: if value.is_null() { json!(null) } else { value.clone() } })));
+            assert_eq!(world.token(&token).await, Some(Code::TokenClaims), "{name}: {value}");
+        }
+    }
+    // A null is no claim that is missing.
+    let null = good().to_string().replace(r#""exp":1800000300"#, r#""exp":null"#);
+    let token = raw(&ed25519(1), r#"{"alg":"EdDSA","typ":"at+jwt","kid":"one"}"#, &null);
+    assert_eq!(world.token(&token).await, Some(Code::TokenClaims));
+    assert_eq!(world.token(&signed(&with(json!({ "iat": null, "jti": null, "scope": null })))).await, None);
+}
+
+#[tokio::test]
+async fn a_token_is_for_us() {
+    let world = World::new();
+    for (aud, code) in [
+        (json!([AUDIENCE, "other"]), None),
+        (json!("other"), Some(Code::TokenAudience)),
+        (json!("ORDERS"), Some(Code::TokenAudience)),
+        (json!([]), Some(Code::TokenAudience)),
+        (json!("orders other"), Some(Code::TokenAudience)),
+    ] {
+        assert_eq!(world.token(&signed(&with(json!({ "aud": aud.clone() })))).await, code, "{aud}");
+    }
+    let several = IssuerTerms { audiences: vec!["x".into(), "other".into()], ..terms() };
+    let world = World::with(several, KeySource::Discovered);
+    assert_eq!(world.token(&signed(&with(json!({ "aud": "other" })))).await, None);
+    assert_eq!(world.token(&signed(&good())).await, Some(Code::TokenAudience));
+}
+
+#[tokio::test]
+async fn a_token_is_for_now_and_clocks_may_differ_by_half_a_minute() {
+    let seconds = NOW.as_secs();
+    for (name, value, code) in [
+        ("exp", json!(seconds - 29), None),
+        ("exp", json!(seconds - 30), Some(Code::TokenExpired)),
+        ("exp", json!(0), Some(Code::TokenExpired)),
+        ("exp", json!(seconds as f64 + 0.5), None),
+        ("nbf", json!(seconds + 30), None),
+        ("nbf", json!(seconds + 31), Some(Code::TokenInvalid)),
+        ("iat", json!(seconds + 30), None),
+        ("iat", json!(seconds + 31), Some(Code::TokenInvalid)),
+        ("iat", json!(seconds - 100_000), None),
+    ] {
+        let token = signed(&with(json!({ name: value.clone() })));
+        assert_eq!(World::new().token(&token).await, code, "{name}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_was_good_ends_with_its_time_although_it_is_remembered() {
+    let world = World::new();
+    let token = signed(&good());
+    assert_eq!(world.token(&token).await, None);
+    world.pass_seconds(329);
+    assert_eq!(world.token(&token).await, None);
+    world.pass_seconds(1);
+    assert_eq!(world.token(&token).await, Some(Code::TokenExpired));
+}
+
+#[tokio::test]
+async fn only_types_that_its_issuer_uses_are_access_tokens() {
+    let typed = |typ: Option<&str>| signed_as(1, typ, Some("one"), &good());
+    let world = World::new();
+    for typ in [Some("at+jwt"), Some("application/at+jwt"), Some("AT+JWT")] {
+        assert_eq!(world.token(&typed(typ)).await, None, "{typ:?}");
+    }
+    let foreign = ["callback+jwt", "countersign-assertion+jwt", "dpop+jwt"];
+    for typ in foreign.iter().chain(&["JWT", "id_token", ""]) {
+        assert_eq!(world.token(&typed(Some(typ))).await, Some(Code::TokenType), "{typ}");
+    }
+    assert_eq!(world.token(&typed(None)).await, Some(Code::TokenType));
+
+    let types = ["JWT", "", "callback+jwt", "countersign-assertion+jwt", "dpop+jwt"].map(String::from);
+    let world = World::with(IssuerTerms { types: types.into(), ..terms() }, KeySource::Discovered);
+    assert_eq!(world.token(&typed(Some("JWT"))).await, None);
+    assert_eq!(world.token(&typed(None)).await, None);
+    assert_eq!(world.token(&typed(Some("at+jwt"))).await, Some(Code::TokenType));
+    for typ in foreign {
+        assert_eq!(
+            world.token(&typed(Some(typ))).await,
+            Some(Code::TokenType),
+            "no setting makes it one: {typ}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_id_token_counts_where_the_issuer_is_listed_for_them_and_its_client_is_ours() {
+    let id_token = |azp: Value| signed_as(1, None, Some("one"), &with(json!({ "azp": azp, "nonce": "n" })));
+    assert_eq!(World::new().token(&id_token(json!(null))).await, Some(Code::TokenType));
+    let world = World::with(IssuerTerms { id_tokens: true, ..terms() }, KeySource::Discovered);
+    assert_eq!(world.token(&id_token(json!(null))).await, None);
+    assert_eq!(world.token(&id_token(json!(AUDIENCE))).await, None);
+    assert_eq!(world.token(&id_token(json!("another-client"))).await, Some(Code::TokenAudience));
+    assert_eq!(world.token(&signed_as(1, Some("JWT"), Some("one"), &good())).await, None);
+}
+
+#[tokio::test]
+async fn permissions_come_from_the_claim_that_is_configured() {
+    let claims = with(json!({
+        "scope": null, "scp": ["a", "b"], "realm_access": { "roles": ["boss"] }, "https://x.y/roles": "c d",
+    }));
+    let permissions = async |claim: Option<&str>, claims: &Value| {
+        let permissions_claim = claim.map(str::to_owned);
+        let world = World::with(IssuerTerms { permissions_claim, ..terms() }, KeySource::Discovered);
+        world.principal(&signed(claims)).await.permissions
+    };
+    assert_eq!(permissions(None, &claims).await, only(&["a", "b"]));
+    assert_eq!(permissions(Some("realm_access.roles"), &claims).await, only(&["boss"]));
+    assert_eq!(permissions(Some("https://x.y/roles"), &claims).await, only(&["c", "d"]));
+    assert_eq!(permissions(Some("realm_access.none"), &claims).await, Permissions::Unstated);
+    assert_eq!(permissions(None, &with(json!({ "scope": "" }))).await, only(&[]));
+    assert_eq!(permissions(None, &with(json!({ "scope": null }))).await, Permissions::Unstated);
+}
+
+#[tokio::test]
+async fn scopes_that_are_mapped_grant_what_the_map_says_and_others_nothing() {
+    let map = [("orders:read".to_owned(), ["read".into(), "list".into()].into())].into();
+    let world = World::with(IssuerTerms { permissions: Some(map), ..terms() }, KeySource::Discovered);
+    assert_eq!(world.principal(&signed(&good())).await.permissions, only(&["list", "read"]));
+}
+
+#[tokio::test]
+async fn a_subject_that_names_a_key_is_the_same_however_it_is_written() {
+    let world = World::with(IssuerTerms { names_keys: true, ..terms() }, KeySource::Discovered);
+    let subject = async |sub: String| world.principal(&signed(&with(json!({ "sub": sub })))).await.subject;
+    let account = "0x52908400098527886E0F7030069857D2E4169EE7";
+    let expected = format!("eip155:{}", account.to_lowercase());
+    for sub in [
+        account.to_owned(),
+        account.to_lowercase(),
+        account.replace("EE7", "Ee7"),
+        format!("eip155:{account}"),
+        format!("eip155:137:{account}"),
+    ] {
+        assert_eq!(subject(sub.clone()).await.as_str(), expected, "{sub}");
+    }
+    let print = thumbprint(7);
+    assert_eq!(subject(print.clone()).await.as_str(), format!("jkt:{print}"));
+    assert_eq!(subject(format!("jkt:{print}")).await.as_str(), format!("jkt:{print}"));
+    for sub in [
+        "alice".to_owned(),
+        "0x52908400098527886E0F7030069857D2E4169EE".to_owned(),
+        format!("eip155::{account}"),
+        format!("eip155:x:{account}"),
+        format!("eip155:1:1:{account}"),
+        print[1..].to_owned(),
+        format!("jkt:{}=", &print[1..]),
+        format!("jkt:jkt:{print}"),
+    ] {
+        let token = signed(&with(json!({ "sub": sub.clone() })));
+        assert_eq!(world.token(&token).await, Some(Code::TokenClaims), "{sub}");
+    }
+}

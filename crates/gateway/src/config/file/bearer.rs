@@ -1,0 +1,86 @@
+//! `[bearer]` and `[[bearer.issuer]]` as they are written.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{Text, Truth};
+
+/// `[bearer]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Bearer {
+    /// `accepted`, or `required`: then every DPoP proof has a nonce of ours. Default: accepted.
+    #[schemars(with = "Option<String>")]
+    pub dpop_nonce: Option<Text>,
+    /// Whose tokens are taken. Default: nobody's.
+    #[schemars(with = "Vec<BearerIssuer>")]
+    pub issuer: Vec<Spanned<BearerIssuer>>,
+}
+
+/// `[[bearer.issuer]]`
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BearerIssuer {
+    /// Its identifier, byte for byte what `iss` says. Our own `public_url` means `[issuer]` here: nobody is dialled.
+    #[schemars(with = "String")]
+    pub issuer: Text,
+    /// What its tokens for us are for: one of these is among `aud`.
+    #[schemars(with = "OneOrSeveral")]
+    pub audience: Spanned<OneOrSeveral>,
+    /// Where its keys are. Default: where its discovery document says.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub jwks_uri: Option<Text>,
+    /// A file with its public keys, a JWK set: then nobody is asked.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub jwks_file: Option<Text>,
+    /// A file whose bytes, 32 to 4096, are the secret of its HS256; mode 0600.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub hmac_secret_file: Option<Text>,
+    /// The `typ` of its access tokens; `""` for none. Default: `["at+jwt"]`; many issuers write `JWT`.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub types: Option<Spanned<Vec<String>>>,
+    /// Also take its ID tokens for a client among `audience`.
+    #[serde(default)]
+    #[schemars(with = "Option<bool>")]
+    pub id_tokens: Option<Truth>,
+    /// `sub` is the name of a key: an Ethereum address or a thumbprint. For `bearer+signature` and `bearer+asymmetric`.
+    #[serde(default)]
+    #[schemars(with = "Option<bool>")]
+    pub names_keys: Option<Truth>,
+    /// The claim that holds permissions, as `realm_access.roles`. Default: `scope`, or `scp`.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub permissions_claim: Option<Text>,
+    /// What each of its values grants; others grant nothing. Default: the permission of the same name.
+    #[serde(default)]
+    #[schemars(with = "Option<BTreeMap<String, Vec<String>>>")]
+    pub permissions: Option<Spanned<BTreeMap<String, Vec<String>>>>,
+}
+
+/// One text, or several.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OneOrSeveral {
+    /// One.
+    One(String),
+    /// Several.
+    Several(Vec<String>),
+}
+
+impl OneOrSeveral {
+    /// As a list.
+    #[must_use]
+    pub fn to_list(&self) -> Vec<String> {
+        match self {
+            Self::One(text) => vec![text.clone()],
+            Self::Several(texts) => texts.clone(),
+        }
+    }
+}

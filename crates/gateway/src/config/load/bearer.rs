@@ -1,0 +1,164 @@
+//! `[bearer]` and `[[bearer.issuer]]`: whose tokens are taken, and what for.
+
+use std::sync::Arc;
+
+use countersign::schemes::bearer::{FOREIGN_TYPES, IssuerTerms};
+use countersign::schemes::dpop::NoncePolicy;
+use http::Uri;
+use toml::Spanned;
+
+use super::Reader;
+use crate::config::file::{self, BearerIssuer, Text};
+use crate::config::{BearerConfig, EgressConfig, KeysFrom, ListedIssuer, ServerConfig};
+
+impl Reader<'_> {
+    /// `issues`: whether `[issuer]` is enabled.
+    pub(super) fn bearer(
+        &mut self,
+        bearer: &file::Bearer,
+        server: Option<&ServerConfig>,
+        egress: &EgressConfig,
+        issues: bool,
+    ) -> BearerConfig {
+        let nonces = self.maybe("bearer.dpop_nonce", bearer.dpop_nonce.as_ref(), |text| match text {
+            "accepted" => Ok(NoncePolicy::Accepted),
+            "required" => Ok(NoncePolicy::Required),
+            _ => Err(format!("`{text}` is no policy: write \"accepted\" or \"required\"")),
+        });
+        let mut issuers: Vec<ListedIssuer> = Vec::new();
+        for written in &bearer.issuer {
+            let span = written.get_ref().issuer.span();
+            let Some(listed) = self.listed_issuer(written.get_ref(), server, egress, issues) else {
+                continue;
+            };
+            if issuers.iter().any(|other| other.terms.issuer == listed.terms.issuer) {
+                let message = "another [[bearer.issuer]] has this issuer: name several audiences in one";
+                self.wrong(message, "bearer.issuer.issuer", Some(span));
+            }
+            issuers.push(listed);
+        }
+        BearerConfig { dpop_nonces: nonces.unwrap_or_default(), issuers }
+    }
+
+    fn listed_issuer(
+        &mut self,
+        written: &BearerIssuer,
+        server: Option<&ServerConfig>,
+        egress: &EgressConfig,
+        issues: bool,
+    ) -> Option<ListedIssuer> {
+        let issuer = self.parsed("bearer.issuer.issuer", Some(&written.issuer), "", |text| {
+            parse_url(text).map(|_| text.to_owned())
+        });
+        let audiences = written.audience.get_ref().to_list();
+        self.show("bearer.issuer.audience", audiences.join(", "), Some(written.audience.span()));
+        if audiences.is_empty() || audiences.iter().any(String::is_empty) {
+            let message = "an issuer makes tokens for others too: name the audience that means us";
+            self.wrong(message, "bearer.issuer.audience", Some(written.audience.span()));
+        }
+        let issuer = issuer?;
+        let ours = server.is_some_and(|server| server.public_url.to_string() == issuer);
+        let keys = self.keys_from(written, &issuer, ours, egress);
+        if ours && !issues {
+            let message = "this is our own public_url, and issuer.enabled is not true";
+            self.wrong(message, "bearer.issuer.issuer", Some(written.issuer.span()));
+        }
+        let mut terms = IssuerTerms::new(issuer, "");
+        terms.audiences = audiences;
+        if let Some(types) = &written.types {
+            self.types(types);
+            terms.types.clone_from(types.get_ref());
+        }
+        terms.id_tokens = self.said("bearer.issuer.id_tokens", written.id_tokens.as_ref());
+        terms.names_keys = self.said("bearer.issuer.names_keys", written.names_keys.as_ref());
+        terms.permissions_claim =
+            self.maybe("bearer.issuer.permissions_claim", written.permissions_claim.as_ref(), |text| {
+                match text {
+                    "" => Err("a claim has a name"),
+                    _ => Ok(text.to_owned()),
+                }
+            });
+        if let Some(map) = &written.permissions {
+            let shown: Vec<&str> = map.get_ref().keys().map(String::as_str).collect();
+            self.show("bearer.issuer.permissions", shown.join(", "), Some(map.span()));
+            let granted = |names: &Vec<String>| names.iter().map(|name| Arc::from(name.as_str())).collect();
+            let map = map.get_ref().iter().map(|(value, names)| (value.clone(), granted(names)));
+            terms.permissions = Some(map.collect());
+        }
+        Some(ListedIssuer { terms, keys: keys? })
+    }
+
+    fn keys_from(
+        &mut self,
+        written: &BearerIssuer,
+        issuer: &str,
+        ours: bool,
+        egress: &EgressConfig,
+    ) -> Option<KeysFrom> {
+        let said = [&written.jwks_uri, &written.jwks_file, &written.hmac_secret_file];
+        let said: Vec<&Text> = said.into_iter().flatten().collect();
+        if let [_, other, ..] = &said[..] {
+            let message = "an issuer's keys come from one place: jwks_uri, jwks_file or hmac_secret_file";
+            self.wrong(message, "bearer.issuer", Some(other.span()));
+        }
+        if ours {
+            if let [one, ..] = &said[..] {
+                let message = "our own keys are read in this process";
+                self.wrong(message, "bearer.issuer", Some(one.span()));
+            }
+            return Some(KeysFrom::Ourselves);
+        }
+        if let Some(file) = &written.jwks_file {
+            self.show("bearer.issuer.jwks_file", file.get_ref(), Some(file.span()));
+            return Some(KeysFrom::File(self.file_path(file.get_ref())));
+        }
+        if let Some(file) = &written.hmac_secret_file {
+            self.show("bearer.issuer.hmac_secret_file", file.get_ref(), Some(file.span()));
+            return Some(KeysFrom::Secret(self.file_path(file.get_ref())));
+        }
+        let url = self.maybe("bearer.issuer.jwks_uri", written.jwks_uri.as_ref(), parse_url);
+        let (asked, span) = match (&url, &written.jwks_uri) {
+            (Some(url), Some(text)) => (url.clone(), text.span()),
+            (None, Some(_)) => return None,
+            _ => (parse_url(issuer).ok()?, written.issuer.span()),
+        };
+        // Its keys are to be had, so it must be somebody whom we may ask.
+        if !may_be_asked(&asked, egress) {
+            let message =
+                format!("{asked} cannot be asked for keys: https on a port that egress.ports lists");
+            self.wrong(message, "bearer.issuer", Some(span));
+        }
+        Some(url.map_or(KeysFrom::Discovery, KeysFrom::Url))
+    }
+
+    fn types(&mut self, types: &Spanned<Vec<String>>) {
+        self.show("bearer.issuer.types", types.get_ref().join(", "), Some(types.span()));
+        if types.get_ref().is_empty() {
+            let message = "`types` is empty: name some, or leave it out for at+jwt";
+            self.wrong(message, "bearer.issuer.types", Some(types.span()));
+        }
+        let foreign = |typ: &&String| FOREIGN_TYPES.iter().any(|foreign| foreign.eq_ignore_ascii_case(typ));
+        if let Some(typ) = types.get_ref().iter().find(foreign) {
+            let message = format!("`{typ}` is the type of something else than access tokens");
+            self.wrong(message, "bearer.issuer.types", Some(types.span()));
+        }
+    }
+}
+
+/// An absolute URL, `https` or `http`, without user information, query and fragment.
+fn parse_url(text: &str) -> Result<Uri, String> {
+    let wrong = || format!("`{text}` is no URL of an issuer: write https://host[:port][/path]");
+    let url: Uri = text.parse().map_err(|_| wrong())?;
+    let plain = !text.contains('#') && url.query().is_none();
+    match (url.scheme_str(), url.authority()) {
+        (Some("https" | "http"), Some(authority)) if plain && !authority.as_str().contains('@') => Ok(url),
+        _ => Err(wrong()),
+    }
+}
+
+fn may_be_asked(url: &Uri, egress: &EgressConfig) -> bool {
+    match url.scheme_str() {
+        Some("https") => egress.ports.contains(&url.port_u16().unwrap_or(443)),
+        _ => egress.allow_http_loopback,
+    }
+}

@@ -1,0 +1,173 @@
+//! The issuer's endpoints (RFC 6749 §3.2, RFC 7662, RFC 7009, RFC 8414, OpenID Connect Discovery): what comes
+//! in is read here, judged in the library, and answered in OAuth's own words.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use countersign::decision::Check;
+use countersign::issuer::{Issuer, LONGEST_BODY, OAuthError, metadata, siwe};
+use countersign::path::Template;
+use countersign::schemes::dpop::NoncePolicy;
+use countersign::{RequestView, Rule};
+use countersign_io::AnyStore;
+use countersign_tower::DECISION;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Method, Response};
+use serde_json::{Value, json};
+
+use super::{Answer, Answering, Asked, Endpoint};
+use crate::config::IssuerConfig;
+use crate::state::{Gateway, Runtime};
+
+type Ours = Arc<Issuer<Arc<AnyStore>>>;
+
+/// What a path of the issuer's does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Does {
+    Discovery,
+    Keys,
+    Token,
+    Introspect,
+    Revoke,
+    Nonce,
+}
+
+/// All of the issuer's paths.
+pub(super) fn endpoints(issuer: &Ours, config: &IssuerConfig) -> Vec<Endpoint> {
+    let paths = [
+        (metadata::OPENID_CONFIGURATION, Method::GET, Does::Discovery),
+        (metadata::OAUTH_AUTHORIZATION_SERVER, Method::GET, Does::Discovery),
+        (metadata::JWKS, Method::GET, Does::Keys),
+        (metadata::TOKEN, Method::POST, Does::Token),
+        (metadata::INTROSPECT, Method::POST, Does::Introspect),
+        (metadata::REVOKE, Method::POST, Does::Revoke),
+        (metadata::NONCE, Method::POST, Does::Nonce),
+    ];
+    // Whoever keeps a copy of the keys has the next one before anything is signed with it.
+    let fresh = (config.publish_before / 2).min(Duration::from_secs(300)).as_secs();
+    let endpoint = |(path, method, does)| {
+        let template = Template::parse(path).ok()?;
+        let rule = Arc::new(Rule::public(template.as_str()));
+        let answer = Box::new(OAuth { issuer: issuer.clone(), does, fresh });
+        Some(Endpoint { template, methods: Some(vec![method]), rule, answer })
+    };
+    paths.into_iter().filter_map(endpoint).collect()
+}
+
+struct OAuth {
+    issuer: Ours,
+    does: Does,
+    fresh: u64,
+}
+
+impl Answer for OAuth {
+    fn answer<'a>(&'a self, mut asked: Asked<'a>) -> Answering<'a> {
+        Box::pin(async move {
+            let started = Instant::now();
+            match self.answered(&mut asked).await {
+                Ok(response) => Ok(response),
+                Err(error) => {
+                    let (gateway, runtime) = (asked.gateway, asked.runtime);
+                    Ok(self.refused(gateway, runtime, asked.request, &error, started).await)
+                }
+            }
+        })
+    }
+}
+
+impl OAuth {
+    async fn answered(&self, asked: &mut Asked<'_>) -> Result<Response<Bytes>, OAuthError> {
+        let (issuer, request) = (&self.issuer, asked.request);
+        let now = request.received_at;
+        match self.does {
+            Does::Discovery => return Ok(self.lasting(&issuer.metadata())),
+            Does::Keys => return Ok(self.lasting(issuer.keys(now).await?.jwks())),
+            // Whoever fails too often asks elsewhere first; nonces cost nothing, and fill nothing.
+            _ => asked.runtime.gate.look_at_source(request)?,
+        }
+        if self.does == Does::Nonce {
+            let life = siwe::NONCE_LIFE.as_secs();
+            return Ok(fresh(&json!({ "nonce": issuer.nonce(now), "expires_in": life })));
+        }
+        let body = asked.body.read(LONGEST_BODY).await?;
+        match self.does {
+            Does::Introspect => Ok(fresh(&issuer.introspect(request, &body).await?)),
+            Does::Revoke => {
+                issuer.revoke(request, &body).await?;
+                Ok(fresh(&Value::Null))
+            }
+            _ => {
+                let issued = issuer.token(request, &body).await?;
+                asked.gateway.metrics.token(issued.grant, "issued");
+                tracing::debug!(grant = issued.grant, subject = %issued.subject, client = issued.client_id, "token");
+                let mut response = fresh(&issued.body);
+                if issuer.dpop().policy() == NoncePolicy::Required {
+                    let (name, value) = issuer.dpop().nonce(now);
+                    response.headers_mut().insert(name, value);
+                }
+                Ok(response)
+            }
+        }
+    }
+
+    /// What may be kept for a while.
+    fn lasting(&self, body: &Value) -> Response<Bytes> {
+        let mut response = json_response(body);
+        if let Ok(age) = HeaderValue::try_from(format!("public, max-age={}", self.fresh)) {
+            response.headers_mut().insert(CACHE_CONTROL, age);
+        }
+        response
+    }
+
+    /// A refusal in OAuth's words; it counts against its source, and the operator finds it as a decision.
+    async fn refused(
+        &self,
+        gateway: &Gateway,
+        runtime: &Runtime,
+        request: &RequestView<'_>,
+        error: &OAuthError,
+        started: Instant,
+    ) -> Response<Bytes> {
+        let decision = runtime.gate.fail(request, Check::Verify, error.denial().clone());
+        gateway.metrics.decision(None, &decision, started.elapsed());
+        if self.does == Does::Token {
+            gateway.metrics.token("any", error.code().as_str());
+        }
+        gateway.decisions.push(decision.clone());
+        gateway.audit.decision(&decision).await;
+        let mut response = fresh(&error.body());
+        *response.status_mut() = error.status();
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::from_str(decision.id.encode(&mut [0; 36])) {
+            headers.insert(DECISION, id);
+        }
+        if error.challenges_basic() {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"oauth\""));
+        }
+        if error.wants_nonce() {
+            let (name, value) = self.issuer.dpop().nonce(request.received_at);
+            headers.insert(name, value);
+        }
+        if let Some(wait) = error.denial().retry() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_millis().div_ceil(1000).max(1) as u64));
+        }
+        response
+    }
+}
+
+/// What is good once, and for nobody else (RFC 6749 §5.1).
+fn fresh(body: &Value) -> Response<Bytes> {
+    let mut response = json_response(body);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn json_response(body: &Value) -> Response<Bytes> {
+    if body.is_null() {
+        return Response::new(Bytes::new());
+    }
+    let mut response = Response::new(Bytes::from(body.to_string()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
