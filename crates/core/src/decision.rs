@@ -97,6 +97,8 @@ pub enum Check {
     Limit,
     /// A request of an application of ours stays with the peer that it is for.
     Outbound,
+    /// The upstream can be told who was proven.
+    Assertion,
 }
 
 /// One check and what came of it.

@@ -3,6 +3,7 @@
 //! This crate opens no socket and no file and reads no clock: requests go in, decisions come out.
 //! A [`Rule`] says what a route asks, a [`Gate`] decides, and only a [`Permit`] lets a request on.
 
+pub mod assertion;
 pub mod crypto;
 pub mod decision;
 pub mod denial;

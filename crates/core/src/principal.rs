@@ -120,6 +120,19 @@ impl Subject {
         Self(format!("user:{id}").into())
     }
 
+    /// `callback:<user>`: whoever holds a callback URL that was minted for this user of the application. It
+    /// is not that user, who may sign in here too.
+    #[must_use]
+    pub fn callback(user: &str) -> Self {
+        Self(format!("callback:{user}").into())
+    }
+
+    /// The subject that is called so, where a token says the whole name.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self(name.into())
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod bearer;
+pub mod callbacks;
 pub mod cli;
 pub mod config;
 pub mod decisions;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use countersign::Decision;
+use countersign::{Decision, Delivery};
 use http::StatusCode;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -29,6 +29,12 @@ pub struct Metrics {
     questions: Family<AnswerLabel, Counter>,
     tokens: Family<TokenLabels, Counter>,
     outbound: Family<OutboundLabels, Counter>,
+    deliveries: Family<DeliveryLabel, Counter>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct DeliveryLabel {
+    result: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -117,8 +123,13 @@ impl Default for Metrics {
         let outbound = Family::default();
         let help = "Responses to requests of [[outbound]] by class, or our code";
         registry.register("outbound_responses", help, outbound.clone());
+        let deliveries = Family::default();
+        let help =
+            "Deliveries of callbacks, by what came of their use; unsettled: that could not be written down";
+        registry.register("callback_deliveries", help, deliveries.clone());
         Self {
             registry,
+            deliveries,
             questions,
             tokens,
             outbound,
@@ -138,6 +149,18 @@ impl Metrics {
     pub fn question(&self, status: StatusCode) {
         let answer = if status == StatusCode::OK { "given" } else { "refused" };
         self.questions.get_or_create(&AnswerLabel { answer }).inc();
+    }
+
+    /// A callback was delivered or not, and that was written down or not.
+    pub fn delivery(&self, delivery: Delivery, settled: bool) {
+        let result = match (settled, delivery) {
+            (false, _) => "unsettled",
+            (true, Delivery::Taken) => "taken",
+            (true, Delivery::Declined) => "declined",
+            (true, Delivery::Uncertain) => "uncertain",
+            (true, Delivery::NotSent) => "not-sent",
+        };
+        self.deliveries.get_or_create(&DeliveryLabel { result }).inc();
     }
 
     /// The token endpoint answered: `issued`, or an error of OAuth.

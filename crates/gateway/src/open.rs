@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use countersign::assertion::Asserter;
 use countersign::crypto::{Random, SystemRandom};
 use countersign::schemes::api_key::LastUses;
 use countersign::schemes::signature::RegisteredKeys;
@@ -100,6 +101,7 @@ pub async fn open(config: Config) -> Result<Arc<Gateway>, SetUpError> {
     let webhook_budget = Arc::new(Budget::default());
     let registered_keys = RegisteredKeys::new(store.clone(), uses.clone(), Some(seal_key.clone()));
     let registered_keys = Arc::new(registered_keys);
+    let asserter = Arc::new(Asserter::new(store.clone(), seal_key.clone(), random.clone()));
     let parts = Parts {
         store: &store,
         uses: &uses,
@@ -109,6 +111,7 @@ pub async fn open(config: Config) -> Result<Arc<Gateway>, SetUpError> {
         webhook_budget: &webhook_budget,
         registered_keys: &registered_keys,
         seal_key: &seal_key,
+        asserter: &asserter,
         metrics: &metrics,
         before: None,
     };
@@ -121,11 +124,13 @@ pub async fn open(config: Config) -> Result<Arc<Gateway>, SetUpError> {
         workers,
         webhook_budget,
         registered_keys,
+        asserter,
         seal_key,
         decisions: Decisions::default(),
         audit,
         metrics,
         runtime: ArcSwap::from_pointee(runtime),
+        deliveries: watch::Sender::new(0),
         draining: watch::Sender::new(false),
         ending: watch::Sender::new(false),
     }))

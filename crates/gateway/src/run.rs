@@ -178,7 +178,13 @@ async fn drain(gateway: &Arc<Gateway>, serving: tokio::task::JoinHandle<()>) {
     tracing::info!(?patience, "draining");
     gateway.draining.send_replace(true);
     let mut serving = serving;
-    let drained = timeout(patience, &mut serving).await.is_ok();
+    let mut deliveries = gateway.deliveries.subscribe();
+    let served = async {
+        let _ = (&mut serving).await;
+        // Callers may have left before what they brought was delivered.
+        let _ = deliveries.wait_for(|under_way| *under_way == 0).await;
+    };
+    let drained = timeout(patience, served).await.is_ok();
     gateway.ending.send_replace(true);
     // A task that has ended must not be waited for again.
     if !drained {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use countersign::assertion::Asserter;
 use countersign::crypto::{Random, SealKey};
 use countersign::decision::Check;
 use countersign::gate::RuleBuilder;
@@ -11,6 +12,7 @@ use countersign::issuer::Issuer;
 use countersign::schemes::api_key::{ApiKeyVerifier, KeyRegistry, LastUses};
 use countersign::schemes::asymmetric::AsymmetricVerifier;
 use countersign::schemes::bearer::BearerVerifier;
+use countersign::schemes::callback_url::{CallbackLimits, CallbackRoute, CallbackVerifier};
 use countersign::schemes::signature::{Directories, RegisteredKeys, SignatureVerifier, WebBots};
 use countersign::schemes::webhook::{Budget, Tokens, WebhookVerifier};
 use countersign::{
@@ -22,6 +24,7 @@ use tokio::sync::watch;
 
 use crate::audit::Audit;
 use crate::bearer::{Bearer, BearerError};
+use crate::callbacks;
 use crate::config::{Access, Config, Limits, RouteConfig, SchemeOptions};
 use crate::decisions::Decisions;
 use crate::egress::{Egress, EgressError};
@@ -47,6 +50,8 @@ pub struct Gateway {
     pub webhook_budget: Arc<Budget>,
     /// The keys that verify signatures, parsed once.
     pub registered_keys: Arc<RegisteredKeys<Arc<AnyStore>>>,
+    /// Tells upstreams who was proven.
+    pub asserter: Arc<Asserter<Arc<AnyStore>>>,
     /// Seals secrets at rest.
     pub seal_key: SealKey,
     /// The last decisions.
@@ -57,6 +62,8 @@ pub struct Gateway {
     pub metrics: Metrics,
     /// What a new configuration replaces.
     pub runtime: ArcSwap<Runtime>,
+    /// How many deliveries are under way that go on without their caller.
+    pub deliveries: watch::Sender<usize>,
     /// Becomes true when the process is to end: nothing new is accepted.
     pub draining: watch::Sender<bool>,
     /// Becomes true when time is up: what still lives is cut off.
@@ -77,6 +84,8 @@ pub struct Runtime {
     pub egress: Egress,
     /// The keys of web bots, as they were last had.
     directories: Arc<Directories>,
+    /// What signs and verifies callbacks.
+    pub callback_keys: Arc<callbacks::Keys>,
     /// What verifies access tokens.
     bearer: Bearer,
     /// Issues tokens, while it is enabled.
@@ -89,7 +98,7 @@ pub struct Runtime {
 pub struct Route {
     /// What it asks.
     pub rule: Arc<Rule>,
-    /// Where it leads.
+    /// Where it leads, and what is said there.
     pub upstream: Upstream,
     /// What is counted.
     pub metrics: RouteMetrics,
@@ -106,6 +115,9 @@ pub enum RuntimeError {
         /// Why.
         why: String,
     },
+    /// There are no keys for callbacks.
+    #[error(transparent)]
+    Callbacks(#[from] callbacks::KeysError),
     /// Nobody could be dialled.
     #[error(transparent)]
     Egress(#[from] EgressError),
@@ -135,6 +147,8 @@ pub struct Parts<'a> {
     pub registered_keys: &'a Arc<RegisteredKeys<Arc<AnyStore>>>,
     /// Seals secrets at rest.
     pub seal_key: &'a SealKey,
+    /// Tells upstreams who was proven.
+    pub asserter: &'a Arc<Asserter<Arc<AnyStore>>>,
     /// Counters.
     pub metrics: &'a Metrics,
     /// The runtime that this one replaces: what did not change is kept.
@@ -158,22 +172,47 @@ impl Runtime {
         };
         let forwarder = match parts.before {
             Some(before) if before.config.upstream == config.upstream => before.forwarder.clone(),
-            _ => Arc::new(Forwarder::new(&config.upstream)),
+            _ => {
+                let (asserter, clock) = (parts.asserter.clone(), parts.clock.clone());
+                Arc::new(Forwarder::new(&config.upstream, asserter, clock))
+            }
         };
         // Made anew each time: a file of authorities is read again.
         let egress = Egress::new(&config)?;
         let before = parts.before.map(|before| &*before.directories);
         let directories = Arc::new(Directories::new(&config.signature.web_bot_auth, before));
+        let callback_keys = match parts.before {
+            Some(before) if before.config.callback == config.callback => before.callback_keys.clone(),
+            _ => Arc::new(callbacks::keys(&config.callback, parts.store, parts.seal_key, parts.random)?),
+        };
         let issuer = config.issuer.as_ref();
         let issuer = issuer.map(|terms| crate::issuer::issuer(terms, &config.server.public_url, parts));
         let issuer = issuer.transpose()?.map(Arc::new);
         let before = parts.before.map(|before| &before.bearer);
         let bearer = Bearer::new(&config.bearer, issuer.as_ref(), parts, before)?;
-        let shared = Shared { config: &config, egress: &egress, directories: &directories, bearer: &bearer };
-        let routes =
-            config.routes.iter().map(|route| ready(route, &shared, parts)).collect::<Result<_, _>>()?;
-        let endpoints = Endpoints::new(&config, issuer.as_ref());
-        Ok(Self { config, gate, routes, forwarder, egress, directories, bearer, issuer, endpoints })
+        let with = With {
+            config: &config,
+            egress: &egress,
+            directories: &directories,
+            callback_keys: &callback_keys,
+            bearer: &bearer,
+        };
+        let routes = config.routes.iter().map(|route| ready(route, with, parts)).collect::<Result<_, _>>()?;
+        let endpoints = Endpoints::new(&config, issuer.as_ref(), |rule, requirement| {
+            verified(rule, requirement, SchemeOptions::default(), None, with, parts)
+        });
+        Ok(Self {
+            config,
+            gate,
+            routes,
+            forwarder,
+            egress,
+            directories,
+            callback_keys,
+            bearer,
+            issuer,
+            endpoints,
+        })
     }
 
     /// The route for a request, or why there is none.
@@ -238,15 +277,17 @@ fn same_gate(before: &Limits, after: &Limits) -> bool {
     (before.unproven, before.nonces) == (after.unproven, after.nonces)
 }
 
-/// What the routes of one configuration have in common.
-struct Shared<'a> {
+/// What the verifiers of one runtime share.
+#[derive(Clone, Copy)]
+struct With<'a> {
     config: &'a Config,
     egress: &'a Egress,
     directories: &'a Arc<Directories>,
+    callback_keys: &'a Arc<callbacks::Keys>,
     bearer: &'a Bearer,
 }
 
-fn ready(route: &RouteConfig, shared: &Shared<'_>, parts: &Parts<'_>) -> Result<Route, RuntimeError> {
+fn ready(route: &RouteConfig, with: With<'_>, parts: &Parts<'_>) -> Result<Route, RuntimeError> {
     let name: Arc<str> = route.template.as_str().into();
     let error = |why: String| RuntimeError::Route { route: route.template.as_str().to_owned(), why };
     let (rule, schemes) = match &route.access {
@@ -256,12 +297,13 @@ fn ready(route: &RouteConfig, shared: &Shared<'_>, parts: &Parts<'_>) -> Result<
             if let Some(rate) = route.limit {
                 rule = rule.limit(rate);
             }
-            let rule = verified(rule, requirement, *options, shared, parts).build();
+            let callbacks = CallbackRoute::new(route.template.clone()).ok();
+            let rule = verified(rule, requirement, *options, callbacks, with, parts).build();
             let schemes = requirement.schemes().iter().map(|scheme| scheme.as_str().to_owned()).collect();
             (rule.map_err(|why| error(why.to_string()))?, schemes)
         }
     };
-    let upstream = Upstream::new(&route.upstream).map_err(|why| error(why.to_string()))?;
+    let upstream = Upstream::new(&route.upstream, route.assertion).map_err(|why| error(why.to_string()))?;
     Ok(Route { rule: Arc::new(rule), upstream, metrics: parts.metrics.route(&name, &schemes) })
 }
 
@@ -271,10 +313,11 @@ fn verified(
     mut rule: RuleBuilder,
     requirement: &Requirement,
     options: SchemeOptions,
-    shared: &Shared<'_>,
+    callbacks: Option<CallbackRoute>,
+    with: With<'_>,
     parts: &Parts<'_>,
 ) -> RuleBuilder {
-    let Shared { config, egress, directories, bearer } = shared;
+    let With { config, egress, directories, callback_keys, bearer } = with;
     let named = requirement.schemes();
     if named.contains(Scheme::ApiKey) {
         let verifier = ApiKeyVerifier::new(parts.store.clone(), parts.uses.clone());
@@ -311,6 +354,19 @@ fn verified(
             max_signed_body: config.limits.max_signed_body,
         });
     }
+    if let Some(route) = callbacks.filter(|_| named.contains(Scheme::CallbackUrl)) {
+        rule = rule.verifier(CallbackVerifier {
+            store: parts.store.clone(),
+            keys: callback_keys.clone(),
+            public_url: config.server.public_url.clone(),
+            route,
+            limits: CallbackLimits {
+                max_body: config.callback.max_body,
+                lease: config.upstream.longest_delivery(),
+                strict: options.strict.unwrap_or(config.callback.strict),
+            },
+        });
+    }
     rule
 }
 
@@ -339,6 +395,7 @@ impl Gateway {
             webhook_budget: &self.webhook_budget,
             registered_keys: &self.registered_keys,
             seal_key: &self.seal_key,
+            asserter: &self.asserter,
             metrics: &self.metrics,
             before,
         }

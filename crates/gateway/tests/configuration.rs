@@ -293,6 +293,7 @@ fn the_schema_lists_every_section() {
     assert_eq!(
         sections,
         [
+            "assertion",
             "audit",
             "egress",
             "limits",

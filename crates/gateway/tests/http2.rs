@@ -55,6 +55,18 @@ async fn text(response: Response<Incoming>) -> String {
     String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
 }
 
+#[tokio::test]
+async fn what_we_answer_ourselves_has_no_body_for_head() {
+    let gateway = Gateway::started("");
+    let mut request = get(&gateway, "/.well-known/jwks.json");
+    *request.method_mut() = http::Method::HEAD;
+    let answer = client(&gateway).await.send_request(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    let length: usize = answer.headers()["content-length"].to_str().unwrap().parse().unwrap();
+    assert!(length > 100);
+    assert_eq!(text(answer).await, "");
+}
+
 #[test]
 fn over_tls_the_protocol_is_negotiated() {
     let echo = Echo::start();

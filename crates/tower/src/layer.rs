@@ -10,7 +10,10 @@ use bytes::Bytes;
 use countersign::decision::Check;
 use countersign::path::check_path;
 use countersign::request::Body as BodyKind;
-use countersign::{Decision, Gate, PublicUrl, Purpose, RequestView, Rule, Store, Verdict};
+use countersign::{
+    Code, Decision, Delivery, Denial, Gate, PublicUrl, Purpose, RequestView, Reservation, Rule, Store,
+    Verdict,
+};
 use http::{Extensions, HeaderName, HeaderValue, Request, Response};
 use http_body::Body;
 use tower_layer::Layer;
@@ -19,7 +22,7 @@ use tower_service::Service;
 use crate::body::{BodyReader, GateBody};
 use crate::cookies::join_cookies;
 use crate::problem::problem;
-use crate::strip::{strip_credentials, strip_identity};
+use crate::strip::{set_idempotency_key, strip_credentials, strip_identity};
 
 type SourceOf = Arc<dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync>;
 
@@ -91,7 +94,8 @@ where
     I: Service<Request<GateBody<B>>, Response = Response<R>> + Clone + Send + 'static,
     I::Future: Send,
     B: Body<Data = Bytes> + Send + Unpin + 'static,
-    R: From<Bytes>,
+    R: From<Bytes> + Send + 'static,
+    I::Error: Send + 'static,
 {
     type Response = Response<R>;
     type Error = I::Error;
@@ -108,9 +112,12 @@ where
         let shared = self.shared.clone();
         Box::pin(async move {
             match shared.admit(request).await {
-                Ok(admitted) => {
-                    let mut response = inner.call(admitted.request).await?;
-                    for (name, value) in admitted.tells {
+                Ok(Admitted { request, tells, reservation }) => {
+                    let mut response = match reservation {
+                        None => inner.call(request).await?,
+                        Some(reservation) => deliver(shared, inner.call(request), reservation).await?,
+                    };
+                    for (name, value) in tells {
                         response.headers_mut().append(name, value);
                     }
                     Ok(response)
@@ -125,6 +132,40 @@ where
 struct Admitted<B> {
     request: Request<GateBody<B>>,
     tells: Vec<(HeaderName, HeaderValue)>,
+    reservation: Option<(Reservation, Arc<Decision>)>,
+}
+
+/// Waits for an answer while a use is reserved: in a task of its own, so that the work goes on if the caller
+/// leaves, and what came of it is durable before the caller learns of it. Where the store cannot be told, the
+/// use stays reserved until its time is over, and then opens for the same body alone.
+async fn deliver<S, F, R, E>(
+    shared: Arc<Shared<S>>,
+    answering: F,
+    (reservation, decision): (Reservation, Arc<Decision>),
+) -> Result<Response<R>, E>
+where
+    S: Store,
+    F: Future<Output = Result<Response<R>, E>> + Send + 'static,
+    R: From<Bytes> + Send + 'static,
+    E: Send + 'static,
+{
+    let delivered = tokio::spawn(async move {
+        // By itself, so that a panic is an answer too.
+        let answered = tokio::spawn(answering).await;
+        let delivery = match &answered {
+            Ok(Ok(response)) => Delivery::of(response.status()),
+            _ => Delivery::Uncertain,
+        };
+        let _ = shared.gate.settle(reservation, delivery).await;
+        answered
+    });
+    match delivered.await {
+        Ok(Ok(answered)) => answered,
+        Ok(Err(_)) | Err(_) => {
+            let denial = Denial::new(Code::UpstreamUnreachable, "the guarded service gave no answer");
+            Ok(problem(&denial, decision.id, decision.at).map(R::from))
+        }
+    }
 }
 
 impl<S: Store> Shared<S> {
@@ -148,7 +189,7 @@ impl<S: Store> Shared<S> {
         if let Err(denial) = check_path(parts.uri.path()) {
             return Err(self.gate.refuse(&view, Check::Reading, denial));
         }
-        let permit = match self.gate.decide(&self.rule, &view, &mut BodyReader(&mut body)).await {
+        let mut permit = match self.gate.decide(&self.rule, &view, &mut BodyReader(&mut body)).await {
             Verdict::Permit(permit) => permit,
             Verdict::Deny(decision) => return Err(decision),
         };
@@ -159,7 +200,12 @@ impl<S: Store> Shared<S> {
         }
         parts.extensions.insert(permit.decision().id);
         let tells = permit.tells().collect();
-        Ok(Admitted { request: Request::from_parts(parts, body), tells })
+        let reservation =
+            permit.take_reservation().map(|reservation| (reservation, permit.decision().clone()));
+        if let Some((reservation, _)) = &reservation {
+            set_idempotency_key(&mut parts.headers, reservation.idempotency_key());
+        }
+        Ok(Admitted { request: Request::from_parts(parts, body), tells, reservation })
     }
 }
 

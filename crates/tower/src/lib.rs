@@ -4,9 +4,12 @@
 //! service with its credentials taken out and a [`Principal`](countersign::Principal) among its
 //! extensions; another is answered with RFC 9457 problem details.
 //!
+//! [`AssertionLayer`] is for an API behind the gateway: it believes the gateway, and nobody who comes around it.
+//!
 //! [`ProveLayer`] is the caller's half: it proves what an HTTP client sends. [`WebhookEndpoint`] answers
 //! the questions that receivers ask about it.
 
+mod assertion;
 mod body;
 mod claimants;
 mod cookies;
@@ -17,6 +20,7 @@ mod prove;
 mod proven_body;
 mod strip;
 
+pub use assertion::{AssertionLayer, AssertionService};
 pub use body::{BodyReader, GateBody};
 pub use cookies::join_cookies;
 pub use endpoint::{WebhookEndpoint, answer};
@@ -25,6 +29,6 @@ pub use problem::problem;
 pub use prove::{Claimant, Prove, ProveError, ProveLayer};
 pub use proven_body::ProvenBody;
 pub use strip::{
-    DECISION, SCHEME, SUBJECT, is_ours, remove_look_alikes, remove_matching, strip_credentials,
-    strip_identity,
+    DECISION, IDEMPOTENCY_KEY, SCHEME, SUBJECT, is_ours, remove_look_alikes, remove_matching,
+    set_idempotency_key, strip_credentials, strip_identity,
 };

@@ -12,9 +12,10 @@ use serde_json::json;
 use crate::strip::DECISION;
 
 /// The response to a request that may not pass: `application/problem+json` with the stable code and
-/// what to do next; never the cause.
+/// what to do next; never the cause. `decision` names the decision, where one was made.
 #[must_use]
-pub fn problem(denial: &Denial, decision: DecisionId, at: Timestamp) -> Response<Bytes> {
+pub fn problem(denial: &Denial, decision: impl Into<Option<DecisionId>>, at: Timestamp) -> Response<Bytes> {
+    let decision = decision.into();
     let code = denial.code();
     let mut body = json!({
         "type": format!("urn:countersign:code:{code}"),
@@ -22,8 +23,10 @@ pub fn problem(denial: &Denial, decision: DecisionId, at: Timestamp) -> Response
         "status": code.status().as_u16(),
         "code": code,
         "detail": code.detail(),
-        "decision": decision.to_string(),
     });
+    if let Some(decision) = decision {
+        body["decision"] = json!(decision.to_string());
+    }
     if let Some(covered) = denial.covered() {
         body["covered"] = json!(covered.components);
         if let Some(differs) = &covered.differs {
@@ -35,7 +38,7 @@ pub fn problem(denial: &Denial, decision: DecisionId, at: Timestamp) -> Response
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(id) = HeaderValue::from_str(decision.encode(&mut [0; 36])) {
+    if let Some(Ok(id)) = decision.map(|id| HeaderValue::from_str(id.encode(&mut [0; 36]))) {
         headers.insert(DECISION, id);
     }
     // Whoever is told that a proof is too old needs our time to make a better one.

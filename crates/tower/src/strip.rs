@@ -12,6 +12,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 pub const SUBJECT: HeaderName = HeaderName::from_static("countersign-subject");
 /// By which schemes.
 pub const SCHEME: HeaderName = HeaderName::from_static("countersign-scheme");
+/// What a delivery is known by, where one may be seen twice.
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The name of the decision.
 pub const DECISION: HeaderName = HeaderName::from_static("countersign-decision");
 
@@ -27,6 +29,16 @@ pub fn is_ours(name: &HeaderName) -> bool {
 /// Removes every header that looks like one of our identity headers.
 pub fn strip_identity(headers: &mut HeaderMap) {
     remove_matching(headers, is_ours);
+}
+
+/// Names a delivery to whoever gets it, in the place of what its caller called it
+/// (draft-ietf-httpapi-idempotency-key-header).
+pub fn set_idempotency_key(headers: &mut HeaderMap, name: &str) {
+    remove_look_alikes(headers, &[IDEMPOTENCY_KEY]);
+    // Verifiers read no name that is no header's value.
+    if let Ok(name) = HeaderValue::from_str(name) {
+        headers.insert(IDEMPOTENCY_KEY, name);
+    }
 }
 
 /// Removes `name` and whatever differs from it by `_` for `-` alone.

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::key_add::AddFlags;
+use super::callback::CallbackCommand;
+use super::key_add::{AddFlags, MintFlags};
 use super::subject::{IssuerCommand, SubjectCommand};
 use crate::proofs::WalletForm;
 
@@ -48,6 +49,9 @@ pub(super) enum Command {
     /// Make API keys, register keys of others, list, rotate and revoke them.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Mint callback URLs, list and revoke them.
+    #[command(subcommand)]
+    Callback(CallbackCommand),
     /// Keep claims and permissions for the keys that our issuer gives tokens to.
     #[command(subcommand)]
     Subject(SubjectCommand),
@@ -155,6 +159,8 @@ pub(super) enum KeyCommand {
         /// It may sign requests, and refuses to be sent as itself.
         #[arg(long)]
         signed_only: bool,
+        #[command(flatten)]
+        mint: MintFlags,
     },
     /// Register a key that somebody else made; its id is what `keyid` names in a signature.
     ///
@@ -372,7 +378,7 @@ pub(super) enum Scene {
     Wallet,
 }
 
-/// Who takes part in `demo webhook`.
+/// Who takes part in `demo webhook` and `demo callback`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Part {
     /// Makes the certificates of all others, and ends.
@@ -381,8 +387,12 @@ pub(super) enum Part {
     Alice,
     /// Lets Alice in, and nobody else.
     Bob,
-    /// Would like to be Alice.
+    /// Would like to be Alice, or to rewrite results.
     Eve,
+    /// Our API, in `demo callback`: it has tasks done, and takes their results.
+    Api,
+    /// The external service, in `demo callback`: it does tasks, and sends results back.
+    Service,
 }
 
 #[cfg(test)]

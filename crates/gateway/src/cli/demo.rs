@@ -2,6 +2,7 @@
 
 mod actor;
 mod apps;
+mod callback;
 mod certificates;
 mod configuration;
 mod director;
@@ -23,7 +24,12 @@ use stage::Stage;
 /// What each scene shows, and whether this version can.
 const SCENES: [(Scene, &str, &str, bool); 4] = [
     (Scene::Webhook, "webhook", "APIs that share no secret prove who they are; Eve tries to be Alice", true),
-    (Scene::Callback, "callback", "a callback URL that is good for one use", false),
+    (
+        Scene::Callback,
+        "callback",
+        "an external service loses all its callback URLs; what each kind of them opens for Eve",
+        true,
+    ),
     (Scene::Session, "session", "a session in two halves, which no script can carry away", false),
     (Scene::Wallet, "wallet", "a wallet signs requests", false),
 ];
@@ -39,10 +45,16 @@ pub(super) fn demo(shared: &Shared, flags: DemoFlags) -> Outcome {
         (Some(part), Some(Scene::Webhook)) => {
             actor::act(part, &flags.folder.unwrap_or_default(), flags.directed)
         }
+        (Some(part), Some(Scene::Callback)) => {
+            callback::act(part, &flags.folder.unwrap_or_default(), flags.directed)
+        }
+        (None, Some(Scene::Callback)) => callback::direct(shared, flags.folder.as_deref(), flags.keep),
         (None, Some(Scene::Webhook)) => director::direct(shared, flags.folder.as_deref(), flags.keep),
         (_, Some(other)) => {
             let name = SCENES.iter().find(|(scene, ..)| *scene == other).map_or("", |(_, name, ..)| *name);
-            Err(Failure::said(format!("`demo {name}` is not in this version yet: try `demo webhook`")))
+            Err(Failure::said(format!(
+                "`demo {name}` is not in this version yet: try `demo webhook` or `demo callback`"
+            )))
         }
     }
 }

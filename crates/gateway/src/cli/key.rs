@@ -67,8 +67,8 @@ type Question = (Method, String, Bytes);
 fn asked(command: KeyCommand) -> Result<(Question, Shown), Failure> {
     let keys = || "/v1/keys".to_owned();
     Ok(match command {
-        KeyCommand::New { label, permissions, owner, expires, signed_only } => {
-            let wanted = NewKey { label, owner, permissions, expires, signed_only };
+        KeyCommand::New { label, permissions, owner, expires, signed_only, mint } => {
+            let wanted = NewKey { label, owner, permissions, expires, signed_only, mint: mint.into() };
             ((Method::POST, keys(), serde_json::to_vec(&wanted)?.into()), Shown::Revealed)
         }
         KeyCommand::Add(flags) => {
@@ -144,6 +144,12 @@ pub(super) fn text(value: &Value) -> String {
         Value::Null => "-".to_owned(),
         Value::String(text) => escape(text),
         Value::Array(values) => values.iter().map(text).collect::<Vec<_>>().join(" "),
+        Value::Object(members) => {
+            let members =
+                members.iter().filter(|(_, value)| value.as_array().is_none_or(|list| !list.is_empty()));
+            let shown: Vec<_> = members.map(|(name, value)| format!("{name}: {}", text(value))).collect();
+            if shown.is_empty() { "-".to_owned() } else { shown.join(", ") }
+        }
         other => other.to_string(),
     }
 }

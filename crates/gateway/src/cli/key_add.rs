@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use clap::Args;
 use countersign::crypto::VerifyingKey;
+use countersign::schemes::api_key::MintRights;
 use zeroize::Zeroizing;
 
 use super::{Failure, complain, escape};
@@ -47,12 +48,32 @@ pub(super) struct AddFlags {
     /// For how long it is valid, as in 30d. Default: until it is revoked.
     #[arg(long, value_name = "DURATION")]
     pub(super) expires: Option<String>,
+    #[command(flatten)]
+    pub(super) mint: MintFlags,
+}
+
+/// Which callback URLs a key may mint with POST /callbacks.
+#[derive(Debug, Args)]
+pub(super) struct MintFlags {
+    /// It may mint callback URLs for this route, by its template; several times for several.
+    #[arg(long = "mint-route", value_name = "TEMPLATE", requires = "users")]
+    pub(super) routes: Vec<String>,
+    /// It may mint them for this user of the application, `*` for all; several times for several.
+    #[arg(long = "mint-user", value_name = "USER", requires = "routes")]
+    pub(super) users: Vec<String>,
+}
+
+impl From<MintFlags> for MintRights {
+    fn from(flags: MintFlags) -> Self {
+        Self { routes: flags.routes, users: flags.users }
+    }
 }
 
 /// The body of a registration.
 pub(super) fn registration(flags: AddFlags) -> Result<Bytes, Failure> {
-    let AddFlags { public, algorithm, hmac_secret_file, label, permissions, owner, expires } = flags;
-    let mut wanted = Registration { label, owner, permissions, expires, ..Registration::default() };
+    let AddFlags { public, algorithm, hmac_secret_file, label, permissions, owner, expires, mint } = flags;
+    let mut wanted =
+        Registration { label, owner, permissions, expires, mint: mint.into(), ..Registration::default() };
     if let Some(path) = public {
         // Read here first: a private key that was meant to be a public one stays in its file.
         let key = public_key(&path, algorithm.as_deref())?;

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod call;
+mod callback;
 mod configuration;
 mod decode;
 mod demo;
@@ -75,6 +76,7 @@ fn run(arguments: Arguments) -> Outcome {
         Command::Dev(flags) => dev::dev(&flags),
         Command::Init(flags) => init::init(&shared, &flags),
         Command::Key(command) => current_thread(key::key(&shared, command)),
+        Command::Callback(command) => current_thread(callback::callback(&shared, command)),
         Command::Subject(command) => current_thread(subject::subject(&shared, command)),
         Command::Issuer(command) => current_thread(subject::issuer(&shared, command)),
         Command::Call(flags) => current_thread(call::call(&shared, flags)),

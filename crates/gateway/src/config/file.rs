@@ -6,10 +6,14 @@ use toml::Spanned;
 
 use super::diagnostics::hide_passwords;
 
+mod assertion;
 mod bearer;
+mod callback;
 mod issuer;
 
+pub use assertion::Assertion;
 pub use bearer::{Bearer, BearerIssuer, OneOrSeveral};
+pub use callback::Callback;
 pub use issuer::{Issuer, IssuerClient};
 
 /// A string whose place in the file is known.
@@ -30,6 +34,8 @@ pub struct File {
     pub limits: Limits,
     /// Time-outs towards upstreams.
     pub upstream: Upstream,
+    /// What upstreams are told in a form that they can check.
+    pub assertion: Assertion,
     /// The audit log.
     pub audit: Audit,
     /// Whom outgoing calls may reach.
@@ -38,6 +44,8 @@ pub struct File {
     pub webhook: Webhook,
     /// The `signature` scheme: requests signed one by one.
     pub signature: Signature,
+    /// The `callback-url` scheme: URLs that open one thing, once, for a while.
+    pub callback: Callback,
     /// The `bearer` scheme: access tokens of listed issuers.
     pub bearer: Bearer,
     /// The issuer of tokens for signed messages.
@@ -331,10 +339,18 @@ pub struct Route {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub nonce: Option<Text>,
+    /// A callback's use is consumed before it is forwarded. Default: callback.strict.
+    #[serde(default)]
+    #[schemars(with = "Option<bool>")]
+    pub strict: Option<Truth>,
     /// Read an API key from `_key` in the query too.
     #[serde(default)]
     #[schemars(with = "Option<bool>")]
     pub key_in_query: Option<Truth>,
+    /// `false`: the upstream gets no `Countersign-Assertion`. Default: `assertion.enabled`.
+    #[serde(default)]
+    #[schemars(with = "Option<bool>")]
+    pub assertion: Option<Truth>,
 }
 
 /// `require = { permission = [..], subject = [..], claim = { .. } }`

@@ -18,7 +18,9 @@ use super::overrides::Overrides;
 use super::quantities::{parse_duration, parse_size};
 use super::{Access, AuditConfig, Config, Limits, ServerConfig, StoreConfig, TlsFiles, UpstreamLimits};
 
+mod assertion;
 mod bearer;
+mod callback;
 mod issuer;
 mod outgoing;
 mod prove;
@@ -188,10 +190,12 @@ impl Reader<'_> {
         let egress = self.egress(&file.egress);
         let webhook = self.webhook(&file.webhook, &egress);
         let signature = self.signature(&file.signature, &egress);
+        let callback = self.callback(&file.callback);
         let issuer = self.issuer(&file.issuer, server.as_ref());
         let bearer = self.bearer(&file.bearer, server.as_ref(), &egress, issuer.is_some());
         let outbounds = self.outbounds(&file.outbound, server.as_ref(), &egress);
-        let (routes, router) = self.routes(&file.route, server.as_ref(), &signature);
+        let assertion = self.assertion(&file.assertion);
+        let (routes, router) = self.routes(&file.route, server.as_ref(), &signature, assertion);
         if file.route.is_empty() && file.outbound.is_empty() {
             self.warnings.push("there is no [[route]]: every request gets 404".to_owned());
         }
@@ -218,6 +222,7 @@ impl Reader<'_> {
             egress,
             webhook,
             signature,
+            callback: callback?,
             bearer,
             issuer,
             outbounds,
@@ -467,6 +472,9 @@ mod tests {
         "[limits]",
         "unproven = \"VALUE\"",
         "nonces = \"VALUE\"",
+        "[callback]",
+        "max_ttl = \"VALUE\"",
+        "strict = VALUE",
         "[signature]",
         "web_bot_auth = [\"VALUE\"]",
         "max_head = \"VALUE\"",
@@ -474,6 +482,8 @@ mod tests {
         "[[route]]",
         "path = \"/a/*\"",
         "path = \"VALUE\"",
+        "path = \"/r/{id}/{token}\"",
+        "accept = [\"callback-url\"]",
         "upstream = \"http://127.0.0.1:2\"",
         "upstream = \"VALUE\"",
         "public = true",

@@ -48,6 +48,8 @@ pub struct Config {
     pub webhook: WebhookConfig,
     /// The signature scheme.
     pub signature: SignatureConfig,
+    /// The callback-url scheme.
+    pub callback: CallbackConfig,
     /// The bearer scheme.
     pub bearer: BearerConfig,
     /// The issuer, while it is enabled.
@@ -153,6 +155,15 @@ pub struct UpstreamLimits {
     pub max_idle: usize,
 }
 
+impl UpstreamLimits {
+    /// How long it may take until it is known what became of a request whose body is at hand: to connect, to
+    /// send it, to wait for the answer, and to write that down.
+    #[must_use]
+    pub fn longest_delivery(&self) -> Duration {
+        self.connect_timeout + self.response_timeout * 2 + Duration::from_secs(10)
+    }
+}
+
 /// `[audit]`, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditConfig {
@@ -199,6 +210,19 @@ pub struct SignatureConfig {
     pub wallets: bool,
     /// Also take signatures by these web bots.
     pub web_bot_auth: Vec<PublicUrl>,
+}
+
+/// `[callback]`, parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallbackConfig {
+    /// The longest body, in bytes.
+    pub max_body: usize,
+    /// The longest life.
+    pub max_ttl: Duration,
+    /// A use is consumed before it is forwarded.
+    pub strict: bool,
+    /// The secret with which an application makes tokens itself.
+    pub secret_file: Option<PathBuf>,
 }
 
 /// `[[outbound]]`, parsed.
@@ -282,6 +306,8 @@ pub struct RouteConfig {
     pub methods: Option<Vec<Method>>,
     /// Where permitted requests go.
     pub upstream: UpstreamUrl,
+    /// Whether the upstream gets assertions of who was proven.
+    pub assertion: bool,
     /// Who may pass.
     pub access: Access,
     /// How often one subject may pass.
@@ -313,6 +339,8 @@ pub struct SchemeOptions {
     pub untagged: bool,
     /// A nonce of `asymmetric` must be higher than the last one of its wallet.
     pub rising: bool,
+    /// A callback's use is consumed before it is forwarded; `None`: as `[callback]` says.
+    pub strict: Option<bool>,
 }
 
 /// `http://host[:port]`, where permitted requests go.
@@ -320,4 +348,10 @@ pub struct SchemeOptions {
 pub struct UpstreamUrl {
     /// Host and port.
     pub authority: http::uri::Authority,
+}
+
+impl std::fmt::Display for UpstreamUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "http://{}", self.authority)
+    }
 }

@@ -119,6 +119,7 @@ const SETTINGS: &[(&str, Set)] = &[
     ("upstream.stream_timeout", |file, value| text(&mut file.upstream.stream_timeout, value)),
     ("upstream.idle_timeout", |file, value| text(&mut file.upstream.idle_timeout, value)),
     ("upstream.max_idle", |file, value| number(&mut file.upstream.max_idle, value)),
+    ("assertion.enabled", |file, value| truth(&mut file.assertion.enabled, value)),
     ("egress.ca_file", |file, value| text(&mut file.egress.ca_file, value)),
     ("egress.allow_http_loopback", |file, value| truth(&mut file.egress.allow_http_loopback, value)),
     ("audit.file", |file, value| text(&mut file.audit.file, value)),

@@ -3,6 +3,8 @@
 //! A scheme that needs paths of its own adds them in one file here. A route of the configuration that names
 //! the very same path comes first: then an application behind us answers.
 
+mod assertion_keys;
+mod callbacks;
 mod issuer;
 mod webhook;
 
@@ -11,9 +13,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use countersign::gate::RuleBuilder;
 use countersign::issuer::Issuer;
 use countersign::path::Template;
-use countersign::{BodySource, Denial, Principal, RequestView, Rule};
+use countersign::{BodySource, Denial, Principal, RequestView, Requirement, Rule};
 use countersign_io::AnyStore;
 use http::{Method, Response};
 
@@ -67,14 +70,23 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    /// Those that `config` asks for, without the ones that a route takes for itself.
+    /// Those that `config` asks for, without the ones that a route takes for itself. `verified` gives a rule
+    /// the verifiers of its schemes.
     #[must_use]
-    pub fn new(config: &Config, issuer: Option<&Arc<Issuer<Arc<AnyStore>>>>) -> Self {
+    pub fn new(
+        config: &Config,
+        issuer: Option<&Arc<Issuer<Arc<AnyStore>>>>,
+        verified: impl Fn(RuleBuilder, &Requirement) -> RuleBuilder,
+    ) -> Self {
         let mut endpoints = Self { all: Vec::new(), router: Router::default() };
         let taken = |template: &Template| config.routes.iter().any(|route| route.template == *template);
         let issuers = issuer.zip(config.issuer.as_ref());
         let issuers = issuers.map(|(issuer, config)| issuer::endpoints(issuer, config));
-        for endpoint in webhook::endpoints(config).chain(issuers.into_iter().flatten()) {
+        let all = webhook::endpoints(config)
+            .chain(assertion_keys::endpoints())
+            .chain(callbacks::endpoint(config, verified))
+            .chain(issuers.into_iter().flatten());
+        for endpoint in all {
             if !taken(&endpoint.template) {
                 endpoints.add(endpoint);
             }

@@ -14,7 +14,7 @@ use countersign::{Decision, DecisionId, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::management::{keys, raw_request, registered, subjects};
+use crate::management::{callbacks, keys, raw_request, registered, subjects};
 use crate::state::Gateway;
 use crate::terminal;
 
@@ -38,6 +38,8 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/keys/{id}", get(keys::show))
         .route("/v1/keys/{id}/rotate", post(keys::rotate))
         .route("/v1/keys/{id}/revoke", post(keys::revoke))
+        .route("/v1/callbacks", get(callbacks::list).post(callbacks::create))
+        .route("/v1/callbacks/{id}/revoke", post(callbacks::revoke))
         .route("/v1/subjects", get(subjects::list))
         .route("/v1/subjects/{name}", get(subjects::show).post(subjects::change))
         .route("/v1/issuer/rotate", post(subjects::rotate))

@@ -9,7 +9,7 @@ use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Json};
 use countersign::Timestamp;
 use countersign::crypto::Algorithm;
-use countersign::schemes::api_key::{ApiKey, KeyId, KeyRecord, KeyTerms, Lapsed, RegistryError};
+use countersign::schemes::api_key::{ApiKey, KeyId, KeyRecord, KeyTerms, Lapsed, MintRights, RegistryError};
 use countersign::store::StoreError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -36,6 +36,9 @@ pub(crate) struct NewKey {
     /// It may only sign.
     #[serde(default)]
     pub signed_only: bool,
+    /// Which callback URLs it may mint.
+    #[serde(default)]
+    pub mint: MintRights,
 }
 
 /// What `key rotate` asks for.
@@ -95,6 +98,7 @@ pub(super) async fn create(State(gateway): State<Arc<Gateway>>, body: bytes::Byt
         permissions: wanted.permissions,
         expires: expires.map(|after| now.plus(after)),
         signed_only: wanted.signed_only,
+        mint: wanted.mint,
     };
     let (key, record) = gateway.keys().create(terms, now, &gateway.random).await?;
     if let Err(why) = gateway.audit.change(now, "key-created", &shown(&record, now, None)).await {
@@ -200,6 +204,7 @@ pub(super) fn shown(record: &KeyRecord, now: Timestamp, used: Option<Timestamp>)
         "revoked": time(record.revoked),
         "successor": record.successor,
         "signed_only": record.terms.signed_only,
+        "mint": record.terms.mint,
         "last_used": time(used),
         "state": record.lapsed(now).map_or("active", Lapsed::as_str),
         // Sent as itself, a key opens what it opens to whoever saw the request.

@@ -2,6 +2,7 @@
 
 mod admin;
 mod api;
+mod callbacks;
 pub mod client;
 pub(crate) mod keys;
 pub(crate) mod raw_request;

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use countersign::crypto::{Algorithm, Secret, VerifyingKey};
-use countersign::schemes::api_key::KeyTerms;
+use countersign::schemes::api_key::{KeyTerms, MintRights};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroize as _;
 
@@ -34,6 +34,9 @@ pub(crate) struct Registration {
     /// For how long it is valid, `30d`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
+    /// Which callback URLs it may mint.
+    #[serde(default)]
+    pub mint: MintRights,
     /// A public key, PEM or a JWK.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public: Option<String>,
@@ -107,6 +110,7 @@ pub(super) async fn register(State(gateway): State<Arc<Gateway>>, body: Bytes) -
         permissions: wanted.permissions,
         expires: expires.map(|after| now.plus(after)),
         signed_only: true,
+        mint: wanted.mint,
     };
     let keys = gateway.keys();
     let record = match (wanted.public, wanted.hmac_secret) {

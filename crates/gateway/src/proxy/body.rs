@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -68,6 +68,8 @@ pub struct Progress {
     /// Grows with each piece.
     pieces: AtomicU64,
     state: AtomicU8,
+    /// The upstream may know of the request.
+    sent: AtomicBool,
 }
 
 const UNDER_WAY: u8 = 0;
@@ -80,6 +82,21 @@ impl Progress {
     /// Whether the upstream has all of it.
     pub fn is_whole(&self) -> bool {
         self.state.load(Ordering::Acquire) == WHOLE
+    }
+
+    /// From here on the upstream may know of the request.
+    pub fn begin(&self) {
+        self.sent.store(true, Ordering::Release);
+    }
+
+    /// There was nobody to send it to after all.
+    pub fn nothing_was_sent(&self) {
+        self.sent.store(false, Ordering::Release);
+    }
+
+    /// Whether the upstream may know of the request.
+    pub fn was_sent(&self) -> bool {
+        self.sent.load(Ordering::Acquire)
     }
 
     /// How many pieces have passed.
@@ -113,6 +130,14 @@ impl RequestBody {
             progress.state.store(WHOLE, Ordering::Release);
         }
         Self { body: Timed::new(body, patience), left: limit.map(|limit| limit as u64), progress }
+    }
+
+    /// All of its bytes, if they were read before, or if there are none; `None` if it streams.
+    pub fn whole(&self) -> Option<&[u8]> {
+        match &self.body.body {
+            GateBody::Buffered(bytes) => Some(bytes),
+            body => body.is_end_stream().then_some(&[]),
+        }
     }
 
     /// What becomes of it.

@@ -1,10 +1,13 @@
 //! Sends a permitted request to its upstream.
 
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::{Code, Denial, Permit, PublicUrl, Standing};
-use countersign_tower::strip_credentials;
+use countersign::assertion::{ASSERTION, Asserter, Statement};
+use countersign::{Clock, Code, Denial, Permit, PublicUrl, Standing};
+use countersign_io::AnyStore;
+use countersign_tower::{set_idempotency_key, strip_credentials};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Response, Uri, Version, request};
 use hyper::body::Incoming;
@@ -22,15 +25,27 @@ use crate::proxy::headers::{Hops, to_upstream};
 pub struct Upstream {
     authority: Authority,
     host: HeaderValue,
+    /// What assertions call it; `None` if it gets none.
+    audience: Option<Box<str>>,
 }
 
 impl Upstream {
-    /// An upstream.
+    /// An upstream, and whether it is told who was proven in a form that it can check.
     ///
     /// # Errors
     /// Its name cannot be a Host header.
-    pub fn new(url: &UpstreamUrl) -> Result<Self, http::header::InvalidHeaderValue> {
-        Ok(Self { authority: url.authority.clone(), host: HeaderValue::from_str(url.authority.as_str())? })
+    pub fn new(url: &UpstreamUrl, assertion: bool) -> Result<Self, http::header::InvalidHeaderValue> {
+        Ok(Self {
+            authority: url.authority.clone(),
+            host: HeaderValue::from_str(url.authority.as_str())?,
+            audience: assertion.then(|| url.to_string().into()),
+        })
+    }
+
+    /// Whether it gets assertions: without their keys nothing is forwarded to it.
+    #[must_use]
+    pub const fn needs_assertions(&self) -> bool {
+        self.audience.is_some()
     }
 
     fn uri(&self, requested: &Uri) -> Uri {
@@ -47,12 +62,18 @@ impl Upstream {
 pub struct Forwarder {
     client: Client<Connector, RequestBody>,
     response_timeout: Duration,
+    asserter: Arc<Asserter<Arc<AnyStore>>>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Forwarder {
     /// A forwarder without connections.
     #[must_use]
-    pub fn new(limits: &UpstreamLimits) -> Self {
+    pub fn new(
+        limits: &UpstreamLimits,
+        asserter: Arc<Asserter<Arc<AnyStore>>>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(limits.idle_timeout)
@@ -61,7 +82,7 @@ impl Forwarder {
             // closes idle connections whenever it likes.
             .retry_canceled_requests(true)
             .build(Connector::new(limits.connect_timeout));
-        Self { client, response_timeout: limits.response_timeout }
+        Self { client, response_timeout: limits.response_timeout, asserter, clock }
     }
 
     /// Sends a request to `upstream`. It takes the permit: there is no other way to call it, and no
@@ -90,7 +111,8 @@ impl Forwarder {
     /// ```
     ///
     /// # Errors
-    /// `upstream_unreachable`, `upstream_timeout`, or what was wrong with the caller's body.
+    /// `upstream_unreachable`, `upstream_timeout`, what was wrong with the caller's body, or
+    /// `keys_unavailable` and `store_unavailable` where the upstream is to get an assertion.
     pub async fn forward(
         &self,
         permit: Permit,
@@ -107,13 +129,29 @@ impl Forwarder {
             request.headers.insert(http::header::UPGRADE, upgrade);
             request.headers.insert(http::header::CONNECTION, HeaderValue::from_static("upgrade"));
         }
+        if let (Some(audience), Some(principal)) = (&upstream.audience, permit.principal()) {
+            let statement = Statement {
+                gateway: public_url,
+                audience,
+                principal,
+                method: &request.method,
+                target: &public_url.target(&request.uri),
+                body: body.whole(),
+            };
+            let assertion = self.asserter.assert(&statement, self.clock.now()).await?;
+            request.headers.insert(ASSERTION, assertion);
+        }
         let uri = upstream.uri(&request.uri);
         let mut outgoing = Request::new(body);
         *outgoing.method_mut() = request.method;
         *outgoing.uri_mut() = uri;
         *outgoing.version_mut() = Version::HTTP_11;
         *outgoing.headers_mut() = request.headers;
+        if let Some(IdempotencyKey(name)) = request.extensions.get() {
+            set_idempotency_key(outgoing.headers_mut(), name);
+        }
         let progress = outgoing.body().progress();
+        progress.begin();
         let response = self.response(outgoing, &progress).await?;
         Ok((response, permit.spend()))
     }
@@ -126,6 +164,9 @@ impl Forwarder {
         let response = pin!(self.client.request(request));
         let answered = await_response(response, progress, self.response_timeout).await?;
         answered.map_err(|error| {
+            if error.is_connect() {
+                progress.nothing_was_sent();
+            }
             let failed = progress.failure();
             failed.unwrap_or_else(|| Denial::new(Code::UpstreamUnreachable, reasons(&error)))
         })
@@ -158,6 +199,10 @@ pub(crate) async fn await_response<F: Future>(
 /// In a request's extensions: it may ask the upstream for an upgrade.
 #[derive(Clone, Copy)]
 pub struct MayUpgrade;
+
+/// In a request's extensions: what the upstream may know one delivery by, since it may see it twice.
+#[derive(Clone)]
+pub struct IdempotencyKey(pub Box<str>);
 
 /// An error with all that it wraps: "client error (Connect): tcp connect error: refused".
 pub(crate) fn reasons(error: &dyn std::error::Error) -> String {

@@ -7,6 +7,6 @@ pub mod headers;
 mod tunnel;
 
 pub(crate) use connector::OF_RESPONSES;
-pub use forward::{Forwarder, MayUpgrade, Upstream};
+pub use forward::{Forwarder, IdempotencyKey, MayUpgrade, Upstream};
 pub(crate) use forward::{await_response, reasons};
 pub use tunnel::Tunnel;

@@ -1,6 +1,7 @@
 //! What callers connect to.
 
 mod connection;
+mod delivery;
 mod service;
 mod session;
 pub mod tls;

@@ -22,6 +22,7 @@ use crate::proxy::body::{Busy, Progress, RequestBody, ResponseBody};
 use crate::proxy::headers::{Hops, X_FORWARDED_FOR, to_caller};
 use crate::proxy::{MayUpgrade, Tunnel};
 use crate::server::connection::Peer;
+use crate::server::delivery::{Delivering, deliver};
 use crate::state::{Gateway, Route, Runtime, other_method};
 
 /// Answers a request.
@@ -106,6 +107,13 @@ impl Exchange<'_> {
         let too_large = config.limits.max_body.filter(|limit| body.size_hint().lower() > *limit as u64);
         let decision = match (too_large, runtime.route(&view)) {
             (None, Ok(route)) => {
+                if route.upstream.needs_assertions()
+                    && let Err(denial) = self.gateway().asserter.keys(view.received_at).await
+                {
+                    // Before anything is spent: what could not be asserted would not be forwarded.
+                    let decision = self.refuse(&view, Check::Assertion, denial, started).await;
+                    return (self.refusal(&decision), !body.is_end_stream());
+                }
                 let patience = config.limits.body_timeout;
                 let mut reader = PatientReader { reader: BodyReader(&mut body), patience };
                 let verdict = runtime.gate.decide(&route.rule, &view, &mut reader).await;
@@ -192,13 +200,14 @@ impl Exchange<'_> {
     async fn pass(
         mut self,
         route: &Route,
-        permit: Permit,
+        mut permit: Permit,
         mut parts: request::Parts,
         body: GateBody<Incoming>,
     ) -> (Response<ResponseBody>, bool) {
         let limits = &self.runtime.config.limits;
         let body = RequestBody::new(body, limits.body_timeout, limits.max_body);
         let progress = body.progress();
+        let reservation = permit.take_reservation();
         let head = parts.method == Method::HEAD;
         let decision = permit.decision().clone();
         let tells: Vec<(HeaderName, HeaderValue)> = permit.tells().collect();
@@ -211,9 +220,24 @@ impl Exchange<'_> {
         let trusted = self.runtime.config.server.trusts(self.peer.address);
         let hops = Hops { peer: self.peer.address, believed: believed.as_ref().filter(|_| trusted) };
         let started = Instant::now();
-        let public_url = &self.runtime.config.server.public_url;
-        let forwarded =
-            self.runtime.forwarder.forward(permit, &route.upstream, parts, body, public_url, &hops).await;
+        let forwarded = match reservation {
+            None => {
+                let public_url = &self.runtime.config.server.public_url;
+                self.runtime.forwarder.forward(permit, &route.upstream, parts, body, public_url, &hops).await
+            }
+            Some(reservation) => {
+                let delivery = Delivering {
+                    permit,
+                    reservation,
+                    upstream: route.upstream.clone(),
+                    parts,
+                    body,
+                    peer: hops.peer,
+                    believed: hops.believed.cloned(),
+                };
+                deliver(self.gateway().clone(), self.runtime.clone(), delivery).await
+            }
+        };
         let (mut response, standing) = match forwarded {
             Ok(forwarded) => forwarded,
             Err(denial) => return self.failed(route, &decision, &denial, &progress),

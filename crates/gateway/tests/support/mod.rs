@@ -4,6 +4,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
 
+pub mod callbacks;
 pub mod peer;
 pub mod raw;
 pub mod webhook;
@@ -440,6 +441,26 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Reads a whole request; `None` if the connection ends first.
+    pub fn read(mut stream: &TcpStream) -> Option<Self> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            if stream.read(&mut byte).ok()? == 0 {
+                return None;
+            }
+            head.push(byte[0]);
+        }
+        let mut seen = Self { head: String::from_utf8_lossy(&head).into_owned(), body: Vec::new() };
+        if seen.header("transfer-encoding").is_some() {
+            seen.body = read_chunks(&mut stream.try_clone().ok()?)?;
+        } else if let Some(length) = seen.header("content-length").and_then(|text| text.parse().ok()) {
+            seen.body = vec![0; length];
+            stream.read_exact(&mut seen.body).ok()?;
+        }
+        Some(seen)
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers(name).into_iter().next()
     }
@@ -486,21 +507,7 @@ impl Echo {
 }
 
 fn echo(mut stream: &TcpStream, kept: &std::sync::Mutex<Vec<Seen>>) -> Option<()> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        if stream.read(&mut byte).ok()? == 0 {
-            return None;
-        }
-        head.push(byte[0]);
-    }
-    let mut seen = Seen { head: String::from_utf8_lossy(&head).into_owned(), body: Vec::new() };
-    if seen.header("transfer-encoding").is_some() {
-        seen.body = read_chunks(&mut stream.try_clone().ok()?)?;
-    } else if let Some(length) = seen.header("content-length").and_then(|text| text.parse().ok()) {
-        seen.body = vec![0; length];
-        stream.read_exact(&mut seen.body).ok()?;
-    }
+    let seen = Seen::read(stream)?;
     let body = format!("{}\n", seen.request_line());
     let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     let answer = if seen.request_line().starts_with("HEAD") {

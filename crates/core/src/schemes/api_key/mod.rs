@@ -29,7 +29,7 @@ use crate::time::Timestamp;
 use crate::verifier::{Proven, Verifier};
 
 pub use kind::{KeyKind, KeyUnavailable};
-pub use record::{DERIVATION, KEY_USE, KEYS, KeyRecord, KeyTerms, Lapsed};
+pub use record::{DERIVATION, KEY_USE, KEYS, KeyRecord, KeyTerms, Lapsed, MintRights};
 pub use registry::{KeyRegistry, LastUses, RegistryError};
 pub use wire::{ApiKey, KeyFormatError, KeyId};
 

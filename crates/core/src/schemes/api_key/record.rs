@@ -40,6 +40,33 @@ pub struct KeyTerms {
     /// It may sign, and refuses to be sent as itself. So it is with every registered key.
     #[serde(default)]
     pub signed_only: bool,
+    /// Which callback URLs it may mint: none, unless it is said.
+    #[serde(default)]
+    pub mint: MintRights,
+}
+
+/// Which callback URLs a key may mint.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MintRights {
+    /// For these routes, by their templates.
+    #[serde(default)]
+    pub routes: Vec<String>,
+    /// For these users of the application; [`MintRights::ANY`] for all.
+    #[serde(default)]
+    pub users: Vec<String>,
+}
+
+impl MintRights {
+    /// Stands for every user.
+    pub const ANY: &'static str = "*";
+
+    /// Whether a callback for this route and user may be minted.
+    #[must_use]
+    pub fn allow(&self, route: &str, user: &str) -> bool {
+        self.routes.iter().any(|allowed| allowed == route)
+            && self.users.iter().any(|allowed| allowed == user || allowed == Self::ANY)
+    }
 }
 
 /// What is kept of a key.
@@ -59,11 +86,46 @@ pub struct KeyRecord {
     pub successor: Option<KeyId>,
 }
 
+/// Terms of versions 1 and 2, when no key could mint.
+#[derive(Deserialize)]
+struct EarlierTerms {
+    label: String,
+    owner: Option<String>,
+    permissions: Vec<String>,
+    expires: Option<Timestamp>,
+    signed_only: bool,
+}
+
+impl From<EarlierTerms> for KeyTerms {
+    fn from(earlier: EarlierTerms) -> Self {
+        let EarlierTerms { label, owner, permissions, expires, signed_only } = earlier;
+        Self { label, owner, permissions, expires, signed_only, mint: MintRights::default() }
+    }
+}
+
+/// A record of version 2.
+#[derive(Deserialize)]
+struct SecondRecord {
+    id: KeyId,
+    terms: EarlierTerms,
+    kind: KeyKind,
+    created: Timestamp,
+    revoked: Option<Timestamp>,
+    successor: Option<KeyId>,
+}
+
+impl From<SecondRecord> for KeyRecord {
+    fn from(second: SecondRecord) -> Self {
+        let SecondRecord { id, terms, kind, created, revoked, successor } = second;
+        Self { id, terms: terms.into(), kind, created, revoked, successor }
+    }
+}
+
 /// A record of version 1, when every key was an API key.
 #[derive(Deserialize)]
 struct FirstRecord {
     id: KeyId,
-    terms: KeyTerms,
+    terms: EarlierTerms,
     secret_digest: Digest,
     public_key: [u8; 32],
     created: Timestamp,
@@ -75,7 +137,7 @@ impl From<FirstRecord> for KeyRecord {
     fn from(first: FirstRecord) -> Self {
         let FirstRecord { id, terms, secret_digest, public_key, created, revoked, successor } = first;
         let kind = KeyKind::ApiKey { secret_digest, public_key };
-        Self { id, terms, kind, created, revoked, successor }
+        Self { id, terms: terms.into(), kind, created, revoked, successor }
     }
 }
 
@@ -100,7 +162,7 @@ impl Lapsed {
 }
 
 impl KeyRecord {
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 
     /// The record of a new API key.
     #[must_use]
@@ -164,8 +226,8 @@ impl KeyRecord {
         bytes.map(Bytes::from).map_err(|error| StoreError::Corrupt(error.to_string()))
     }
 
-    /// Reads what [`KeyRecord::encode`] writes, and what it wrote before there were other keys than
-    /// API keys.
+    /// Reads what [`KeyRecord::encode`] writes, what it wrote before keys could mint, and what it wrote before
+    /// there were other keys than API keys.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] for another version or broken bytes.
@@ -173,6 +235,7 @@ impl KeyRecord {
         let corrupt = || StoreError::Corrupt(String::from("a key record of another version"));
         let read = match bytes {
             [Self::VERSION, rest @ ..] => postcard::from_bytes(rest),
+            [2, rest @ ..] => postcard::from_bytes::<SecondRecord>(rest).map(Self::from),
             [1, rest @ ..] => postcard::from_bytes::<FirstRecord>(rest).map(Self::from),
             _ => return Err(corrupt()),
         };
@@ -207,17 +270,52 @@ mod tests {
             permissions: vec!["a".into(), "b".into()],
             expires: Some(Timestamp::from_secs(9)),
             signed_only: true,
+            mint: MintRights::default(),
         };
         let mut record = KeyRecord::new(&sevens(), terms, Timestamp::from_secs(1));
         record.revoked = Some(Timestamp::from_secs(5));
         record.successor = KeyId::parse("BBBBBBBBBBBB");
         assert_eq!(KeyRecord::decode(&first()).unwrap(), record);
-        assert_eq!(record.encode().unwrap()[0], 2, "and written as today's");
-        for version in [0, 3, 255] {
+        assert_eq!(record.encode().unwrap()[0], 3, "and written as today's");
+        for version in [0, 4, 255] {
             let mut other = first();
             other[0] = version;
             assert!(matches!(KeyRecord::decode(&other), Err(StoreError::Corrupt(_))));
         }
+    }
+
+    #[test]
+    fn a_record_of_the_second_version_is_still_read() {
+        let terms =
+            KeyTerms { label: "partner".into(), permissions: vec!["a".into()], ..KeyTerms::default() };
+        let mut record = KeyRecord::new(&sevens(), terms, Timestamp::from_secs(1));
+        record.kind = KeyKind::Public { key: vec![1, 2, 3] };
+        record.successor = KeyId::parse("BBBBBBBBBBBB");
+        // What version 2 wrote has no rights to mint behind the terms: two lengths of zero, once the rest is
+        // the same.
+        let written = record.encode().unwrap().to_vec();
+        let (label, permission) = (1 + 13 + 1 + 7 + 1, 1 + 1 + 1);
+        let rights = label + permission + 2;
+        assert_eq!(&written[rights..rights + 2], [0, 0]);
+        let second = [&[2], &written[1..rights], &written[rights + 2..]].concat();
+        assert_eq!(KeyRecord::decode(&second).unwrap(), record);
+    }
+
+    #[test]
+    fn a_key_mints_for_the_routes_and_users_that_it_lists() {
+        let rights = |routes: &[&str], users: &[&str]| MintRights {
+            routes: routes.iter().map(ToString::to_string).collect(),
+            users: users.iter().map(ToString::to_string).collect(),
+        };
+        assert!(!MintRights::default().allow("/a/{token}", "u"));
+        assert!(!rights(&["/a/{token}"], &[]).allow("/a/{token}", "u"));
+        assert!(!rights(&[], &["u"]).allow("/a/{token}", "u"));
+        assert!(!rights(&["*"], &["u"]).allow("/a/{token}", "u"));
+        let some = rights(&["/a/{token}"], &["u", "v"]);
+        assert!(
+            some.allow("/a/{token}", "v") && !some.allow("/a/{token}", "w") && !some.allow("/b/{token}", "u")
+        );
+        assert!(rights(&["/a/{token}"], &["*"]).allow("/a/{token}", "w"));
     }
 
     #[test]
@@ -254,6 +352,7 @@ mod tests {
             for bytes in [
                 bytes.clone(),
                 version(1),
+                version(2),
                 version(KeyRecord::VERSION),
                 one_byte_wrong(first(), place, byte),
                 one_byte_wrong(today, place, byte),

@@ -10,7 +10,7 @@ use crate::crypto::{KeyError, Random};
 use crate::store::{Id, Inventory, Store, StoreError};
 use crate::time::Timestamp;
 
-use super::record::{KEY_USE, KEYS, KeyRecord, KeyTerms};
+use super::record::{KEY_USE, KEYS, KeyRecord, KeyTerms, MintRights};
 use super::wire::{ApiKey, KeyId};
 
 /// Why a key was not made or changed.
@@ -234,6 +234,17 @@ pub(super) fn check_terms(terms: &KeyTerms, now: Timestamp) -> Result<(), Regist
     }
     if terms.expires.is_some_and(|expires| expires <= now) {
         return Err(RegistryError::Terms("the expiry is not in the future"));
+    }
+    let MintRights { routes, users } = &terms.mint;
+    if routes.len().max(users.len()) > 100 || !routes.iter().chain(users).all(is_permission) {
+        return Err(RegistryError::Terms(
+            "rights to mint are at most 100 routes and users of 1 to 200 bytes",
+        ));
+    }
+    if routes.is_empty() != users.is_empty() {
+        return Err(RegistryError::Terms(
+            "a right to mint names routes and users: one without the other would allow nothing",
+        ));
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::io::BufRead as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use countersign::crypto::SystemRandom;
@@ -27,10 +28,14 @@ use crate::run::Bound;
 use crate::seal::seal_key;
 
 pub(super) fn act(part: Part, folder: &Path, directed: bool) -> Outcome {
+    as_process(directed, play(part, folder, directed))
+}
+
+/// Plays a part as this process, and tells a director why it cannot.
+pub(super) fn as_process(directed: bool, play: impl Future<Output = Outcome>) -> Outcome {
     log_to_standard_error();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let outcome = runtime.block_on(play(part, folder, directed));
-    match outcome {
+    match runtime.block_on(play) {
         Err(failure) if directed => {
             report(&Report::Failed(match failure {
                 Failure::Said(why) => why,
@@ -71,7 +76,7 @@ async fn play(part: Part, folder: &Path, directed: bool) -> Outcome {
             take_orders(directed, Role { log, does: Does::Eve(eve) });
             tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
         }
-        Part::Authority => {}
+        Part::Authority | Part::Api | Part::Service => {}
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -84,7 +89,7 @@ fn stage(folder: &Path) -> Result<Stage, Failure> {
     }
 }
 
-async fn gateway(folder: &Path, configuration: &str) -> Result<Bound, Failure> {
+pub(super) async fn gateway(folder: &Path, configuration: &str) -> Result<Bound, Failure> {
     let file = folder.join("countersign.toml");
     certificates::write(&file, configuration)?;
     // With a Redis store nobody else makes it.
@@ -108,6 +113,19 @@ enum Does {
 
 /// Does what standard input says, and ends with it: nobody is left behind by a director who was killed.
 fn take_orders(directed: bool, role: Role) {
+    let role = Arc::new(role);
+    follow_orders(directed, move |order| {
+        let role = role.clone();
+        async move { role.follow(order).await }
+    });
+}
+
+/// The same, by whatever follows an order.
+pub(super) fn follow_orders<F, Following>(directed: bool, follow: F)
+where
+    F: Fn(Order) -> Following + Send + Sync + 'static,
+    Following: Future<Output = Report> + Send,
+{
     if !directed {
         return;
     }
@@ -121,7 +139,7 @@ fn take_orders(directed: bool, role: Role) {
         report(&Report::Ready);
         while let Some(line) = orders.recv().await {
             report(&match serde_json::from_str(&line) {
-                Ok(order) => role.follow(order).await,
+                Ok(order) => follow(order).await,
                 Err(error) => Report::Failed(error.to_string()),
             });
         }

@@ -34,6 +34,16 @@ impl Drop for Company {
 }
 
 pub(super) fn direct(shared: &Shared, folder: Option<&Path>, keep: bool) -> Outcome {
+    let played = Cell::new(None);
+    until_signal(&played, run(shared, folder, keep, &played))
+}
+
+/// Has a demonstration played, unless a signal ends it. `played` says what came of the scenes, once they have
+/// been played.
+pub(super) fn until_signal(
+    played: &Cell<Option<bool>>,
+    demonstration: impl Future<Output = Outcome>,
+) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let [mut interrupt, mut terminate, mut hang_up] = [
@@ -41,10 +51,8 @@ pub(super) fn direct(shared: &Shared, folder: Option<&Path>, keep: bool) -> Outc
             signal(SignalKind::terminate())?,
             signal(SignalKind::hangup())?,
         ];
-        // What came of the scenes, once they have been played.
-        let played = Cell::new(None);
         tokio::select! {
-            outcome = run(shared, folder, keep, &played) => return outcome,
+            outcome = demonstration => return outcome,
             // What is dropped with the other branch ends its processes and removes its folder.
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
@@ -58,27 +66,16 @@ async fn run(shared: &Shared, folder: Option<&Path>, keep: bool, played: &Cell<O
     for (who, address) in [("Alice", ALICE), ("Eve", EVE)] {
         must_be_free(who, address)?;
     }
-    let temporary = match folder {
-        Some(_) => None,
-        None => Some(tempfile::Builder::new().prefix("countersign-demo-").tempdir()?),
-    };
-    let folder: PathBuf = match (&temporary, folder) {
-        (Some(temporary), _) => temporary.path().to_owned(),
-        (None, Some(folder)) => {
-            std::fs::create_dir_all(folder).map_err(|error| certificates::at(folder, &error))?;
-            folder.canonicalize()?
-        }
-        (None, None) => PathBuf::new(),
-    };
+    let (_temporary, folder) = place(folder)?;
     let stage = Stage::here()?;
     certificates::make(&folder, &stage)?;
     for name in ["alice", "bob", "eve"] {
         certificates::write(&folder.join(name).join("stage.json"), &serde_json::to_string_pretty(&stage)?)?;
     }
     let (alice, bob, eve) = tokio::join!(
-        Player::start("alice", &folder),
-        Player::start("bob", &folder),
-        Player::start("eve", &folder)
+        Player::start("webhook", "alice", &folder),
+        Player::start("webhook", "bob", &folder),
+        Player::start("webhook", "eve", &folder)
     );
     let mut company = Company { alice: alice?, bob: bob?, eve: eve? };
     let canvas = Canvas::new(shared.json);
@@ -89,6 +86,21 @@ async fn run(shared: &Shared, folder: Option<&Path>, keep: bool, played: &Cell<O
         stay(shared, good, &company).await;
     }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// The folder that was named, or a temporary one, which is removed with the first of the two.
+pub(super) fn place(folder: Option<&Path>) -> Result<(Option<tempfile::TempDir>, PathBuf), Failure> {
+    match folder {
+        None => {
+            let temporary = tempfile::Builder::new().prefix("countersign-demo-").tempdir()?;
+            let path = temporary.path().to_owned();
+            Ok((Some(temporary), path))
+        }
+        Some(folder) => {
+            std::fs::create_dir_all(folder).map_err(|error| certificates::at(folder, &error))?;
+            Ok((None, folder.canonicalize()?))
+        }
+    }
 }
 
 /// A port that the seed has given away.

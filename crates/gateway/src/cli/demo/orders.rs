@@ -22,6 +22,48 @@ pub(super) enum Order {
     Forge(String),
     /// Eve: call Bob with headers that are not yours.
     Send(Headers),
+    /// Our API: have tasks done by the service, each with a callback URL.
+    Submit,
+    /// Our API: tell what the results are now.
+    Results,
+    /// The service: tell all that stands in your database, as if it had been copied.
+    Breach,
+    /// The service: finish what is still in the queue.
+    Finish,
+    /// Eve: rewrite results with these callback URLs.
+    Rewrite(Vec<Task>),
+}
+
+/// A task at the service, with the URL to which its result goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Task {
+    /// What is to be done: the number of the result.
+    pub(super) result: u32,
+    /// Whether it takes so long that it is still in the queue.
+    pub(super) heavy: bool,
+    /// Where the result goes.
+    pub(super) callback_url: String,
+}
+
+/// One attempt to write a result.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Attempt {
+    /// The kind of callback, as it stands in its URL.
+    pub(super) kind: String,
+    /// The number of the result.
+    pub(super) result: u32,
+    /// What the API answered.
+    pub(super) status: u16,
+    /// The code, if it refused.
+    pub(super) code: Option<String>,
+}
+
+/// A result as it stands in our API's database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    pub(super) kind: String,
+    pub(super) result: u32,
+    pub(super) text: String,
 }
 
 /// What came of it.
@@ -38,6 +80,12 @@ pub(super) enum Report {
     Status(u16),
     /// A decision.
     Decision(Value),
+    /// What the service's database holds.
+    Tasks(Vec<Task>),
+    /// What was tried.
+    Attempts(Vec<Attempt>),
+    /// What the results are.
+    Results(Vec<Kept>),
 }
 
 /// One request over TLS, as it came, and how it was answered.

@@ -33,13 +33,13 @@ pub(super) struct Player {
 
 impl Player {
     /// Starts this same program again, with a folder of its own, and waits until it is ready.
-    pub(super) async fn start(name: &'static str, folder: &Path) -> Result<Self, Failure> {
+    pub(super) async fn start(scene: &str, name: &'static str, folder: &Path) -> Result<Self, Failure> {
         let folder = folder.join(name);
         let log = folder.join("log");
         let opened = OpenOptions::new().append(true).create(true).open(&log);
         let log_file = opened.map_err(|error| at(&log, &error))?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["demo", "webhook", "--as", name, "--directed", "--folder"]).arg(&folder);
+        command.args(["demo", scene, "--as", name, "--directed", "--folder"]).arg(&folder);
         for (variable, _) in std::env::vars_os() {
             // Settings of another gateway are not for these.
             if variable.to_string_lossy().starts_with("COUNTERSIGN_") {

@@ -18,7 +18,7 @@ use crate::config::{Access, RouteConfig, SchemeOptions, ServerConfig, SignatureC
 use crate::routes::Router;
 
 /// The schemes that this version verifies.
-const BUILT: [&str; 5] = ["api-key", "webhook", "signature", "asymmetric", "bearer"];
+const BUILT: [&str; 6] = ["api-key", "webhook", "signature", "asymmetric", "callback-url", "bearer"];
 
 impl Reader<'_> {
     pub(super) fn routes(
@@ -26,12 +26,13 @@ impl Reader<'_> {
         routes: &[Spanned<file::Route>],
         server: Option<&ServerConfig>,
         signature: &SignatureConfig,
+        assertion: bool,
     ) -> (Vec<RouteConfig>, Router) {
         let mut parsed: Vec<RouteConfig> = Vec::new();
         let mut router = Router::default();
         for written in routes {
             let before = self.problems.len();
-            let Some(route) = self.route(written, server, signature) else { continue };
+            let Some(route) = self.route(written, server, signature, assertion) else { continue };
             if self.problems.len() > before {
                 continue;
             }
@@ -52,6 +53,7 @@ impl Reader<'_> {
         written: &Spanned<file::Route>,
         server: Option<&ServerConfig>,
         signature: &SignatureConfig,
+        assertion: bool,
     ) -> Option<RouteConfig> {
         let route = written.get_ref();
         let template = self.parsed("route.path", Some(&route.path), "", Template::parse);
@@ -64,16 +66,25 @@ impl Reader<'_> {
         }
         let methods = self.methods(route);
         let access = self.access(written, route, signature);
+        let named = match &access {
+            Some(Access::Guarded { requirement, .. }) => requirement.schemes(),
+            _ => SchemeSet::default(),
+        };
+        if access.is_some() {
+            self.token_fits(&route.path, template.as_ref(), named);
+        }
         let limit = self.maybe("route.limit", route.limit.as_ref(), str::parse);
         if matches!(access, Some(Access::Public)) && route.limit.is_some() {
             let message = "a public route has no subjects whose limit could be counted";
             self.wrong(message, "route.limit", route.limit.as_ref().map(Spanned::span));
         }
+        let access = access?;
         Some(RouteConfig {
             template: template?,
             methods: methods?,
             upstream: upstream?,
-            access: access?,
+            assertion: self.route_assertion(route, &access, assertion),
+            access,
             limit,
         })
     }
@@ -167,6 +178,7 @@ impl Reader<'_> {
             key_in_query: self.said("route.key_in_query", route.key_in_query.as_ref()),
             untagged: self.said("route.untagged", route.untagged.as_ref()),
             rising: rising.unwrap_or(false),
+            strict: route.strict.as_ref().map(|_| self.said("route.strict", route.strict.as_ref())),
         }
     }
 
@@ -180,6 +192,12 @@ impl Reader<'_> {
                 route.nonce.as_ref().map(Spanned::span),
                 named.contains(Scheme::Asymmetric),
                 "asymmetric",
+            ),
+            (
+                "strict",
+                route.strict.as_ref().map(Spanned::span),
+                named.contains(Scheme::CallbackUrl),
+                "callback-url",
             ),
         ];
         for (name, span, fits, scheme) in options {

@@ -1,0 +1,108 @@
+//! One use in two phases, and what is said of it meanwhile.
+
+use std::time::Duration;
+
+use countersign::schemes::callback_url::{CallbackState, CallbackTerms, TokenForm};
+use countersign::{Code, Delivery};
+
+use crate::world::{Call, LEASE, World, terms};
+
+#[tokio::test]
+async fn what_was_delivered_is_consumed_and_what_was_declined_is_open() {
+    let world = World::new();
+    let call = Call::post(&world.mint("42").await);
+    world.deliver(&call, Delivery::Declined).await;
+    world.deliver(&call.clone().body("another"), Delivery::Taken).await;
+    assert_eq!(world.refused(&call).await, Code::CallbackConsumed);
+    assert_eq!(world.refused(&call.explain()).await, Code::CallbackConsumed);
+}
+
+#[tokio::test]
+async fn an_uncertain_delivery_is_open_for_the_same_body_five_times() {
+    let world = World::new();
+    let call = Call::post(&world.mint("42").await);
+    for _ in 0..5 {
+        world.deliver(&call, Delivery::NotSent).await;
+        world.deliver(&call, Delivery::Uncertain).await;
+        assert_eq!(world.refused(&call.clone().body("another")).await, Code::CallbackConsumed);
+    }
+    assert_eq!(world.refused(&call).await, Code::CallbackConsumed);
+}
+
+#[tokio::test]
+async fn what_nobody_settled_is_in_use_for_its_lease_and_then_open_for_the_same_body() {
+    let world = World::new();
+    let call = Call::post(&world.mint("42").await);
+    let reservation = world.reserve(&call).await;
+    assert_eq!(world.refused(&call).await, Code::CallbackInUse);
+    assert_eq!(world.refused(&call.clone().explain()).await, Code::CallbackInUse);
+    world.clock.advance(LEASE - Duration::from_millis(1));
+    assert_eq!(world.refused(&call).await, Code::CallbackInUse);
+    world.clock.advance(Duration::from_millis(1));
+    assert_eq!(world.refused(&call.clone().body("another")).await, Code::CallbackConsumed);
+    assert!(!reservation.idempotency_key().is_empty());
+    world.deliver(&call, Delivery::Taken).await;
+    assert_eq!(world.refused(&call).await, Code::CallbackConsumed);
+}
+
+#[tokio::test]
+async fn the_upstream_gets_the_callbacks_name() {
+    let world = World::new();
+    let minted = world.mint_with(TokenForm::Signed, terms("42")).await;
+    let reservation = world.reserve(&Call::post(minted.url.expose())).await;
+    assert_eq!(reservation.idempotency_key(), minted.record.id.as_str());
+}
+
+#[tokio::test]
+async fn a_strict_receiver_consumes_first() {
+    let mut world = World::new();
+    world.limits.strict = true;
+    let call = Call::post(&world.mint("42").await);
+    world.deliver(&call, Delivery::Uncertain).await;
+    assert_eq!(world.refused(&call).await, Code::CallbackConsumed);
+}
+
+#[tokio::test]
+async fn a_callback_may_have_several_uses() {
+    let world = World::new();
+    let twice = CallbackTerms { uses: Some(2), ..terms("42") };
+    let call = Call::post(world.mint_with(TokenForm::Signed, twice).await.url.expose());
+    for _ in 0..2 {
+        world.deliver(&call, Delivery::Taken).await;
+    }
+    assert_eq!(world.refused(&call).await, Code::CallbackConsumed);
+}
+
+#[tokio::test]
+async fn lists_show_what_each_can_still_do_and_no_token() {
+    let world = World::new();
+    let callbacks = &world.minter.callbacks;
+    let mut minted = Vec::new();
+    for resource in ["1", "2", "3", "4"] {
+        minted.push(world.mint_with(TokenForm::Signed, terms(resource)).await);
+        world.clock.advance(Duration::from_millis(1));
+    }
+    let _held = world.reserve(&Call::post(minted[1].url.expose())).await;
+    world.deliver(&Call::post(minted[2].url.expose()), Delivery::Taken).await;
+    callbacks.revoke(&minted[3].record.id).await.unwrap();
+    let states = async |expected: [CallbackState; 4]| {
+        let listed = callbacks.list().await.unwrap();
+        assert_eq!(
+            listed.iter().map(|record| &record.id).collect::<Vec<_>>(),
+            minted.iter().map(|one| &one.record.id).collect::<Vec<_>>()
+        );
+        for (record, state) in listed.iter().zip(expected) {
+            assert_eq!(callbacks.state(record, world.gate.now()).await.unwrap(), state);
+        }
+        for one in &minted {
+            let token = one.url.expose().rsplit('/').next().unwrap();
+            assert!(!format!("{listed:?}").contains(token) && !format!("{one:?}").contains(token));
+        }
+    };
+    use CallbackState::{Active, Expired, InUse, Revoked, Used};
+    states([Active, InUse, Used, Revoked]).await;
+    world.clock.advance(Duration::from_secs(1000));
+    states([Expired, Expired, Used, Revoked]).await;
+    world.clock.advance(Duration::from_secs(3600));
+    assert_eq!(callbacks.list().await.unwrap(), []);
+}

@@ -1,0 +1,188 @@
+//! How sessions end, and how users do.
+
+use std::time::Duration;
+
+use countersign::crypto::SystemRandom;
+use countersign::schemes::session::{MOST_SESSIONS, NewSession, SessionId, SignIn};
+use countersign::{Code, Purpose, Verdict};
+
+use crate::world::{EMAIL, NOW, PASSWORD, Request, World, typed};
+
+const MISMATCH: Option<Code> = Some(Code::ProofMismatch);
+
+#[tokio::test]
+async fn sign_out_ends_a_session_and_no_other() {
+    let (world, halves) = World::signed_in().await;
+    let (other, _) = world.sign_in().await;
+    assert!(world.accounts.sign_out(&halves.cookie, world.now()).await.unwrap());
+    assert_eq!(world.code(&Request::of("GET", &halves)).await, MISMATCH);
+    assert_eq!(world.code(&Request::of("GET", &other)).await, None);
+    assert!(!world.accounts.sign_out(&halves.cookie, world.now()).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_handshake_outlives_no_session() {
+    let (world, halves) = World::signed_in().await;
+    let handshake = world.handshake(&halves).await;
+    world.accounts.sign_out(&halves.cookie, world.now()).await.unwrap();
+    assert_eq!(world.code(&Request::of("POST", &halves).handshake(&handshake)).await, MISMATCH);
+}
+
+#[tokio::test]
+async fn an_unused_session_ends_and_a_used_one_goes_on_until_its_end() {
+    let (world, halves) = World::signed_in().await;
+    let request = Request::of("GET", &halves);
+    let at = |seconds| world.clock.set(NOW.plus(Duration::from_secs(seconds)));
+    for step in 1..=10 {
+        at(step * 3_599);
+        assert_eq!(world.code(&request).await, None, "{step}");
+    }
+    at(35_999);
+    assert_eq!(world.code(&request).await, None);
+    at(36_000);
+    assert_eq!(world.code(&request).await, MISMATCH, "it ends whatever happens");
+    let (idle, _) = world.sign_in().await;
+    at(36_000 + 3_599);
+    let (later, _) = world.sign_in().await;
+    at(36_000 + 3_600);
+    assert_eq!(world.code(&Request::of("GET", &idle)).await, MISMATCH);
+    assert_eq!(world.code(&Request::of("GET", &later)).await, None);
+}
+
+#[tokio::test]
+async fn expiry_is_judged_by_the_request_even_where_the_store_still_has_the_session() {
+    let (world, halves) = World::signed_in().await;
+    let request = Request::of("GET", &halves);
+    let view = request.view(NOW.plus(Duration::from_secs(3_600)));
+    let verdict = world.gate.decide(&world.rule, &view, &mut bytes::Bytes::new()).await;
+    assert_eq!(verdict.decision().denial().map(countersign::Denial::code), MISMATCH);
+}
+
+#[tokio::test]
+async fn use_is_written_down_once_a_minute_and_not_by_whoever_only_wants_to_know() {
+    let (world, halves) = World::signed_in().await;
+    let request = Request::of("GET", &halves);
+    let seen =
+        async || world.accounts.sessions().find(&halves.cookie, world.now()).await.unwrap().unwrap().seen;
+    let at = |millis| NOW.plus(Duration::from_millis(millis));
+    for (now, purpose, expected) in [
+        (59_999, Purpose::Decide, 0),
+        (60_000, Purpose::Explain, 0),
+        (60_000, Purpose::Decide, 60_000),
+        (119_999, Purpose::Decide, 60_000),
+        (125_000, Purpose::Decide, 125_000),
+    ] {
+        world.clock.set(at(now));
+        assert_eq!(world.code(&Request { purpose, ..request.clone() }).await, None);
+        assert_eq!(seen().await, at(expected), "{now} {purpose:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_request_keeps_no_session_alive() {
+    let (world, halves) = World::signed_in().await;
+    world.clock.advance(Duration::from_secs(600));
+    assert_eq!(world.code(&Request::of("POST", &halves)).await, Some(Code::HandshakeMissing));
+    let found = world.accounts.sessions().find(&halves.cookie, world.now()).await.unwrap().unwrap();
+    assert_eq!(found.seen, NOW);
+}
+
+#[tokio::test]
+async fn a_disabled_user_is_out_at_once_and_stays_out() {
+    let (world, halves) = World::signed_in().await;
+    let ann = world.accounts.users().list().await.unwrap().remove(0);
+    // Only the user is written to: this is what ends the sessions, not that they are swept.
+    world.accounts.users().disable(ann.id, world.now()).await.unwrap().unwrap();
+    assert_eq!(world.code(&Request::of("GET", &halves)).await, MISMATCH);
+    assert!(world.accounts.sign_in(typed(EMAIL, PASSWORD), world.now()).await.is_err());
+    world.accounts.users().enable(ann.id).await.unwrap();
+    assert_eq!(world.code(&Request::of("GET", &halves)).await, MISMATCH, "what has ended has ended");
+    assert_eq!(world.code(&Request::of("GET", &world.sign_in().await.0)).await, None);
+}
+
+#[tokio::test]
+async fn a_disabled_user_has_no_session_whenever_it_began() {
+    let (world, _) = World::signed_in().await;
+    let ann = world.accounts.users().list().await.unwrap().remove(0);
+    let disabled = world.accounts.disable(ann.id, NOW).await.unwrap();
+    let new = NewSession { user: ann.id, generation: disabled.generation, bound: None, agent: None };
+    let (halves, _) = world.accounts.sessions().begin(new, NOW, &SystemRandom).await.unwrap();
+    assert_eq!(world.code(&Request::of("GET", &halves)).await, MISMATCH);
+}
+
+#[tokio::test]
+async fn ending_all_sessions_and_a_new_password_end_those_from_before() {
+    let (world, halves) = World::signed_in().await;
+    let ann = world.accounts.users().list().await.unwrap().remove(0);
+    world.accounts.users().end_sessions(ann.id).await.unwrap().unwrap();
+    assert_eq!(world.code(&Request::of("GET", &halves)).await, MISMATCH);
+    let (halves, _) = world.sign_in().await;
+    assert_eq!(world.code(&Request::of("GET", &halves)).await, None);
+    world.accounts.set_password(ann.id, "another good one", world.now()).await.unwrap();
+    assert_eq!(world.code(&Request::of("GET", &halves)).await, MISMATCH);
+    assert!(world.accounts.list_sessions(ann.id, world.now()).await.unwrap().is_empty());
+    assert!(world.accounts.sign_in(typed(EMAIL, PASSWORD), world.now()).await.is_err());
+    world.accounts.sign_in(typed(EMAIL, "another good one"), world.now()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_user_lists_and_ends_their_own_sessions_and_nobody_elses() {
+    let (world, first) = World::signed_in().await;
+    let (second, record) = world.sign_in().await;
+    let bob = world.accounts.add("bob@example.org", "Bob", "a password of his", NOW).await.unwrap();
+    let listed = world.accounts.list_sessions(record.user, NOW).await.unwrap();
+    assert_eq!(listed.len(), 2);
+    assert_eq!((listed[1].id, listed[1].label.as_deref()), (record.id, Some("Browser/1")));
+    assert!(world.accounts.list_sessions(bob.id, NOW).await.unwrap().is_empty());
+    assert!(!world.accounts.end_session(bob.id, record.id, NOW).await.unwrap());
+    let unknown = SessionId::generate(&SystemRandom);
+    assert!(!world.accounts.end_session(record.user, unknown, NOW).await.unwrap());
+    assert_eq!(world.code(&Request::of("GET", &second)).await, None);
+    assert!(world.accounts.end_session(record.user, record.id, NOW).await.unwrap());
+    assert_eq!(world.code(&Request::of("GET", &second)).await, MISMATCH);
+    assert_eq!(world.code(&Request::of("GET", &first)).await, None);
+    assert_eq!(world.accounts.list_sessions(record.user, NOW).await.unwrap().len(), 1);
+    world.accounts.end_sessions(record.user, NOW).await.unwrap();
+    assert_eq!(world.code(&Request::of("GET", &first)).await, MISMATCH);
+}
+
+#[tokio::test]
+async fn a_new_sign_in_ends_the_session_that_the_browser_had_and_takes_none_that_it_was_given() {
+    let (world, had) = World::signed_in().await;
+    let again = SignIn { presented: Some(&had.cookie), ..typed(EMAIL, PASSWORD) };
+    let (halves, _) = world.accounts.sign_in(again, world.now()).await.unwrap();
+    assert_ne!(halves.cookie.expose(), had.cookie.expose());
+    assert_eq!(world.code(&Request::of("GET", &had)).await, MISMATCH);
+    assert_eq!(world.code(&Request::of("GET", &halves)).await, None);
+}
+
+#[tokio::test]
+async fn one_user_has_so_many_sessions_and_the_oldest_makes_room() {
+    let (world, first) = World::signed_in().await;
+    let (second, record) = world.sign_in().await;
+    for _ in 0..MOST_SESSIONS - 1 {
+        world.sign_in().await;
+    }
+    assert_eq!(world.code(&Request::of("GET", &first)).await, MISMATCH);
+    assert_eq!(world.code(&Request::of("GET", &second)).await, None);
+    assert_eq!(world.accounts.list_sessions(record.user, NOW).await.unwrap().len(), MOST_SESSIONS);
+}
+
+#[tokio::test]
+async fn what_was_proven_stops_holding_with_its_session_and_its_user() {
+    let (world, halves) = World::signed_in().await;
+    let standing = async |halves| match world.decide(&Request::of("GET", halves)).await {
+        Verdict::Permit(permit) => permit.spend(),
+        Verdict::Deny(decision) => panic!("{decision:?}"),
+    };
+    let first = standing(&halves).await;
+    assert!(first.still_holds(NOW).await.unwrap());
+    assert!(!first.still_holds(NOW.plus(Duration::from_secs(3_600))).await.unwrap(), "unused for too long");
+    let (other, record) = world.sign_in().await;
+    let second = standing(&other).await;
+    world.accounts.sign_out(&halves.cookie, NOW).await.unwrap();
+    assert!(!first.still_holds(NOW).await.unwrap());
+    assert!(second.still_holds(NOW).await.unwrap());
+    world.accounts.users().disable(record.user, NOW).await.unwrap();
+    assert!(!second.still_holds(NOW).await.unwrap());
+}

@@ -1,0 +1,47 @@
+//! Eve: has all callback URLs of the service, and tries each for every result.
+
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::super::super::{Failure, Outcome};
+use super::super::actor::follow_orders;
+use super::super::front::loopback_client;
+use super::super::orders::{Order, Report, Task};
+use super::{RESULTS, attempt};
+
+/// What a result says when it is Eve's.
+pub(super) const FORGED: &str = "forged by Eve";
+
+/// Plays Eve until she is told to end.
+pub(super) async fn play(directed: bool) -> Outcome {
+    follow_orders(directed, |order| async move {
+        match order {
+            Order::Rewrite(stolen) => rewrite(&stolen).await,
+            other => Report::Failed(format!("{other:?} is not for me")),
+        }
+    });
+    until_told().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Waits for a signal that ends this process.
+pub(super) async fn until_told() -> Result<(), Failure> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+    Ok(())
+}
+
+/// Replaces the number of the result in each URL by every other, as the seed says.
+async fn rewrite(stolen: &[Task]) -> Report {
+    let client = loopback_client();
+    let mut attempts = Vec::new();
+    for task in stolen {
+        let own = format!("/results/{}", task.result);
+        for (result, _) in RESULTS {
+            let url = task.callback_url.replacen(&own, &format!("/results/{result}"), 1);
+            attempts.push(attempt(&client, &url, result, FORGED).await);
+        }
+    }
+    Report::Attempts(attempts)
+}

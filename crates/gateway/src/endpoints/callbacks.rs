@@ -1,0 +1,95 @@
+//! `POST /callbacks`: an application mints callback URLs with an API key that lists what it may mint.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use countersign::gate::RuleBuilder;
+use countersign::path::Template;
+use countersign::schemes::api_key::{KeyId, MintRights};
+use countersign::{Code, Denial, Principal, Requirement, Rule};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Method, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::{Answer, Answering, Asked, Endpoint};
+use crate::callbacks::{Refused, Wanted, mint, revealed, takes_callbacks};
+use crate::config::Config;
+use crate::state::Gateway;
+
+/// Where applications mint.
+const PATH: &str = "/callbacks";
+/// More than any wish is long.
+const LONGEST: usize = 16 * 1024;
+
+/// The endpoint, where some route takes callbacks.
+pub(super) fn endpoint(
+    config: &Config,
+    verified: impl Fn(RuleBuilder, &Requirement) -> RuleBuilder,
+) -> Option<Endpoint> {
+    if !config.routes.iter().any(takes_callbacks) {
+        return None;
+    }
+    let requirement = Requirement::parse(["api-key"]).ok()?;
+    let rule = verified(Rule::requiring(PATH, requirement.clone()), &requirement).build().ok()?;
+    Some(Endpoint {
+        template: Template::parse(PATH).ok()?,
+        methods: Some(vec![Method::POST]),
+        rule: Arc::new(rule),
+        answer: Box::new(Minting),
+    })
+}
+
+struct Minting;
+
+impl Answer for Minting {
+    fn answer<'a>(&'a self, asked: Asked<'a>) -> Answering<'a> {
+        Box::pin(async move {
+            let principal = asked.principal;
+            let (id, rights) = rights(asked.gateway, principal).await?;
+            if rights == MintRights::default() {
+                return Err(Denial::new(Code::PermissionMissing, format!("{id} may mint no callbacks")));
+            }
+            let body = asked.body.read(LONGEST).await?;
+            let wanted: Wanted = match serde_json::from_slice(&body) {
+                Ok(wanted) => wanted,
+                Err(error) => return Ok(refused(&error.to_string())),
+            };
+            if !rights.allow(&wanted.route, &wanted.user) {
+                let cause = format!("{id} may not mint callbacks for this route and user");
+                return Err(Denial::new(Code::PermissionMissing, cause));
+            }
+            let by = format!("key:{id}");
+            match mint(asked.gateway, asked.runtime, wanted, &by, asked.request.received_at).await {
+                Ok(minted) => Ok(answer(StatusCode::CREATED, "application/json", &revealed(&minted))),
+                Err(Refused::Terms(why)) => Ok(refused(&why)),
+                Err(Refused::Now(denial)) => Err(denial),
+            }
+        })
+    }
+}
+
+/// What the key that was proven may mint.
+async fn rights(gateway: &Gateway, principal: Option<&Principal>) -> Result<(KeyId, MintRights), Denial> {
+    let id = principal.and_then(|principal| principal.subject.as_str().strip_prefix("key:"));
+    let id =
+        id.and_then(KeyId::parse).ok_or_else(|| Denial::new(Code::PermissionMissing, "no key was proven"))?;
+    let record = gateway.keys().get(id).await;
+    let record = record.map_err(|error| Denial::new(Code::StoreUnavailable, error.to_string()))?;
+    Ok((id, record.terms.mint))
+}
+
+/// What is asked for cannot be: a sentence for whoever wrote the request, about nothing but the request.
+fn refused(why: &str) -> Response<Bytes> {
+    let status = StatusCode::BAD_REQUEST;
+    let problem =
+        json!({ "type": "about:blank", "title": "Bad Request", "status": status.as_u16(), "detail": why });
+    answer(status, "application/problem+json", &problem)
+}
+
+fn answer(status: StatusCode, kind: &'static str, body: &Value) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
