@@ -160,7 +160,9 @@ impl Canvas {
         let text = |step: &Value, name: &str| escape(step[name].as_str().unwrap_or_default());
         let (passed, failed): (Vec<_>, Vec<_>) = steps.iter().partition(|step| step["passed"] == true);
         let passed: Vec<_> = passed.into_iter().map(|step| text(step, "check")).collect();
-        say(&format!("   {:15} {} {}", "Bob checks:", self.ink(Ink::Green, "✓"), passed.join(", ")));
+        if !passed.is_empty() {
+            say(&format!("   {:15} {} {}", "Bob checks:", self.ink(Ink::Green, "✓"), passed.join(", ")));
+        }
         for step in failed {
             let why = format!("{}: {}", text(step, "check"), text(step, "note"));
             say(&format!("   {:15} {} {why}", "", self.ink(Ink::Red, "✗")));

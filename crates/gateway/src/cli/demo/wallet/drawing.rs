@@ -67,8 +67,12 @@ fn sent(seen: &Seen) -> Vec<String> {
     }
     if let Some(signature) = seen.headers.get("asymmetricauthentication") {
         let signed: Value = serde_json::from_str(signature).unwrap_or_default();
-        let part = |name: &str| shorten(&escape(signed[name].as_str().unwrap_or_default()));
-        lines.push(format!("a signature of this request by {}: {}", part("PublicKey"), part("Signature")));
+        let part = |name: &str| escape(signed[name].as_str().unwrap_or_default());
+        lines.push(format!(
+            "a signature of this request by {}: {}",
+            part("PublicKey"),
+            shorten(&part("Signature"))
+        ));
     }
     if seen.path.ends_with(TOKEN) {
         lines.push("a message that names Bob and carries his nonce, and its signature".to_owned());
