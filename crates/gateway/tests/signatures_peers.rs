@@ -4,6 +4,10 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{ChildStdout, Command, Stdio};
 
 use countersign::crypto::Algorithm;
 use countersign::crypto::ethereum::EthereumKey;
@@ -125,6 +129,49 @@ fn other_libraries_verify_what_we_sign_and_refuse_it_changed() {
                     peer.language
                 );
             }
+        }
+    }
+}
+
+/// `draft` as `countersign sign` hands it back.
+fn signed_by_command(folder: &Path, draft: &Draft, key: &Value) -> Draft {
+    let mut request = format!("POST {PUBLIC}{} HTTP/1.1\r\nHost: orders.example\r\n", draft.target);
+    request
+        .push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n", draft.body.len()));
+    let file = folder.join("key");
+    std::fs::write(&file, key["key"].as_str().unwrap()).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let flag = if key["algorithm"] == "hmac-sha256" { "--hmac-secret-file" } else { "--private-key" };
+    let mut command = support::countersign(&["sign", flag]);
+    command.arg(file).args(["--key-id", key["keyid"].as_str().unwrap()]).current_dir(folder);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&[request.as_bytes(), &draft.body].concat()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let signed = String::from_utf8(output.stdout).unwrap();
+    let (head, body) = signed.split_once("\r\n\r\n").unwrap();
+    assert_eq!(body.as_bytes(), draft.body);
+    let mut made = Draft { headers: http::HeaderMap::new(), ..draft.clone() };
+    for line in head.lines().skip(1) {
+        let (name, value) = line.split_once(':').unwrap();
+        made.headers.append(name.parse::<http::HeaderName>().unwrap(), value.trim().parse().unwrap());
+    }
+    made
+}
+
+#[test]
+fn other_libraries_verify_what_the_command_line_signs_and_refuse_it_changed() {
+    let lab = Lab::start();
+    let folder = tempfile::tempdir().unwrap();
+    let keys = keys(&lab);
+    for mut peer in Peer::both() {
+        for (_, told) in &keys {
+            let draft = Draft::post("/signature/1?a=b", b"{}");
+            let signed = signed_by_command(folder.path(), &draft, told);
+            let verified = peer.ask(&order("verify", &signed, told));
+            assert_eq!(verified["verified"], true, "{:?} {verified} {signed:?}", peer.language);
+            let changed = peer.ask(&order("verify", &signed.to("/signature/1?a=c"), told));
+            assert_eq!(changed["verified"], false, "{:?}", peer.language);
         }
     }
 }

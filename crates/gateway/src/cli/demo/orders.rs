@@ -58,7 +58,9 @@ pub(super) struct Task {
 pub(super) struct Attempt {
     /// The kind of callback, as it stands in its URL.
     pub(super) kind: String,
-    /// The number of the result.
+    /// The result that the URL was made for.
+    pub(super) url_of: u32,
+    /// The result that was tried.
     pub(super) result: u32,
     /// What the API answered.
     pub(super) status: u16,

@@ -40,7 +40,7 @@ pub(super) async fn play(places: Places, directed: bool) -> Outcome {
                     let client = loopback_client();
                     let mut delivered = Vec::new();
                     for task in left {
-                        delivered.push(attempt(&client, &task.callback_url, task.result, DONE).await);
+                        delivered.push(attempt(&client, &task, task.result, DONE).await);
                     }
                     Report::Attempts(delivered)
                 }
@@ -75,7 +75,7 @@ async fn process(mut tasks: UnboundedReceiver<Task>, heavy: Database) {
         if task.heavy {
             all(&heavy).push(task);
         } else {
-            attempt(&client, &task.callback_url, task.result, DONE).await;
+            attempt(&client, &task, task.result, DONE).await;
         }
     }
 }
