@@ -51,6 +51,7 @@ fn sign_in(site: &Site, proof: Option<&str>) -> Response {
 fn bound(site: &Site, key: &DpopSigner) -> Held {
     let proof = Proof { token: None, ..Proof::of(key, "") }.made(site, "POST", "/auth/signin");
     let answer = sign_in(site, Some(&proof));
+    sign_in(site, Some(&proof)).is(401, "dpop_invalid");
     assert!(answer.header("dpop-nonce").is_some(), "{:?}", answer.headers);
     held(&answer)
 }
@@ -159,9 +160,15 @@ fn a_websocket_carries_its_proof_as_a_subprotocol() {
         let request = request.header("Cookie", &cookie).header("Sec-WebSocket-Version", "13");
         site.gateway.send(&request.header("Sec-WebSocket-Protocol", &protocols))
     };
-    let proof = Proof::of(&browser, &ann.token).made(&site, "GET", "/api/live");
+    let fresh = || Proof::of(&browser, &ann.token).made(&site, "GET", "/api/live");
+    let proof = fresh();
     upgrade(&proof).is(200, "");
     assert_eq!(site.echo.last().header("sec-websocket-protocol"), Some("live.v1"));
     upgrade(&proof).is(401, "dpop_invalid");
+    let (one, other) = (fresh(), fresh());
+    let protocols = format!("countersign.dpop.{one}");
+    let both = [("DPoP", other.as_str()), ("Sec-WebSocket-Protocol", &protocols)];
+    let upgrades = [("Connection", "upgrade"), ("Upgrade", "websocket")];
+    site.send(&ann, "GET", "/api/live", &[&both[..], &upgrades].concat()).is(401, "dpop_invalid");
     upgrade(&format!("{proof}, countersign.dpop.{proof}")).is(401, "dpop_invalid");
 }

@@ -255,3 +255,13 @@ fn a_cookie_beside_an_api_key_is_ignored_and_never_forwarded() {
     site.gateway.send(&Request::get("/open").header("Cookie", &cookie)).is(200, "");
     assert_eq!(echo.last().header("cookie"), Some("a=1"), "nor to whoever takes no sessions");
 }
+
+#[test]
+fn whoever_fails_too_often_is_not_listened_to() {
+    let site = Site::with("signup = true", "[limits]\nunproven = \"5/h\"");
+    for _ in 0..5 {
+        site.post("/auth/signin", "{}").is(400, "credential_malformed");
+    }
+    site.post("/auth/signin", "{}").is(429, "rate_limited");
+    site.sign_up(ANN).is(429, "rate_limited");
+}

@@ -240,6 +240,8 @@ fn network(source: Option<IpAddr>) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_secs(1_000_000);

@@ -19,10 +19,6 @@ use crate::config::{
 };
 use crate::routes::Router;
 
-/// The schemes that this version verifies.
-const BUILT: [&str; 7] =
-    ["api-key", "webhook", "signature", "asymmetric", "callback-url", "bearer", "session"];
-
 impl Reader<'_> {
     pub(super) fn routes(
         &mut self,
@@ -241,23 +237,15 @@ impl Reader<'_> {
 
     fn schemes(&mut self, group: &Text) {
         for name in group.get_ref().split('+').map(str::trim) {
-            if BUILT.contains(&name) {
+            let known = Scheme::ALL.map(Scheme::as_str);
+            if known.contains(&name) {
                 continue;
             }
             let origin = self.origin("route.accept", Some(group.span()));
-            self.problems.push(match countersign::Scheme::from_name(name) {
-                Some(scheme) => {
-                    Problem::new(format!("the scheme `{scheme}` is not in this version yet"), origin)
-                        .help(format!("this version has {}", BUILT.join(", ")))
-                }
-                None => {
-                    let known = countersign::Scheme::ALL.map(countersign::Scheme::as_str);
-                    let problem = Problem::new(format!("no scheme is called `{name}`"), origin);
-                    match did_you_mean(name, known) {
-                        Some(help) => problem.help(help),
-                        None => problem.help(format!("there are {}", known.join(", "))),
-                    }
-                }
+            let problem = Problem::new(format!("no scheme is called `{name}`"), origin);
+            self.problems.push(match did_you_mean(name, known) {
+                Some(help) => problem.help(help),
+                None => problem.help(format!("there are {}", known.join(", "))),
             });
         }
     }
