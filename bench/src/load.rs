@@ -41,7 +41,7 @@ pub(crate) fn measure(
 
 /// How many requests were answered, and in what time. Anything but an answer of 2xx is a failure: a
 /// refusal is quick, and would look like speed.
-fn run(address: SocketAddr, script: &Path, seconds: u64) -> Result<(f64, Duration), Failure> {
+pub(crate) fn run(address: SocketAddr, script: &Path, seconds: u64) -> Result<(f64, Duration), Failure> {
     let output = pinned(Place::Load, "wrk")
         .args(["-t", "1", "-c", &CONNECTIONS.to_string(), "-d", &format!("{seconds}s"), "-s"])
         .arg(script)

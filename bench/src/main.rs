@@ -4,7 +4,7 @@
 //! contender once a round, and ratios are taken within a round. Nothing is asserted.
 //!
 //! ```text
-//! cargo run --release -p countersign-bench -- [--rounds 12] [--seconds 3] [--quick] [webhook]
+//! cargo run --release -p countersign-bench -- [--rounds 12] [--seconds 3] [--quick] [webhook | signature]
 //! ```
 
 mod contender;
@@ -15,6 +15,7 @@ mod memory;
 mod process;
 mod report;
 mod serve;
+mod signature;
 mod webhook;
 
 use std::net::SocketAddr;
@@ -47,6 +48,8 @@ struct Arguments {
 enum Role {
     /// Measures webhook authentication beside the same exchanges by bare hyper services.
     Webhook,
+    /// Measures signed requests through the gateway beside the same requests through a public route.
+    Signature,
     /// Answers every request with a few bytes.
     #[command(hide = true)]
     Upstream { listen: SocketAddr },
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.role {
         Some(Role::Webhook) => webhook::measure(arguments.rounds, arguments.seconds),
+        Some(Role::Signature) => signature::measure(arguments.rounds, arguments.seconds),
         Some(Role::Upstream { listen }) => serve::upstream(listen),
         Some(Role::Proxy { listen, upstream }) => serve::proxy(listen, upstream),
         None => measure(&arguments),

@@ -168,7 +168,8 @@ fn heading(plan: &Plan) -> String {
     text
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// The one in the middle.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     match values.len() {
@@ -178,7 +179,8 @@ fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
-fn spread(values: Vec<f64>) -> String {
+/// The median, and the lowest and highest in brackets.
+pub(crate) fn spread(values: Vec<f64>) -> String {
     let low = values.iter().copied().fold(f64::INFINITY, f64::min);
     let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     format!("{:.2} [{low:.2}, {high:.2}]", median(values))

@@ -116,12 +116,14 @@ fn hidden(units: &[Unit]) -> Vec<(Range<usize>, &'static str)> {
     hidden
 }
 
-/// `eyJ` where a word begins, as base64url of a JSON object does.
+/// `eyJ` where a word begins, as base64url of a JSON object does; inside one where so much follows that it is
+/// a token to which something was glued.
 fn begins_token(units: &[Unit], at: usize) -> bool {
+    let is_it = units.len() - at > TOKEN.len()
+        && units[at..].iter().zip(TOKEN).all(|(unit, byte)| unit.byte == *byte);
     let begins = at == 0 || !units[at - 1].byte.is_ascii_alphanumeric();
-    begins
-        && units.len() - at > TOKEN.len()
-        && units[at..].iter().zip(TOKEN).all(|(unit, byte)| unit.byte == *byte)
+    let follows = || units[at..].iter().take_while(|unit| is_of_tokens(unit.byte)).count();
+    is_it && (begins || follows() >= LONG)
 }
 
 /// base64url, and the dots between a token's parts.
@@ -195,6 +197,8 @@ mod tests {
         assert_eq!(redact_path("/a/eyJh%62GciOi.x/b"), "/a/…/b");
         assert_eq!(redact_path("/a/t=eyJhbGciOi;b"), "/a/t=…;b");
         assert_eq!(redact_path("/a/they-Jump/eyJ"), "/a/they-Jump/eyJ");
+        assert_eq!(redact_path("/results/42eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhIn0.c2ln"), "/results/42…");
+        assert_eq!(redact_path("/a/greyJay"), "/a/greyJay");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use countersign::crypto::SigningKey;
 use serde_json::{Value, json};
@@ -383,6 +384,61 @@ fn a_receiver_that_takes_another_hash_is_called_once_more() {
     let hashes = hashes.lock().unwrap();
     assert_eq!(hashes.len(), 2);
     assert!(hashes[0].starts_with("$2b$04$") && hashes[1].starts_with("sha-256."));
+}
+
+/// A receiver that says so often that what came before was forgotten; and when each call came in.
+fn forgetful(times: usize, wait: &'static str) -> (Upstream, Arc<Mutex<Vec<(Instant, String)>>>) {
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let kept = calls.clone();
+    let server = Upstream::answering(move |head| {
+        let mut kept = kept.lock().unwrap();
+        kept.push((Instant::now(), head.to_owned()));
+        if kept.len() > times {
+            return ok("hello");
+        }
+        let problem = "{\"code\":\"proof_predates_boot\"}";
+        format!(
+            "HTTP/1.1 401 x\r\nContent-Type: application/problem+json\r\n{wait}Content-Length: {}\r\n\r\n{problem}",
+            problem.len()
+        )
+        .into()
+    });
+    (server, calls)
+}
+
+#[test]
+fn a_receiver_that_started_anew_is_called_once_more_when_it_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let wallet = key_file(folder.path(), WALLET);
+    let proof = ["--wallet", wallet.as_str(), "--form", "erc8128", "--json", "-v"];
+    for (times, wait, passes, called) in [
+        (1, "Retry-After: 1\r\n", true, 2),
+        (2, "Retry-After: 1\r\n", false, 2),
+        (1, "Retry-After: 6\r\n", false, 1),
+        (1, "", false, 1),
+    ] {
+        let (server, calls) = forgetful(times, wait);
+        let output = call(&[&proof[..], &[&server.url()]].concat());
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(answer["status"], json!(if passes { 200 } else { 401 }), "{wait}");
+        assert_eq!(answer["retried"], json!(called == 2), "{wait}");
+        let calls = calls.lock().unwrap();
+        assert_eq!(calls.len(), called, "{wait}");
+        if let [(first, one), (second, other)] = &calls[..] {
+            assert!(second.duration_since(*first) >= Duration::from_secs(1));
+            let input = |head: &str| {
+                head.lines().find(|line| line.starts_with("signature-input")).unwrap().to_owned()
+            };
+            assert_ne!(input(one), input(other), "signed anew");
+            assert!(errors(&output).contains("once more, proven anew"));
+        }
+    }
+    // A key that is sent as itself has no date that could be wrong.
+    let (server, calls) = forgetful(1, "Retry-After: 1\r\n");
+    let gateway = Gateway::started(&routes(&server.url(), ""));
+    let (_, key) = gateway.key(&[]);
+    call(&["--key", &key, "--bearer", &server.url()]);
+    assert_eq!(calls.lock().unwrap().len(), 1);
 }
 
 #[test]

@@ -363,3 +363,25 @@ fn a_configuration_without_problems_is_said_to_be_sound() {
     assert_eq!((output.status.code(), &*said(&output)), (Some(0), "countersign.toml is sound: 1 routes\n"));
     assert_eq!(gateway.json(&["config", "check"])["ok"], true);
 }
+
+#[test]
+fn whoever_is_let_in_where_no_route_takes_them_is_a_warning() {
+    let said = |signature: &str, accept: &str| {
+        let route = format!(
+            "[[route]]\npath = \"/*\"\nupstream = \"http://127.0.0.1:9\"\naccept = [{accept}]\nanyone = true\n"
+        );
+        let folder =
+            folder(&format!("[server]\nlisten = \"127.0.0.1:0\"\n[signature]\n{signature}\n{route}"));
+        load(&folder.path().join("countersign.toml"), &Overrides::default()).unwrap().warnings
+    };
+    let agents = "web_bot_auth = [\"https://agent.example\"]";
+    let wallets = "signature.wallets lets wallets in, and no route accepts signature: nobody can call so";
+    let bots = "signature.web_bot_auth lists agents, and no route accepts signature: nobody can call so";
+    assert_eq!(said("wallets = true", "\"api-key\""), [wallets]);
+    assert_eq!(said(agents, "\"api-key\""), [bots]);
+    assert_eq!(said(&format!("wallets = true\n{agents}"), "\"asymmetric\""), [wallets, bots]);
+    for accept in ["\"signature\"", "\"api-key\", \"signature\""] {
+        assert_eq!(said(&format!("wallets = true\n{agents}"), accept), [""; 0]);
+    }
+    assert_eq!(said("", "\"api-key\""), [""; 0]);
+}

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::body::{Body, Frame, Incoming};
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -108,6 +108,37 @@ async fn cookie_crumbs_are_joined_and_identity_is_ours() {
     assert_eq!(echo.last().headers("cookie"), ["a=1; b=2; c=3"]);
     assert_eq!(echo.last().headers("countersign-subject"), [""; 0]);
     assert_eq!(echo.last().headers("host"), [echo.address.to_string()]);
+}
+
+#[tokio::test]
+async fn a_signed_request_passes_once_and_unchanged() {
+    use support::signed::{Lab, PUBLIC, order};
+    let (lab, key) = Lab::keyed();
+    let mut client = client(&lab.gateway).await;
+    let draft = order("/signature/1?a=b").signed(&key);
+    let request = |target: &str, body: &[u8]| {
+        let mut request = Request::new(Full::new(Bytes::copy_from_slice(body)));
+        *request.method_mut() = draft.method.clone();
+        *request.uri_mut() = format!("{PUBLIC}{target}").parse().unwrap();
+        *request.headers_mut() = draft.headers.clone();
+        request.headers_mut().remove("host");
+        request
+    };
+    for (target, body, status, said) in [
+        ("/signature/1?a=c", &draft.body[..], 401, "signature_invalid"),
+        ("/signature/1?a=b", b"{\"amount\":2}", 401, "content_digest"),
+        ("/signature/1?a=b", b"", 401, "content_digest"),
+        (&draft.target, &draft.body, 200, ""),
+        (&draft.target, &draft.body, 401, "signature_replayed"),
+    ] {
+        let response = client.send_request(request(target, body)).await.unwrap();
+        assert_eq!(response.status(), status, "{target}");
+        let answer = text(response).await;
+        assert!(answer.contains(said), "{answer}");
+    }
+    let seen = lab.echo.seen();
+    assert_eq!((seen.len(), &seen[0].body), (1, &draft.body));
+    assert_eq!(seen[0].header("countersign-subject"), Some(&*format!("key:{}", key.id)));
 }
 
 #[tokio::test]

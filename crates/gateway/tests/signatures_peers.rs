@@ -5,62 +5,21 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{ChildStdout, Command, Stdio};
 
 use countersign::crypto::Algorithm;
 use countersign::crypto::ethereum::EthereumKey;
 use serde_json::{Value, json};
-use support::Process;
+use support::peer::{Language, Peer};
 use support::signed::{Draft, Key, Lab, PUBLIC, private_key, registered, shared};
 
 const SECRET: &str = "forty characters that both know and no o";
 const WALLET: &str = "0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318";
 const PARTS: [&str; 5] = ["@method", "@scheme", "@authority", "@path", "@query"];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Language {
-    Python,
-    JavaScript,
-}
-
-/// A program of `peers/`, as a process that takes orders.
-struct Peer {
-    language: Language,
-    process: Process,
-    answers: BufReader<ChildStdout>,
-}
-
 impl Peer {
-    /// One in each language.
-    fn both() -> [Self; 2] {
-        [Language::Python, Language::JavaScript].map(Self::start)
-    }
-
-    fn start(language: Language) -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let installed = root.join("../../target");
-        let (program, script) = match language {
-            Language::Python => (installed.join("python/bin/python"), "tests/peers/signing_peer.py"),
-            Language::JavaScript => ("node".into(), "tests/peers/signing_peer.js"),
-        };
-        let modules = installed.join("node/node_modules");
-        assert!(modules.exists(), "./test makes target/node and target/python, with what the peers need");
-        let mut command = Command::new(program);
-        command.arg(root.join(script)).env("NODE_PATH", modules);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let answers = BufReader::new(child.stdout.take().unwrap());
-        Self { language, process: Process(child), answers }
-    }
-
-    fn ask(&mut self, order: &Value) -> Value {
-        let orders = self.process.0.stdin.as_mut().unwrap();
-        orders.write_all(format!("{order}\n").as_bytes()).unwrap();
-        let mut answer = String::new();
-        self.answers.read_line(&mut answer).unwrap();
-        serde_json::from_str(&answer).unwrap_or_else(|_| panic!("{:?} answered {answer:?}", self.language))
-    }
-
     /// Lets it put headers on a draft.
     fn proves(&mut self, what: &str, draft: &Draft, more: &Value) -> Draft {
         let made: BTreeMap<String, String> =
@@ -128,7 +87,7 @@ fn keys(lab: &Lab) -> Vec<(Key, Value)> {
 fn what_other_libraries_sign_passes_once_and_unchanged() {
     let lab = Lab::start();
     let keys = keys(&lab);
-    for mut peer in Peer::both() {
+    for mut peer in Peer::both("signing_peer") {
         for (key, told) in &keys {
             if told["algorithm"] == "rsa-pss-sha512" && peer.language == Language::JavaScript {
                 // Its salt is as long as it may be, where RFC 9421 §3.3.1 says 64 bytes.
@@ -157,7 +116,7 @@ fn what_other_libraries_sign_passes_once_and_unchanged() {
 fn other_libraries_verify_what_we_sign_and_refuse_it_changed() {
     let lab = Lab::start();
     let keys = keys(&lab);
-    for mut peer in Peer::both() {
+    for mut peer in Peer::both("signing_peer") {
         for (key, told) in &keys {
             let draft = Draft::post("/signature/1?a=b", b"{}").signed(key);
             let verified = peer.ask(&order("verify", &draft, told));
@@ -174,11 +133,54 @@ fn other_libraries_verify_what_we_sign_and_refuse_it_changed() {
     }
 }
 
+/// `draft` as `countersign sign` hands it back.
+fn signed_by_command(folder: &Path, draft: &Draft, key: &Value) -> Draft {
+    let mut request = format!("POST {PUBLIC}{} HTTP/1.1\r\nHost: orders.example\r\n", draft.target);
+    request
+        .push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n", draft.body.len()));
+    let file = folder.join("key");
+    std::fs::write(&file, key["key"].as_str().unwrap()).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let flag = if key["algorithm"] == "hmac-sha256" { "--hmac-secret-file" } else { "--private-key" };
+    let mut command = support::countersign(&["sign", flag]);
+    command.arg(file).args(["--key-id", key["keyid"].as_str().unwrap()]).current_dir(folder);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&[request.as_bytes(), &draft.body].concat()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let signed = String::from_utf8(output.stdout).unwrap();
+    let (head, body) = signed.split_once("\r\n\r\n").unwrap();
+    assert_eq!(body.as_bytes(), draft.body);
+    let mut made = Draft { headers: http::HeaderMap::new(), ..draft.clone() };
+    for line in head.lines().skip(1) {
+        let (name, value) = line.split_once(':').unwrap();
+        made.headers.append(name.parse::<http::HeaderName>().unwrap(), value.trim().parse().unwrap());
+    }
+    made
+}
+
+#[test]
+fn other_libraries_verify_what_the_command_line_signs_and_refuse_it_changed() {
+    let lab = Lab::start();
+    let folder = tempfile::tempdir().unwrap();
+    let keys = keys(&lab);
+    for mut peer in Peer::both("signing_peer") {
+        for (_, told) in &keys {
+            let draft = Draft::post("/signature/1?a=b", b"{}");
+            let signed = signed_by_command(folder.path(), &draft, told);
+            let verified = peer.ask(&order("verify", &signed, told));
+            assert_eq!(verified["verified"], true, "{:?} {verified} {signed:?}", peer.language);
+            let changed = peer.ask(&order("verify", &signed.to("/signature/1?a=c"), told));
+            assert_eq!(changed["verified"], false, "{:?}", peer.language);
+        }
+    }
+}
+
 #[test]
 fn wallets_of_other_libraries_sign_the_seeds_message_and_pass_once() {
     let lab = Lab::start();
     let address = EthereumKey::from_hex(WALLET).unwrap().address();
-    for mut peer in Peer::both() {
+    for mut peer in Peer::both("signing_peer") {
         for draft in drafts("/asymmetric") {
             let signed = peer.proves("asymmetric", &draft, &json!({ "key": WALLET }));
             let seen = lab.passes(&signed);
@@ -199,7 +201,7 @@ fn wallets_of_other_libraries_sign_the_seeds_message_and_pass_once() {
 fn wallets_of_other_libraries_sign_by_erc_8128_and_pass_once() {
     let lab = Lab::with("[signature]\nwallets = true\n", "");
     let address = EthereumKey::from_hex(WALLET).unwrap().address();
-    for mut peer in Peer::both() {
+    for mut peer in Peer::both("signing_peer") {
         for draft in drafts("/signature") {
             let signed = peer.proves("erc8128", &draft, &json!({ "key": WALLET }));
             let seen = lab.passes(&signed);

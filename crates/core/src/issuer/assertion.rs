@@ -9,8 +9,10 @@ use crate::denial::{Code, Denial};
 use crate::store::{Id, Spend, Store};
 use crate::time::{SKEW, Timestamp};
 
-/// How far ahead an assertion may expire.
+/// How long an assertion passes at most.
 pub const LONGEST_LIFE: Duration = Duration::from_secs(300);
+/// How far ahead the `exp` of one may be that says when it was made.
+const FARTHEST: Duration = Duration::from_secs(3600);
 /// An assertion that is longer is none.
 const LONGEST: usize = 8 * 1024;
 const LONGEST_JTI: usize = 256;
@@ -94,17 +96,22 @@ pub(super) async fn judge<S: Store>(
     Ok(Asserted { client, thumbprint, spend: Spend { id, created, received_at: now, until } })
 }
 
-/// Until when the assertion would pass, and when it was made, if it says so.
+/// Until when the assertion would pass, and when it was made, if it says so. One that says so lives for 5 minutes
+/// from then, whatever its `exp`: some libraries always write an hour.
 fn times(claims: &Claims, now: Timestamp) -> Result<(Timestamp, Option<Timestamp>), Denial> {
     let moment =
         |name| claims.moment(name).map_err(|name| invalid(format!("{name} is no number of seconds")));
     let expires = moment("exp")?.ok_or_else(|| invalid("exp is missing"))?;
     let (created, begins) = (moment("iat")?, moment("nbf")?);
-    if expires.plus(SKEW) <= now {
-        return Err(Denial::new(Code::TokenExpired, format!("the assertion expired at {expires}")));
+    let (until, farthest) = match created {
+        Some(created) => (expires.min(created.plus(LONGEST_LIFE)), FARTHEST),
+        None => (expires, LONGEST_LIFE),
+    };
+    if until.plus(SKEW) <= now {
+        return Err(Denial::new(Code::TokenExpired, format!("the assertion expired at {until}")));
     }
-    if expires > now.plus(LONGEST_LIFE).plus(SKEW) {
-        return Err(invalid(format!("exp is {expires}, more than 5 minutes ahead")));
+    if expires > now.plus(farthest).plus(SKEW) {
+        return Err(invalid(format!("exp is {expires}, too far ahead")));
     }
     if created.is_some_and(|created| created > now.plus(SKEW)) {
         return Err(invalid("iat is ahead"));
@@ -112,7 +119,7 @@ fn times(claims: &Claims, now: Timestamp) -> Result<(Timestamp, Option<Timestamp
     if begins.is_some_and(|begins| begins > now.plus(SKEW)) {
         return Err(invalid("nbf is ahead"));
     }
-    Ok((expires.plus(SKEW), created))
+    Ok((until.plus(SKEW), created))
 }
 
 /// Every audience is one of our names: what is for others as well could be carried on by them.

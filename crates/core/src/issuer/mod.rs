@@ -165,6 +165,12 @@ impl<S: Store> Issuer<S> {
         &self.dpop
     }
 
+    /// The tokens that were ended before their time, for whoever verifies ours.
+    #[must_use]
+    pub const fn revocations(&self) -> &Revocations<S> {
+        &self.revocations
+    }
+
     fn families(&self) -> Families<'_, S> {
         Families { store: &self.store, marks: &self.marks, random: &*self.random }
     }

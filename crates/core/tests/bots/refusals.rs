@@ -51,6 +51,17 @@ async fn the_agent_is_a_string_or_the_member_of_the_signatures_label() {
 }
 
 #[tokio::test]
+async fn a_field_of_agents_is_read_up_to_2048_bytes() {
+    let long = |length: usize| {
+        let member = "sig1=\"https://agent.example\"";
+        format!("{member}, other=\"{}\"", "x".repeat(length - member.len() - 10))
+    };
+    assert_eq!(long(2048).len(), 2048);
+    assert_eq!(judged(bot().agent(&long(2048))).await, (None, 1));
+    assert_eq!(judged(bot().agent(&long(2049))).await, (Some(Code::SignatureInvalid), 0));
+}
+
+#[tokio::test]
 async fn whoever_names_no_listed_agent_is_refused_and_nobody_is_asked() {
     for value in [
         "\"https://eve.example\"",

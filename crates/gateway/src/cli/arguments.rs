@@ -378,7 +378,7 @@ pub(super) enum Scene {
     Callback,
     /// A session in two halves that no script can carry away.
     Session,
-    /// A wallet signs requests.
+    /// An Ethereum key signs in without a page, and signs every request.
     Wallet,
 }
 

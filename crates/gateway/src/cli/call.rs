@@ -8,9 +8,13 @@ pub(super) mod shown;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use countersign::{ChosenBy, Clock as _, Fetch as _, FetchError, FetchRequest, FetchResponse, Timestamp};
+use countersign::{
+    ChosenBy, Clock as _, Code, Fetch as _, FetchError, FetchRequest, FetchResponse, Timestamp,
+};
 use countersign_io::SystemClock;
 use countersign_io::egress::{EgressPolicy, GuardedClient, read_roots};
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 
 use super::arguments::{CallFlags, Shared};
 use super::{Failure, Outcome};
@@ -22,6 +26,8 @@ use shown::Screen;
 
 /// As much of an answer as is kept in memory.
 const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
+/// How long we wait at a receiver's request before a second try.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 pub(super) async fn call(shared: &Shared, flags: CallFlags) -> Outcome {
     let screen = Screen::new(shared.json, flags.include, flags.verbose);
@@ -64,12 +70,34 @@ async fn exchange(
         };
         let answer = client.fetch(request).await.map_err(|error| no_answer(&error))?;
         screen.status(&answer);
-        if !proof.learn(&sent, &answer, now()) || retried {
-            return Ok((answer, sent, retried));
+        let learnt = proof.learn(&sent, &answer, now());
+        match too_early(&sent, &answer) {
+            _ if retried => return Ok((answer, sent, retried)),
+            _ if learnt => screen.again("the receiver said what it takes"),
+            Some(wait) => {
+                tokio::time::sleep(wait).await;
+                screen.again("the receiver had forgotten what came before");
+            }
+            None => return Ok((answer, sent, retried)),
         }
         retried = true;
-        screen.again();
     }
+}
+
+/// How long to wait, if the receiver started anew and takes no proof of before: one that is made later
+/// passes.
+fn too_early(sent: &Sent, answer: &FetchResponse) -> Option<Duration> {
+    let text = |name| answer.headers.get(name).and_then(|value| value.to_str().ok());
+    if !sent.by.is_dated() || answer.status != StatusCode::UNAUTHORIZED {
+        return None;
+    }
+    text(CONTENT_TYPE).filter(|kind| *kind == "application/problem+json")?;
+    let problem: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
+    if problem["code"] != Code::ProofPredatesBoot.as_str() {
+        return None;
+    }
+    let wait = Duration::from_secs(text(RETRY_AFTER)?.parse().ok()?);
+    (wait <= LONGEST_WAIT).then_some(wait)
 }
 
 /// Time is data: read here, and handed on.

@@ -220,6 +220,16 @@ impl Reader<'_> {
             let warning = "a route accepts webhook, and webhook.callers lists nobody: nobody can call it so";
             self.warnings.push(warning.to_owned());
         }
+        // Their signatures stand for no API key.
+        if !takes(Scheme::Signature) {
+            let named = [
+                (signature.wallets, "signature.wallets lets wallets in"),
+                (!signature.web_bot_auth.is_empty(), "signature.web_bot_auth lists agents"),
+            ];
+            for (_, who) in named.into_iter().filter(|(named, _)| *named) {
+                self.warnings.push(format!("{who}, and no route accepts signature: nobody can call so"));
+            }
+        }
         Some(Config {
             server: server?,
             store: store?,

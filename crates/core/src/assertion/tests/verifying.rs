@@ -34,7 +34,8 @@ impl Upstream {
             purpose: Purpose::Decide,
         };
         self.verifier.verify(&view).await.map_err(|denial| {
-            let challenges: Vec<_> = denial.challenges().iter().map(|challenge| challenge.as_str()).collect();
+            let challenges: Vec<_> =
+                denial.challenges().iter().map(crate::denial::Challenge::as_str).collect();
             let expected: &[&str] = match denial.code().status().as_u16() {
                 401 => &["Countersign-Assertion"],
                 _ => &[],

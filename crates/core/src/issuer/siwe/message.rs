@@ -252,7 +252,8 @@ fn is_uri(text: &str) -> bool {
     scheme.bytes().next().is_some_and(|first| first.is_ascii_alphabetic())
         && scheme.bytes().all(in_scheme)
         && rest.bytes().all(in_rest)
-        && (!is_web || text.parse::<Uri>().is_ok_and(|uri| uri.authority().is_some()))
+        && (!is_web
+            || (rest.starts_with("//") && text.parse::<Uri>().is_ok_and(|uri| uri.authority().is_some())))
 }
 
 /// Digits without a sign; one number has one spelling.

@@ -7,13 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::crypto::ethereum::{Address, RecoverableSignature, decode_hex, encode_hex};
 use crate::denial::{Code, Denial};
-use crate::request::{RequestView, query_parameters, query_without};
+use crate::request::{RequestView, query_without};
 use crate::time::Timestamp;
 
 /// The header that carries the credential as JSON.
 pub const ASYMMETRIC_AUTHENTICATION: HeaderName = HeaderName::from_static("asymmetricauthentication");
 /// The parameter, and its value, that say that the query carries the credential.
 pub const MARKER: (&str, &str) = ("scheme", "AsymmetricAuthentication");
+/// [`MARKER`] as it stands in a query.
+const MARKED: &str = "scheme=AsymmetricAuthentication";
 /// The parameters of a credential in the query.
 pub const PARAMETERS: &[&str] = &["scheme", "nonce", "publicKey", "signature", "timestamp"];
 /// How long the header may be, in bytes; an ordinary one has about 270.
@@ -150,7 +152,12 @@ impl Credential {
 /// Whether a query says that it carries the credential.
 #[must_use]
 pub fn is_in_query(query: Option<&str>) -> bool {
-    query_parameters(query).any(|parameter| parameter == MARKER)
+    // Not parameter by parameter: most queries are of others, and anybody can send a long one.
+    let query = query.unwrap_or_default();
+    query.match_indices(MARKED).any(|(start, marked)| {
+        let (before, after) = (&query[..start], &query[start + marked.len()..]);
+        (before.is_empty() || before.ends_with('&')) && (after.is_empty() || after.starts_with('&'))
+    })
 }
 
 /// What is signed, as a personal message (EIP-191): `{nonce}|{METHOD}|{path}{query}|{body}`, each as the

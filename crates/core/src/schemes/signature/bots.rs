@@ -45,6 +45,8 @@ pub const SIGNATURE_AGENT: HeaderName = HeaderName::from_static("signature-agent
 const MAX_LIFE: Duration = Duration::from_secs(3600);
 /// An origin that is longer is nobody's.
 const LONGEST_ORIGIN: usize = 300;
+/// How long `Signature-Agent` may be, all lines together, in bytes: it is parsed before any key is known.
+const LONGEST_AGENTS: usize = 2048;
 
 /// Verifies what listed agents sign.
 pub struct WebBots<F> {
@@ -98,7 +100,11 @@ impl<F: Fetch> WebBots<F> {
 /// The origin that `Signature-Agent` names for this signature.
 fn agent(signed: &Signed, request: &RequestView<'_>) -> Result<String, Denial> {
     let lines = request.headers.get_all(SIGNATURE_AGENT).iter().map(HeaderValue::as_bytes);
-    let item = agent_item(&lines.collect::<Vec<_>>().join(&b", "[..]), &signed.label);
+    let joined = lines.collect::<Vec<_>>().join(&b", "[..]);
+    if joined.len() > LONGEST_AGENTS {
+        return Err(invalid("Signature-Agent is longer than anybody needs it"));
+    }
+    let item = agent_item(&joined, &signed.label);
     let named = item.as_ref().and_then(|item| item.bare_item.as_string());
     let named = named.ok_or_else(|| invalid("Signature-Agent names no agent for this signature"))?;
     let kind = item.as_ref().and_then(|item| item.params.get("type"));

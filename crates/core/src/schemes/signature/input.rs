@@ -111,15 +111,15 @@ impl Signed {
     }
 
     fn read_where(headers: &HeaderMap, is_ours: &dyn Fn(&str) -> bool) -> Result<Vec<Self>, Denial> {
-        if !headers.contains_key(SIGNATURE_INPUT) {
+        let inputs = headers.get_all(SIGNATURE_INPUT);
+        if inputs.iter().next().is_none() {
             return Ok(Vec::new());
         }
-        let lines = [SIGNATURE_INPUT, SIGNATURE].map(|name| headers.get_all(name));
-        let bytes: usize = lines.iter().flatten().map(HeaderValue::len).sum();
+        let signatures = headers.get_all(SIGNATURE);
+        let bytes: usize = inputs.iter().chain(&signatures).map(HeaderValue::len).sum();
         if bytes > MAX_BYTES {
             return Err(malformed(format!("the signature headers have {bytes} bytes, at most {MAX_BYTES}")));
         }
-        let [inputs, signatures] = lines;
         if let (Some(input), Some(signature)) = (only(inputs.iter()), only(signatures.iter()))
             && let Some(signed) = plain::read(input, signature, is_ours)
         {
@@ -154,9 +154,9 @@ impl Signed {
     }
 }
 
-/// The one line of a header, if it is one and visible ASCII.
+/// The one line of a header, if it is one and text. Each part of it is looked at again as it is read.
 fn only<'a>(mut lines: impl Iterator<Item = &'a HeaderValue>) -> Option<&'a str> {
-    let line = lines.next()?.to_str().ok();
+    let line = std::str::from_utf8(lines.next()?.as_bytes()).ok();
     line.filter(|_| lines.next().is_none())
 }
 

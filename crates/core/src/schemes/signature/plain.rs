@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderName;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE};
+use memchr::memchr;
 
 use super::component::{Component, DERIVED, Derived, Form, Name};
 use super::digest::CONTENT_DIGEST;
@@ -16,17 +17,25 @@ use super::input::{Parameters, Signed};
 use crate::time::Timestamp;
 
 /// Fields that are covered so often that their identifiers are not made anew.
-const FIELDS: [(&str, HeaderName); 5] = [
-    ("\"content-digest\"", CONTENT_DIGEST),
-    ("\"content-type\"", CONTENT_TYPE),
-    ("\"content-length\"", CONTENT_LENGTH),
-    ("\"date\"", DATE),
-    ("\"authorization\"", AUTHORIZATION),
-];
+fn usual_field(identifier: &str) -> Option<(&'static str, HeaderName)> {
+    Some(match identifier {
+        "\"content-digest\"" => ("\"content-digest\"", CONTENT_DIGEST),
+        "\"content-type\"" => ("\"content-type\"", CONTENT_TYPE),
+        "\"content-length\"" => ("\"content-length\"", CONTENT_LENGTH),
+        "\"date\"" => ("\"date\"", DATE),
+        "\"authorization\"" => ("\"authorization\"", AUTHORIZATION),
+        _ => return None,
+    })
+}
 
 /// Reads the one line of either header. `None` says nothing: the other way is to be taken.
 pub(super) fn read(input: &str, signature: &str, is_ours: &dyn Fn(&str) -> bool) -> Option<Signed> {
-    let (label, text) = input.split_once('=')?;
+    // In strings nothing is escaped then. Not `all`: without a way out, many bytes are looked at in one step.
+    let simple = |byte| (b' '..=b'~').contains(&byte) && byte != b'\\';
+    if !input.bytes().fold(true, |so_far, byte| so_far & simple(byte)) {
+        return None;
+    }
+    let (label, text) = parted(input, b'=')?;
     let encoded = signature.strip_prefix(label)?.strip_prefix("=:")?.strip_suffix(':')?;
     let first = *label.as_bytes().first()?;
     if !(first.is_ascii_lowercase() || first == b'*') || !label.bytes().all(is_of_key) {
@@ -53,8 +62,8 @@ fn read_components(mut rest: &str) -> Option<(Vec<Component>, &str)> {
         return Some((components, rest));
     }
     loop {
-        let end = 2 + rest.strip_prefix('"')?.find('"')?;
-        let (identifier, after) = rest.split_at(end);
+        let length = parted(rest.strip_prefix('"')?, b'"')?.0.len();
+        let (identifier, after) = rest.split_at(length + 2);
         components.push(component(identifier)?);
         rest = match after.as_bytes().first()? {
             b' ' if components.len() < MAX_COMPONENTS => &after[1..],
@@ -74,8 +83,8 @@ fn component(identifier: &str) -> Option<Component> {
         let alone = *derived != Derived::QueryParam;
         return alone.then(|| plain(Name::Derived(*derived), Cow::Borrowed(*text)));
     }
-    if let Some((text, name)) = FIELDS.iter().find(|known| known.0 == identifier) {
-        return Some(plain(Name::Field(name.clone()), Cow::Borrowed(text)));
+    if let Some((text, name)) = usual_field(identifier) {
+        return Some(plain(Name::Field(name), Cow::Borrowed(text)));
     }
     let name = field_name(&identifier[1..identifier.len() - 1])?;
     Some(plain(Name::Field(name), Cow::Owned(identifier.to_owned())))
@@ -83,19 +92,20 @@ fn component(identifier: &str) -> Option<Component> {
 
 /// One of those that are known, for the first time; and what follows it.
 fn read_parameter<'a>(parameters: &mut Parameters, text: &'a str) -> Option<&'a str> {
-    let (name, value) = text.split_once('=')?;
+    let (name, value) = parted(text, b'=')?;
     let moment = match name {
         "created" => Some(&mut parameters.created),
         "expires" => Some(&mut parameters.expires),
         _ => None,
     };
     if let Some(slot) = moment {
-        let length = value.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(value.len());
-        let (digits, rest) = value.split_at(length);
+        let digits = value.bytes().take(16).take_while(u8::is_ascii_digit);
+        let (length, seconds) = digits
+            .fold((0, 0), |(length, so_far), digit| (length + 1, 10 * so_far + u64::from(digit - b'0')));
         // Fifteen digits at most, and zeros before them are not written (RFC 9651 §3.3.1).
-        let canonical = (1..=15).contains(&length) && (length == 1 || !digits.starts_with('0'));
-        let moment = Timestamp::from_secs(digits.parse().ok().filter(|_| canonical)?);
-        return slot.replace(moment).is_none().then_some(rest);
+        let canonical = (1..=15).contains(&length) && (length == 1 || !value.starts_with('0'));
+        let first = canonical && slot.replace(Timestamp::from_secs(seconds)).is_none();
+        return first.then(|| &value[length..]);
     }
     let slot = match name {
         "nonce" => &mut parameters.nonce,
@@ -104,9 +114,14 @@ fn read_parameter<'a>(parameters: &mut Parameters, text: &'a str) -> Option<&'a 
         "tag" => &mut parameters.tag,
         _ => return None,
     };
-    let (string, rest) = value.strip_prefix('"')?.split_once('"')?;
-    let simple = string.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'\\');
-    (simple && slot.replace(string.to_owned()).is_none()).then_some(rest)
+    let (string, rest) = parted(value.strip_prefix('"')?, b'"')?;
+    slot.replace(string.to_owned()).is_none().then_some(rest)
+}
+
+/// What is before the first `separator`, which is ASCII, and what is behind it.
+fn parted(text: &str, separator: u8) -> Option<(&str, &str)> {
+    let end = memchr(separator, text.as_bytes())?;
+    Some((&text[..end], &text[end + 1..]))
 }
 
 /// RFC 9651 §3.1.2.

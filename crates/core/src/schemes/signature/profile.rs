@@ -233,6 +233,34 @@ mod tests {
     }
 
     #[test]
+    fn a_body_that_was_announced_or_withheld_needs_a_digest_and_none_without_one_needs_nothing() {
+        let judge = |body, digest: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.extend(digest.map(|digest| (CONTENT_DIGEST, digest.parse().unwrap())));
+            let request = RequestView {
+                method: &Method::POST,
+                target: &Uri::from_static("https://example.com/"),
+                headers: &headers,
+                body,
+                source: None,
+                received_at: Timestamp::from_secs(0),
+                purpose: Purpose::Decide,
+            };
+            let check = covered_body(&request, 7).map_err(|denial| denial.code())?;
+            Ok(check.map(|demand| (demand.limit, (demand.check)(&Bytes::new()).is_ok())))
+        };
+        let of_nothing = ContentDigest::of_sha256(b"");
+        let of_nothing = of_nothing.to_str().unwrap();
+        for body in [Body::Announced, Body::Withheld] {
+            assert_eq!(judge(body, None), Err(Code::SignatureCoverage), "{body:?}");
+            assert_eq!(judge(body, Some(of_nothing)), Ok(Some((7, true))), "{body:?}");
+        }
+        assert_eq!(judge(Body::Absent, None), Ok(None));
+        assert_eq!(judge(Body::Absent, Some(of_nothing)), Ok(Some((7, true))));
+        assert_eq!(judge(Body::Absent, Some("md5=:AQ==:")), Err(Code::ContentDigest));
+    }
+
+    #[test]
     fn a_field_counts_whole_or_by_its_own_member() {
         let also = |components: &str| {
             judged(&format!("{PARTS} {components}"), Body::Absent, false, &["signature-key"])

@@ -39,7 +39,8 @@ impl Message<'_> {
         }
         // A line break would let one component pass for two; anything but ASCII has several readings.
         let readable = |byte: u8| byte == b'\t' || (b' '..=b'~').contains(&byte);
-        if out.as_bytes()[start..].iter().copied().all(readable) {
+        // Not `all`: without a way out in between, many bytes are looked at in one step.
+        if out.as_bytes()[start..].iter().fold(true, |so_far, &byte| so_far & readable(byte)) {
             Ok(())
         } else {
             Err(BaseError::NotText(component.to_string()))

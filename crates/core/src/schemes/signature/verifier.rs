@@ -173,10 +173,9 @@ fn spend(subject: &Subject, proof: &Fresh<'_>, request: &RequestView<'_>) -> Spe
 /// Several signatures on one request are about one subject, or about nothing.
 fn together(mut before: Proven, proven: Proven) -> Result<Proven, Denial> {
     let cause = format!("signed by {} and by {}", before.principal.subject, proven.principal.subject);
-    let Some(mut principal) = before.principal.join(proven.principal) else {
+    let Some(principal) = before.principal.join(proven.principal) else {
         return Err(Denial::new(Code::SubjectMismatch, cause));
     };
-    principal.schemes.dedup();
     before.principal = principal;
     before.spends.extend(proven.spends);
     before.fresh_until = before.fresh_until.min(proven.fresh_until);

@@ -159,6 +159,11 @@ impl Proof {
 }
 
 impl By {
+    /// Whether the proof says when it was made.
+    pub(super) const fn is_dated(self) -> bool {
+        matches!(self, Self::Signature | Self::Asymmetric | Self::IntroducedKey)
+    }
+
     const fn of_key(proof: &KeyProof) -> Self {
         match proof {
             KeyProof::Bearer(_) => Self::Bearer,

@@ -64,9 +64,9 @@ impl Screen {
     }
 
     /// The same request is proven anew and sent once more.
-    pub(super) fn again(self) {
+    pub(super) fn again(self, why: &str) {
         if self.verbose {
-            complain("* the receiver said what it takes: once more, proven anew");
+            complain(&format!("* {why}: once more, proven anew"));
         }
     }
 

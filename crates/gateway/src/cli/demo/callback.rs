@@ -135,9 +135,10 @@ struct Told {
     /// How many callback URLs Eve took.
     stolen: usize,
     attempts: Vec<Attempt>,
+    /// What the database held then.
+    results: Vec<Kept>,
     /// What the service could still deliver afterwards.
     finished: Vec<Attempt>,
-    results: Vec<Kept>,
 }
 
 impl Told {
@@ -147,13 +148,10 @@ impl Told {
         of_kind.filter(|kept| kept.text == eve::FORGED).map(|kept| kept.result).collect()
     }
 
-    /// What Eve was answered when she tried one.
+    /// What Eve was answered when she tried one: with its own URL, if she had that.
     fn attempt(&self, kind: &Kind, result: u32) -> Option<&Attempt> {
-        let is_it = |attempt: &&Attempt| attempt.kind == kind.name && attempt.result == result;
-        // She tried with every URL that she had; the one that was made for it says most.
-        let mut tried = self.attempts.iter().filter(is_it);
-        let first = tried.next()?;
-        Some(tried.fold(first, |best, next| if says_more(next, best) { next } else { best }))
+        let tried = || self.attempts.iter().filter(|one| one.kind == kind.name && one.result == result);
+        tried().find(|one| one.url_of == result).or_else(|| tried().next())
     }
 
     fn is_good(&self) -> bool {
@@ -176,17 +174,6 @@ impl Told {
     }
 }
 
-/// A success says more than a refusal, and a refusal for another reason more than that the URL was for another
-/// result.
-fn says_more(next: &Attempt, best: &Attempt) -> bool {
-    let rank = |attempt: &Attempt| match (attempt.status, attempt.code.as_deref()) {
-        (200, _) => 2,
-        (_, Some("callback_scope")) => 0,
-        _ => 1,
-    };
-    rank(next) > rank(best)
-}
-
 async fn play(api: &mut Player, service: &mut Player, eve: &mut Player) -> Result<Told, Failure> {
     api.ask(&Order::Submit).await?;
     // The processor does what is light at once.
@@ -202,9 +189,10 @@ async fn play(api: &mut Player, service: &mut Player, eve: &mut Player) -> Resul
         return Err(Failure::said("the service has no database"));
     };
     let count = stolen.len();
-    let attempts = attempts(eve.ask(&Order::Rewrite(stolen)).await?)?;
-    let finished = self::attempts(service.ask(&Order::Finish).await?)?;
-    Ok(Told { stolen: count, attempts, finished, results: results(api).await? })
+    let tried = attempts(eve.ask(&Order::Rewrite(stolen)).await?)?;
+    let results = results(api).await?;
+    let finished = attempts(service.ask(&Order::Finish).await?)?;
+    Ok(Told { stolen: count, attempts: tried, finished, results })
 }
 
 async fn results(api: &mut Player) -> Result<Vec<Kept>, Failure> {
@@ -255,14 +243,11 @@ fn kind_of(url: &str) -> String {
     url.split('/').nth(3).unwrap_or_default().to_owned()
 }
 
-/// Tries to write a result, and notes what was answered.
-async fn attempt(client: &GuardedClient, url: &str, result: u32, text: &str) -> Attempt {
-    let answered = post(client, url, &json!({ "text": text })).await;
+/// Tries to write a result with a task's URL, and notes what was answered.
+async fn attempt(client: &GuardedClient, task: &Task, result: u32, text: &str) -> Attempt {
+    let own = format!("/results/{}", task.result);
+    let url = task.callback_url.replacen(&own, &format!("/results/{result}"), 1);
+    let answered = post(client, &url, &json!({ "text": text })).await;
     let (status, code) = answered.unwrap_or((0, Some("no answer".to_owned())));
-    Attempt { kind: kind_of(url), result, status, code }
-}
-
-/// What a task's body looks like on the way to the service.
-fn task(result: u32, heavy: bool, callback_url: String) -> Task {
-    Task { result, heavy, callback_url }
+    Attempt { kind: kind_of(&url), url_of: task.result, result, status, code }
 }

@@ -22,6 +22,14 @@ pub(super) enum Order {
     Forge(String),
     /// Eve: call Bob with headers that are not yours.
     Send(Headers),
+    /// Alice: get tokens with your wallet.
+    SignIn,
+    /// Alice: call Bob with your token and a signature.
+    CallBob,
+    /// Eve: send this request, which is not yours.
+    Repeat(Seen),
+    /// Eve: send it with a signature of your own.
+    SignOver(Seen),
     /// Our API: have tasks done by the service, each with a callback URL.
     Submit,
     /// Our API: tell what the results are now.
@@ -50,7 +58,9 @@ pub(super) struct Task {
 pub(super) struct Attempt {
     /// The kind of callback, as it stands in its URL.
     pub(super) kind: String,
-    /// The number of the result.
+    /// The result that the URL was made for.
+    pub(super) url_of: u32,
+    /// The result that was tried.
     pub(super) result: u32,
     /// What the API answered.
     pub(super) status: u16,

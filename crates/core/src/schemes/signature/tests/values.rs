@@ -140,7 +140,7 @@ proptest::proptest! {
 
 #[test]
 fn parts_of_large_fields_and_queries_are_parsed_only_so_often() {
-    let members: Vec<String> = (0..64).map(|number| format!("k{number}=\"{}\"", "x".repeat(60))).collect();
+    let members: Vec<String> = (0..16).map(|number| format!("k{number}=\"{}\"", "x".repeat(60))).collect();
     let mut headers = HeaderMap::new();
     headers.insert("x-parts", HeaderValue::try_from(members.join(", ")).unwrap());
     let length = headers["x-parts"].len();
@@ -155,7 +155,7 @@ fn parts_of_large_fields_and_queries_are_parsed_only_so_often() {
         (&(|number| format!("\"x-parts\";key=\"k{number}\"")) as &dyn Fn(usize) -> String, length),
         (&|number| format!("\"@query-param\";name=\"k{number}\""), query.len()),
     ] {
-        let enough = 16 * 1024 / length;
+        let enough = 3 * 1024 / length;
         assert_eq!(base(form, enough), Ok(()));
         assert_eq!(base(form, enough + 1), Err(BaseError::TooMuch(form(enough))));
     }

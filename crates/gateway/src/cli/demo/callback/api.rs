@@ -15,8 +15,8 @@ use serde::Deserialize;
 use super::super::super::Outcome;
 use super::super::actor::{follow_orders, gateway};
 use super::super::front::{listen, loopback_client};
-use super::super::orders::{Kept, Order, Report};
-use super::{KINDS, Places, RESULTS, SHORT, task};
+use super::super::orders::{Kept, Order, Report, Task};
+use super::{KINDS, Places, RESULTS, SHORT};
 use crate::callbacks::{Refused, Wanted, mint};
 use crate::state::Gateway;
 
@@ -109,10 +109,10 @@ async fn submit(gateway: &Gateway, places: &Places) -> std::result::Result<(), S
         let by_user = fixed.replace("{id}", &result.to_string());
         let by_jwt = minted(gateway, &runtime, "jwt", Some(result.to_string()), ttl).await?;
         for callback_url in [bare, by_user, by_jwt] {
-            let body = serde_json::json!(task(result, heavy, callback_url));
+            let body = serde_json::json!(Task { result, heavy, callback_url });
             let tasks = format!("http://{}/tasks", places.service);
             let answered = super::post(&client, &tasks, &body).await;
-            if !answered.is_some_and(|(status, _)| status == 202) {
+            if answered.is_none_or(|(status, _)| status != 202) {
                 return Err("the service did not take a task".to_owned());
             }
         }

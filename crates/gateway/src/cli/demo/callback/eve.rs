@@ -2,10 +2,8 @@
 
 use std::process::ExitCode;
 
-use tokio::signal::unix::{SignalKind, signal};
-
-use super::super::super::{Failure, Outcome};
-use super::super::actor::follow_orders;
+use super::super::super::Outcome;
+use super::super::actor::{follow_orders, until_told};
 use super::super::front::loopback_client;
 use super::super::orders::{Order, Report, Task};
 use super::{RESULTS, attempt};
@@ -25,22 +23,13 @@ pub(super) async fn play(directed: bool) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Waits for a signal that ends this process.
-pub(super) async fn until_told() -> Result<(), Failure> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
-    Ok(())
-}
-
 /// Replaces the number of the result in each URL by every other, as the seed says.
 async fn rewrite(stolen: &[Task]) -> Report {
     let client = loopback_client();
     let mut attempts = Vec::new();
     for task in stolen {
-        let own = format!("/results/{}", task.result);
         for (result, _) in RESULTS {
-            let url = task.callback_url.replacen(&own, &format!("/results/{result}"), 1);
-            attempts.push(attempt(&client, &url, result, FORGED).await);
+            attempts.push(attempt(&client, task, result, FORGED).await);
         }
     }
     Report::Attempts(attempts)

@@ -10,10 +10,10 @@ use axum::routing::post;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::super::super::Outcome;
-use super::super::actor::follow_orders;
+use super::super::actor::{follow_orders, until_told};
 use super::super::front::{listen, loopback_client};
 use super::super::orders::{Order, Report, Task};
-use super::{Places, attempt, eve::until_told};
+use super::{Places, attempt};
 
 /// What a result says when it comes from the service.
 pub(super) const DONE: &str = "computed by the service";
@@ -40,7 +40,7 @@ pub(super) async fn play(places: Places, directed: bool) -> Outcome {
                     let client = loopback_client();
                     let mut delivered = Vec::new();
                     for task in left {
-                        delivered.push(attempt(&client, &task.callback_url, task.result, DONE).await);
+                        delivered.push(attempt(&client, &task, task.result, DONE).await);
                     }
                     Report::Attempts(delivered)
                 }
@@ -75,7 +75,7 @@ async fn process(mut tasks: UnboundedReceiver<Task>, heavy: Database) {
         if task.heavy {
             all(&heavy).push(task);
         } else {
-            attempt(&client, &task.callback_url, task.result, DONE).await;
+            attempt(&client, &task, task.result, DONE).await;
         }
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn stage(places: &Places, folder: &Path, pids: [u32; 3]) {
     say("");
 }
 
-const WIDTH: usize = 28;
+const WIDTH: usize = 30;
 
 /// The table.
 pub(super) fn show(told: &Told, good: bool) {

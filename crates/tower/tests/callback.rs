@@ -1,0 +1,168 @@
+//! Callback URLs in front of a service in this process.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Body;
+use countersign::crypto::{SealKey, Secret, SystemRandom};
+use countersign::issuer::keyring::Keyring;
+use countersign::path::Template;
+use countersign::schemes::callback_url::{
+    CallbackKeys, CallbackLimits, CallbackRoute, CallbackTerms, CallbackVerifier, Callbacks, Minter,
+    TokenForm, keyring_terms,
+};
+use countersign::time::ManualClock;
+use countersign::{Clock as _, Gate, MemoryStore, PublicUrl, Requirement, Rule, Timestamp};
+use countersign_tower::{GateBody, GateLayer};
+use http::{Request, Response};
+use tower::{Layer as _, Service, ServiceExt as _, service_fn};
+
+const TTL: Duration = Duration::from_secs(600);
+type Store = Arc<MemoryStore<Arc<ManualClock>>>;
+
+/// What the inner service does, and what it saw.
+#[derive(Default)]
+struct Inner {
+    status: AtomicU16,
+    calls: AtomicUsize,
+    seen: Mutex<Vec<(String, Vec<String>)>>,
+}
+
+struct World {
+    inner: Arc<Inner>,
+    minter: Minter<Store>,
+    route: CallbackRoute,
+    clock: Arc<ManualClock>,
+    layer: GateLayer<Store>,
+}
+
+fn world() -> World {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)));
+    let store: Store = Arc::new(MemoryStore::new(clock.clone()));
+    let seal = SealKey::new(Secret::new([1; 32]));
+    let keyring = Keyring::new(store.clone(), seal, Arc::new(SystemRandom), keyring_terms(TTL));
+    let keys = Arc::new(CallbackKeys::rotating(keyring));
+    let public_url = PublicUrl::parse("https://a.example").unwrap();
+    let route = CallbackRoute::new(Template::parse("/results/{id}/{token}").unwrap()).unwrap();
+    let verifier = CallbackVerifier {
+        store: store.clone(),
+        keys: keys.clone(),
+        public_url: public_url.clone(),
+        route: route.clone(),
+        limits: CallbackLimits { max_body: 100, lease: Duration::from_secs(60), strict: false },
+    };
+    let rule = Rule::requiring("results", Requirement::parse(["callback-url"]).unwrap());
+    let gate = Arc::new(Gate::new(store.clone(), clock.clone(), &SystemRandom));
+    let layer = GateLayer::new(gate, rule.verifier(verifier).build().unwrap(), public_url.clone());
+    let minter = Minter {
+        callbacks: Callbacks::new(store),
+        keys,
+        public_url,
+        max_ttl: TTL,
+        random: Arc::new(SystemRandom),
+    };
+    let inner = Arc::new(Inner { status: 200.into(), ..Inner::default() });
+    World { inner, minter, route, clock, layer }
+}
+
+impl World {
+    async fn mint(&self) -> String {
+        let terms =
+            CallbackTerms { user: "u".into(), resource: Some("42".into()), ..CallbackTerms::default() };
+        let minted = self.minter.mint(&self.route, TokenForm::Signed, terms, TTL, self.clock.now()).await;
+        minted.unwrap().url.expose().clone()
+    }
+
+    /// Answers with the status that is told; 0 panics, 1 takes its time.
+    fn service(
+        &self,
+    ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + use<>
+    {
+        let inner = self.inner.clone();
+        self.layer.layer(service_fn(move |request: Request<GateBody<Body>>| {
+            let inner = inner.clone();
+            async move {
+                inner.calls.fetch_add(1, Ordering::SeqCst);
+                let keys = request.headers().get_all("idempotency-key").iter();
+                let keys = keys.map(|key| key.to_str().unwrap().to_owned()).collect();
+                inner.seen.lock().unwrap().push((request.uri().to_string(), keys));
+                let status = inner.status.load(Ordering::SeqCst);
+                assert_ne!(status, 0, "told to panic");
+                if status == 1 {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                let status = if status == 1 { 200 } else { status };
+                Ok::<_, Infallible>(Response::builder().status(status).body(Body::empty()).unwrap())
+            }
+        }))
+    }
+
+    async fn post(&self, url: &str, body: &'static str) -> u16 {
+        let request = Request::post(url).header("idempotency-key", "theirs").body(Body::from(body)).unwrap();
+        self.service().oneshot(request).await.unwrap().status().as_u16()
+    }
+
+    fn answers(&self, status: u16) {
+        self.inner.status.store(status, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn the_inner_service_sees_no_token_and_one_delivery() {
+    let world = world();
+    let url = world.mint().await;
+    assert_eq!(world.post(&url, "body").await, 200);
+    assert_eq!(world.post(&url, "body").await, 409);
+    let seen = world.inner.seen.lock().unwrap().clone();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].0, "https://a.example/results/42");
+    assert!(seen[0].1.len() == 1 && seen[0].1[0].len() == 22, "{seen:?}");
+}
+
+#[tokio::test]
+async fn the_answers_status_settles_the_use() {
+    let world = world();
+    let url = world.mint().await;
+    world.answers(422);
+    assert_eq!(world.post(&url, "mistaken").await, 422);
+    world.answers(500);
+    assert_eq!(world.post(&url, "body").await, 500);
+    assert_eq!(world.post(&url, "another").await, 409);
+    world.answers(0);
+    assert_eq!(world.post(&url, "body").await, 502, "a panic is no answer");
+    world.answers(200);
+    assert_eq!(world.post(&url, "body").await, 200);
+    assert_eq!(world.inner.calls.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test]
+async fn the_work_goes_on_if_the_caller_leaves() {
+    let world = world();
+    let url = world.mint().await;
+    world.answers(1);
+    let request = Request::post(&url).body(Body::from("body")).unwrap();
+    let mut call = Box::pin(world.service().oneshot(request));
+    // Polled until the inner service has it, and dropped.
+    poll_fn(|context| {
+        let pending = call.as_mut().poll(context).is_pending();
+        assert!(pending, "it takes its time");
+        match world.inner.calls.load(Ordering::SeqCst) {
+            0 => {
+                context.waker().wake_by_ref();
+                std::task::Poll::Pending
+            }
+            _ => std::task::Poll::Ready(()),
+        }
+    })
+    .await;
+    drop(call);
+    assert_eq!(world.post(&url, "body").await, 409, "in use");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(world.post(&url, "body").await, 409);
+    world.clock.advance(Duration::from_secs(61));
+    assert_eq!(world.post(&url, "body").await, 409, "consumed: the lease has nothing to do with it");
+    assert_eq!(world.inner.calls.load(Ordering::SeqCst), 1);
+}
