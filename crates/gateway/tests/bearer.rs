@@ -3,50 +3,33 @@
 
 mod support;
 
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::process::{ChildStdout, Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::crypto::jwt::{JwtHeader, sign};
 use countersign::crypto::{Ed25519Key, Secret, SigningKey};
 use serde_json::{Value, json};
-use support::{Echo, Gateway, Process, Request, Response, free_address};
+use support::peer::{Language, Peer};
+use support::signed::{self, Draft, PUBLIC};
+use support::{Echo, Gateway, Request, Response, free_address};
 
 /// The provider, and a client of it.
 struct Provider {
     issuer: String,
-    process: Process,
-    answers: BufReader<ChildStdout>,
+    peer: Peer,
 }
 
 impl Provider {
     fn start() -> Self {
-        let address = free_address();
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let modules = root.join("../../target/node/node_modules");
-        assert!(modules.exists(), "./test makes target/node, with what the peers need");
-        let mut command = Command::new("node");
-        command.arg(root.join("tests/peers/oidc_peer.mjs")).arg(address.port().to_string());
-        command.env("NODE_PATH", modules).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        let mut answers = BufReader::new(child.stdout.take().unwrap());
-        let mut ready = String::new();
-        answers.read_line(&mut ready).unwrap();
-        let ready: Value = serde_json::from_str(&ready).expect("the provider is up");
-        let issuer = ready["issuer"].as_str().unwrap().to_owned();
-        Self { issuer, process: Process(child), answers }
+        let mut peer = Peer::start(Language::JavaScript, "oidc_peer");
+        let ready = peer.ask(&json!({ "do": "listen", "port": free_address().port() }));
+        Self { issuer: ready["issuer"].as_str().unwrap().to_owned(), peer }
     }
 
     fn ask(&mut self, order: &Value) -> Value {
-        let orders = self.process.0.stdin.as_mut().unwrap();
-        orders.write_all(format!("{order}\n").as_bytes()).unwrap();
-        let mut answer = String::new();
-        self.answers.read_line(&mut answer).unwrap();
-        serde_json::from_str(&answer).unwrap_or_else(|_| panic!("{order} was answered {answer:?}"))
+        self.peer.ask(order)
     }
 
     fn token(&mut self, bound: bool) -> String {
@@ -290,6 +273,57 @@ fn every_refusal_has_its_code() {
     lab.gateway.get("/orders/1", Some("nonsense")).is(401, "token_invalid");
     let other_claim = signed("at+jwt", &claims(&json!({ "client_id": "stall" })));
     get(&other_claim).is(403, "permission_missing");
+}
+
+#[test]
+fn our_own_issuers_tokens_pass_and_name_the_key_that_signs_until_they_are_revoked() {
+    let echo = Echo::start();
+    let mut gateway = Gateway::with_server(&signed::server(), "");
+    let signer = signed::registered(&gateway, key(), &["--permission", "orders:read"]);
+    let route = |path: &str, accept: &str| {
+        format!(
+            "[[route]]\npath = \"{path}/*\"\nupstream = \"{}\"\naccept = [\"{accept}\"]\n\
+             require = {{ permission = [\"orders:read\"] }}\n",
+            echo.url()
+        )
+    };
+    let routes = [route("/orders", "bearer"), route("/both", "bearer+signature")].concat();
+    let own = format!(
+        "[issuer]\nenabled = true\naudience = \"orders\"\nclients = [\"{}\"]\n\
+         [[bearer.issuer]]\nissuer = \"{PUBLIC}\"\naudience = \"orders\"\nnames_keys = true\n",
+        signer.id
+    );
+    gateway.configure(&signed::server(), &format!("{own}{routes}"));
+    gateway.start();
+    let post = |path: &str, form: &str| {
+        let assertion = json!({
+            "iss": signer.id, "sub": signer.id, "aud": PUBLIC, "jti": signed::nonce(), "exp": now() + 60,
+        });
+        let assertion = sign(&key(), &JwtHeader::default(), &assertion).unwrap();
+        let by = "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
+        let form = format!("{form}&{by}&client_assertion={assertion}");
+        let request = Request::new("POST", path).header("Content-Type", "application/x-www-form-urlencoded");
+        gateway.send(&request.body(form.as_bytes()))
+    };
+    let token = post("/oauth/token", "grant_type=client_credentials&scope=orders%3Aread").json();
+    let token = token["access_token"].as_str().unwrap_or_else(|| panic!("{token}"));
+
+    assert_eq!(get(&gateway, "/orders/1", token).status, 200);
+    let name = key().verifying_key().thumbprint().unwrap();
+    assert_eq!(echo.last().header("countersign-subject"), Some(&*format!("jkt:{name}")));
+    let both = |key: &signed::Key| {
+        let draft = Draft::get("/both/1").with("authorization", &format!("Bearer {token}")).signed(key);
+        support::exchange(gateway.address, &draft.bytes())
+    };
+    assert_eq!(both(&signer).status, 200);
+    let subject = format!("key:{}", signer.id);
+    assert_eq!(echo.last().header("countersign-subject"), Some(&*subject), "the group's is the key's");
+    let (_, other) = gateway.key(&["orders:read"]);
+    both(&signed::derived(&other)).is(401, "subject_mismatch");
+
+    assert_eq!(post("/oauth/revoke", &format!("token={token}")).status, 200);
+    get(&gateway, "/orders/1", token).is(401, "token_invalid");
+    both(&signer).is(401, "token_invalid");
 }
 
 #[test]

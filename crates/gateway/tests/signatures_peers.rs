@@ -4,10 +4,10 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::Stdio;
 
 use countersign::crypto::Algorithm;
 use countersign::crypto::ethereum::EthereumKey;
