@@ -3,7 +3,7 @@
 # refusals a second, how often the victim is asked, what memory they take, and what a bystander with an API
 # key notices of it. Takes the gateway's program; ours is built with `cargo build --release`.
 set -euo pipefail
-program=$(realpath "${1:-target/release/countersign}")
+program=$(realpath -s "${1:-target/release/countersign}")
 folder=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$folder"' EXIT
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }

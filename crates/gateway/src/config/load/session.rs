@@ -66,7 +66,7 @@ impl Reader<'_> {
     /// The origins whose pages may call, each of them whole.
     pub(super) fn cors(&mut self, cors: &file::Cors, server: Option<&ServerConfig>) -> Vec<PublicUrl> {
         let mut origins = Vec::new();
-        for text in cors.origins.iter().flat_map(|origins| origins.get_ref()) {
+        for text in cors.origins.iter().flat_map(Spanned::get_ref) {
             let Some(origin) = self.parsed("cors.origins", Some(text), "", PublicUrl::parse) else {
                 continue;
             };
