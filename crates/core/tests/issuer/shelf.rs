@@ -8,14 +8,14 @@ use countersign::Timestamp;
 use countersign::store::{Id, Inventory, MemoryStore, Space, Spend, Spent, Store, StoreError};
 use countersign::time::ManualClock;
 
-pub struct Shelf {
+pub(super) struct Shelf {
     store: MemoryStore<Arc<ManualClock>>,
     /// Whoever reads lets everybody else read first.
-    pub polite: AtomicBool,
+    pub(super) polite: AtomicBool,
 }
 
 impl Shelf {
-    pub fn new(clock: Arc<ManualClock>) -> Self {
+    pub(super) fn new(clock: Arc<ManualClock>) -> Self {
         Self { store: MemoryStore::new(clock), polite: AtomicBool::new(false) }
     }
 }
