@@ -5,6 +5,8 @@
 //! cargo bench -p countersign --bench before_a_key
 //! ```
 
+#![expect(clippy::print_stdout, reason = "a table for whoever measures")]
+
 use std::hint::black_box;
 use std::sync::Arc;
 

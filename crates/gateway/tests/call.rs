@@ -386,12 +386,11 @@ fn a_receiver_that_takes_another_hash_is_called_once_more() {
     assert!(hashes[0].starts_with("$2b$04$") && hashes[1].starts_with("sha-256."));
 }
 
-/// A receiver that refuses so many calls with these header lines and this code; and when each call came in.
-fn forgetful(
-    times: usize,
-    lines: &'static str,
-    code: &'static str,
-) -> (Upstream, Arc<Mutex<Vec<(Instant, String)>>>) {
+/// When each call came in, and its head.
+type Calls = Arc<Mutex<Vec<(Instant, String)>>>;
+
+/// A receiver that refuses so many calls with these header lines and this code.
+fn forgetful(times: usize, lines: &'static str, code: &'static str) -> (Upstream, Calls) {
     let calls = Arc::new(Mutex::new(Vec::new()));
     let kept = calls.clone();
     let server = Upstream::answering(move |head| {
