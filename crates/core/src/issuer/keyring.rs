@@ -167,9 +167,11 @@ impl<S: Store> Keyring<S> {
             let cause = format!("a key for {} {what}", self.terms.purpose);
             Denial::new(Code::KeysUnavailable, cause)
         };
-        let active = record.entries.iter().filter(|entry| entry.active_from <= now);
-        let active =
-            active.max_by_key(|entry| entry.active_from).ok_or_else(|| cannot("is not active yet"))?;
+        let begun = record.entries.iter().filter(|entry| entry.active_from <= now);
+        // The first key may have been made by a request that came later, or by a clock that is ahead.
+        let first = || record.entries.iter().min_by_key(|entry| entry.active_from);
+        let active = begun.max_by_key(|entry| entry.active_from).or_else(first);
+        let active = active.ok_or_else(|| cannot("is not there"))?;
         let private = self.seal.open(&self.sealed_for(), active.kid.as_bytes(), &active.sealed);
         let private = private.map_err(|_| cannot("does not open: is it the seal key that sealed it?"))?;
         let signing = SigningKey::from_private_bytes(self.terms.algorithm, &private);
@@ -181,8 +183,8 @@ impl<S: Store> Keyring<S> {
             states.push((
                 entry.kid.clone(),
                 match entry.active_from {
-                    from if from > now => KeyState::Published,
                     from if from == active.active_from => KeyState::Active,
+                    from if from > now => KeyState::Published,
                     _ => KeyState::Retained,
                 },
             ));

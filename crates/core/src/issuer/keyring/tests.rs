@@ -105,6 +105,15 @@ async fn a_rotation_elsewhere_is_known_within_seconds() {
 }
 
 #[tokio::test]
+async fn a_first_key_that_a_later_request_made_serves_an_earlier_one_too() {
+    let store = store();
+    let later = keyring(&store).keys(START.plus(Duration::from_millis(5))).await.unwrap();
+    let earlier = keyring(&store).keys(START).await.unwrap();
+    assert_eq!(earlier.signing_kid(), later.signing_kid());
+    assert_eq!(earlier.states()[0].1, KeyState::Active);
+}
+
+#[tokio::test]
 async fn two_purposes_share_no_key_and_another_seal_key_opens_none() {
     let store = store();
     let keys = keyring(&store).keys(START).await.unwrap();
