@@ -65,6 +65,10 @@ codes! {
         "The hash is in no form that is accepted here. The challenge names the accepted forms."
     HashCost "hash_cost" 400
         "The hash asks for more work than is accepted here. Use bcrypt with a cost from 4 to 12, or sha-256."
+    PasswordRefused "password_refused" 400
+        "This password is not taken. Choose one of 8 to 128 characters that is not well known, and not the e-mail address or the name."
+    AccountInvalid "account_invalid" 400
+        "This is no e-mail address, or no name that can be shown: 1 to 200 characters, none of them a control character."
     WebhookUrl "webhook_url" 400
         "The webhook URL is not acceptable: https, without user information, query or fragment."
 
@@ -86,6 +90,8 @@ codes! {
         "The proof was made in the future. Check the clock and sign anew."
     ProofPredatesBoot "proof_predates_boot" 401
         "The proof was made before this service restarted, so it cannot be told from a repeated one. Sign anew after Retry-After."
+    SignInRefused "sign_in_refused" 401
+        "The e-mail address and the password do not fit each other."
     ProofHalf "proof_half" 401
         "Half of a session's proof is missing. Send both the cookie and the token half."
     ProofMismatch "proof_mismatch" 401

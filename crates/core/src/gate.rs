@@ -1,7 +1,7 @@
 //! The policy decision point: extract, verify, policy, body, time, spend, limit, permit.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use http::{HeaderName, HeaderValue};
 use crate::crypto::{Random, sha256};
 use crate::decision::{Check, Decision, DecisionIds, Outcome, Step};
 use crate::denial::{Challenge, Code, Denial};
-use crate::limit::{Limiter, Rate};
+use crate::limit::{Limiter, Rate, network};
 use crate::policy::Policy;
 use crate::principal::{Principal, Scheme, Subject};
 use crate::redaction::{redact_method, redact_path};
@@ -699,17 +699,6 @@ fn over_limit(rate: Rate, wait: Duration) -> Denial {
 
 fn over_quota(rate: Rate, wait: Duration) -> Denial {
     Denial::new(Code::NonceQuota, format!("the subject may spend {rate} nonces")).retry_after(wait)
-}
-
-/// An IPv6 host holds a whole /64; counting its addresses one by one would count nothing.
-fn network(source: IpAddr) -> IpAddr {
-    match source {
-        IpAddr::V4(_) => source,
-        IpAddr::V6(address) => match address.to_ipv4_mapped() {
-            Some(address) => IpAddr::V4(address),
-            None => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-        },
-    }
 }
 
 fn passed(check: Check, scheme: Option<Scheme>, note: &'static str) -> Step {

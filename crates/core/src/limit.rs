@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -132,6 +133,15 @@ impl<K: Hash + Eq> Limiter<K> {
 
 fn nanos(now: Timestamp) -> u128 {
     u128::from(now.as_millis()) * 1_000_000
+}
+
+/// What a source counts as: an IPv6 host holds a whole /64, and counting its addresses one by one would
+/// count nothing.
+pub(crate) fn network(source: IpAddr) -> IpAddr {
+    match source.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        address => address,
+    }
 }
 
 #[cfg(test)]

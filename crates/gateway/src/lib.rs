@@ -21,5 +21,6 @@ pub mod routes;
 pub mod run;
 pub mod seal;
 pub mod server;
+pub mod session;
 pub mod state;
 mod terminal;

@@ -22,6 +22,8 @@ use crate::state::Gateway;
 
 /// How often it is written down when keys were used.
 const USES: Duration = Duration::from_secs(30);
+/// How often memory is given back that nobody needs any more.
+const TRIM: Duration = Duration::from_secs(60);
 
 /// The admin listener, and what opens management there.
 type Admin = (TcpListener, Option<AdminToken>);
@@ -144,6 +146,7 @@ impl Bound {
         let router = management::router(gateway.clone());
         tokio::spawn(management::serve(gateway.clone(), management, router));
         tokio::spawn(note_uses(gateway.clone()));
+        tokio::spawn(trim(gateway.clone()));
         tokio::spawn(reloader.watch());
 
         let outbounds = outbounds.serve(&gateway);
@@ -236,5 +239,14 @@ async fn note_uses(gateway: Arc<Gateway>) {
             tracing::warn!(%error, "when keys were last used was not written down");
             sleep(USES).await;
         }
+    }
+}
+
+/// Gives back, now and then, the memory in which passwords were hashed.
+async fn trim(gateway: Arc<Gateway>) {
+    let mut ticks = interval(TRIM);
+    loop {
+        ticks.tick().await;
+        gateway.runtime.load().session.accounts.passwords().trim();
     }
 }

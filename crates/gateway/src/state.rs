@@ -13,6 +13,8 @@ use countersign::schemes::api_key::{ApiKeyVerifier, KeyRegistry, LastUses};
 use countersign::schemes::asymmetric::AsymmetricVerifier;
 use countersign::schemes::bearer::BearerVerifier;
 use countersign::schemes::callback_url::{CallbackLimits, CallbackRoute, CallbackVerifier};
+use countersign::schemes::session::passwords::PasswordCostError;
+use countersign::schemes::session::{HandshakePolicy, SessionDemand};
 use countersign::schemes::signature::{Directories, RegisteredKeys, SignatureVerifier, WebBots};
 use countersign::schemes::webhook::{Budget, Tokens, WebhookVerifier};
 use countersign::{
@@ -33,6 +35,7 @@ use crate::issuer::IssuerError;
 use crate::metrics::{Metrics, RouteMetrics};
 use crate::proxy::{Forwarder, Upstream};
 use crate::routes::Found;
+use crate::session::Session;
 
 /// What lives as long as the process.
 pub struct Gateway {
@@ -90,6 +93,8 @@ pub struct Runtime {
     bearer: Bearer,
     /// Issues tokens, while it is enabled.
     pub issuer: Option<Arc<Issuer<Arc<AnyStore>>>>,
+    /// People and their sessions.
+    pub session: Session,
     /// What we answer ourselves.
     pub endpoints: Endpoints,
 }
@@ -127,6 +132,9 @@ pub enum RuntimeError {
     /// An issuer whose keys cannot be had.
     #[error(transparent)]
     Bearer(#[from] BearerError),
+    /// Passwords cannot be hashed as they must be.
+    #[error(transparent)]
+    Passwords(#[from] PasswordCostError),
 }
 
 /// What a runtime is made with.
@@ -190,15 +198,17 @@ impl Runtime {
         let issuer = issuer.transpose()?.map(Arc::new);
         let before = parts.before.map(|before| &before.bearer);
         let bearer = Bearer::new(&config.bearer, issuer.as_ref(), parts, before)?;
+        let session = Session::new(&config, parts, parts.before.map(|before| &before.session))?;
         let with = With {
             config: &config,
+            session: &session,
             egress: &egress,
             directories: &directories,
             callback_keys: &callback_keys,
             bearer: &bearer,
         };
         let routes = config.routes.iter().map(|route| ready(route, with, parts)).collect::<Result<_, _>>()?;
-        let endpoints = Endpoints::new(&config, issuer.as_ref(), |rule, requirement| {
+        let endpoints = Endpoints::new(&config, issuer.as_ref(), &session, |rule, requirement| {
             verified(rule, requirement, SchemeOptions::default(), None, with, parts)
         });
         Ok(Self {
@@ -211,6 +221,7 @@ impl Runtime {
             callback_keys,
             bearer,
             issuer,
+            session,
             endpoints,
         })
     }
@@ -281,6 +292,7 @@ fn same_gate(before: &Limits, after: &Limits) -> bool {
 #[derive(Clone, Copy)]
 struct With<'a> {
     config: &'a Config,
+    session: &'a Session,
     egress: &'a Egress,
     directories: &'a Arc<Directories>,
     callback_keys: &'a Arc<callbacks::Keys>,
@@ -317,7 +329,7 @@ fn verified(
     with: With<'_>,
     parts: &Parts<'_>,
 ) -> RuleBuilder {
-    let With { config, egress, directories, callback_keys, bearer } = with;
+    let With { config, session, egress, directories, callback_keys, bearer } = with;
     let named = requirement.schemes();
     if named.contains(Scheme::ApiKey) {
         let verifier = ApiKeyVerifier::new(parts.store.clone(), parts.uses.clone());
@@ -342,6 +354,11 @@ fn verified(
             dpop: bearer.dpop.clone(),
             fetch: egress.client.clone(),
         });
+    }
+    if named.contains(Scheme::Session) {
+        let handshake = options.handshake.unwrap_or(HandshakePolicy::Never);
+        let route = SessionDemand { handshake, key_bound: options.key_bound };
+        rule = rule.verifier(session.verifier(config.session.demand.and(route)));
     }
     if named.contains(Scheme::Webhook) {
         rule = rule.verifier(WebhookVerifier {

@@ -386,8 +386,12 @@ fn a_receiver_that_takes_another_hash_is_called_once_more() {
     assert!(hashes[0].starts_with("$2b$04$") && hashes[1].starts_with("sha-256."));
 }
 
-/// A receiver that says so often that what came before was forgotten; and when each call came in.
-fn forgetful(times: usize, wait: &'static str) -> (Upstream, Arc<Mutex<Vec<(Instant, String)>>>) {
+/// A receiver that refuses so many calls with these header lines and this code; and when each call came in.
+fn forgetful(
+    times: usize,
+    lines: &'static str,
+    code: &'static str,
+) -> (Upstream, Arc<Mutex<Vec<(Instant, String)>>>) {
     let calls = Arc::new(Mutex::new(Vec::new()));
     let kept = calls.clone();
     let server = Upstream::answering(move |head| {
@@ -396,34 +400,33 @@ fn forgetful(times: usize, wait: &'static str) -> (Upstream, Arc<Mutex<Vec<(Inst
         if kept.len() > times {
             return ok("hello");
         }
-        let problem = "{\"code\":\"proof_predates_boot\"}";
-        format!(
-            "HTTP/1.1 401 x\r\nContent-Type: application/problem+json\r\n{wait}Content-Length: {}\r\n\r\n{problem}",
-            problem.len()
-        )
-        .into()
+        let problem = json!({ "code": code }).to_string();
+        format!("HTTP/1.1 401 x\r\n{lines}Content-Length: {}\r\n\r\n{problem}", problem.len())
     });
     (server, calls)
 }
 
 #[test]
 fn a_receiver_that_started_anew_is_called_once_more_when_it_says_so() {
+    const PROBLEM: &str = "Content-Type: application/problem+json\r\nRetry-After: 1\r\n";
     let folder = tempfile::tempdir().unwrap();
     let wallet = key_file(folder.path(), WALLET);
     let proof = ["--wallet", wallet.as_str(), "--form", "erc8128", "--json", "-v"];
-    for (times, wait, passes, called) in [
-        (1, "Retry-After: 1\r\n", true, 2),
-        (2, "Retry-After: 1\r\n", false, 2),
-        (1, "Retry-After: 6\r\n", false, 1),
-        (1, "", false, 1),
+    for (times, lines, code, passes, called) in [
+        (1, PROBLEM, "proof_predates_boot", true, 2),
+        (2, PROBLEM, "proof_predates_boot", false, 2),
+        (1, PROBLEM, "signature_replayed", false, 1),
+        (1, "Content-Type: application/json\r\nRetry-After: 1\r\n", "proof_predates_boot", false, 1),
+        (1, "Content-Type: application/problem+json\r\nRetry-After: 6\r\n", "proof_predates_boot", false, 1),
+        (1, "Content-Type: application/problem+json\r\n", "proof_predates_boot", false, 1),
     ] {
-        let (server, calls) = forgetful(times, wait);
+        let (server, calls) = forgetful(times, lines, code);
         let output = call(&[&proof[..], &[&server.url()]].concat());
         let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(answer["status"], json!(if passes { 200 } else { 401 }), "{wait}");
-        assert_eq!(answer["retried"], json!(called == 2), "{wait}");
+        assert_eq!(answer["status"], json!(if passes { 200 } else { 401 }), "{lines}");
+        assert_eq!(answer["retried"], json!(called == 2), "{lines}");
         let calls = calls.lock().unwrap();
-        assert_eq!(calls.len(), called, "{wait}");
+        assert_eq!(calls.len(), called, "{lines}");
         if let [(first, one), (second, other)] = &calls[..] {
             assert!(second.duration_since(*first) >= Duration::from_secs(1));
             let input = |head: &str| {
@@ -434,7 +437,7 @@ fn a_receiver_that_started_anew_is_called_once_more_when_it_says_so() {
         }
     }
     // A key that is sent as itself has no date that could be wrong.
-    let (server, calls) = forgetful(1, "Retry-After: 1\r\n");
+    let (server, calls) = forgetful(1, PROBLEM, "proof_predates_boot");
     let gateway = Gateway::started(&routes(&server.url(), ""));
     let (_, key) = gateway.key(&[]);
     call(&["--key", &key, "--bearer", &server.url()]);

@@ -394,6 +394,7 @@ fn an_api_key_mints_what_it_lists_and_nothing_else() {
     post(&gateway, "/callbacks", &wanted.to_string()).is(401, "credential_missing");
     let (_, nothing) = key(&[]);
     ask(&nothing, &wanted).is(403, "permission_missing");
+    ask(&nothing, &json!("what it says is not even read")).is(403, "permission_missing");
     let (id, minter) = key(&["--mint-route", ROUTE, "--mint-user", "u1"]);
     let answer = ask(&minter, &wanted);
     assert_eq!((answer.status, answer.header("cache-control")), (201, Some("no-store")), "{}", answer.text());
@@ -452,4 +453,34 @@ fn a_route_for_callbacks_has_a_place_for_the_token_and_no_other_has() {
     }
     let gateway = support::Gateway::new("[callback]\nmax_ttl = \"10ms\"\n");
     assert_eq!(gateway.run(&["config", "check"]).status.code(), Some(2));
+}
+
+#[test]
+fn beside_a_signature_a_url_opens_nothing_without_the_key_that_it_names() {
+    let results = Results::start();
+    let mut gateway = lab(results.address);
+    gateway.start();
+    let ((id, key), (_, other)) = (gateway.key(&[]), gateway.key(&[]));
+    let arguments =
+        ["callback", "mint", "--route", "/signed/{res_id}/{token}", "--resource", "42", "--ttl", "15m"];
+    let mint = |user: &str| Callback::of(&gateway.json(&[&arguments[..], &["--user", user]].concat()));
+    let named = mint(&format!("key:{id}"));
+    let call = |callback: &Callback, key: &str| {
+        let url = format!("http://{}{}", gateway.address, callback.target);
+        let output = gateway.run(&["call", "-X", "POST", "-d", "body", "--key", key, &url]);
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    named.post(&gateway, "body").is(401, "credential_missing");
+    let (code, said) = call(&named, &other);
+    assert!(code == Some(1) && said.contains("subject_mismatch"), "{said}");
+    let (code, said) = call(&mint("u1"), &key);
+    assert!(code == Some(1) && said.contains("subject_mismatch"), "{said}");
+    let (code, said) = call(&named, &key);
+    assert_eq!(code, Some(0), "{said}");
+    let seen = results.seen().pop().unwrap();
+    assert_eq!(seen.header("countersign-subject"), Some(format!("callback:key:{id}").as_str()));
+    assert_eq!(seen.header("countersign-scheme"), Some("signature+callback-url"));
+    assert_eq!((seen.header("signature"), results.seen().len()), (None, 1));
+    let (_, said) = call(&named, &key);
+    assert!(said.contains("callback_consumed"), "{said}");
 }

@@ -271,12 +271,18 @@ fn verify_says_what_is_missing() {
     assert_eq!(serde_json::from_slice::<Value>(&good.stdout).unwrap()["label"], "sig2", "{}", said(&good));
     let two_others = signed(&gateway, &["--wallet", "wallet", "--form", "erc8128"], &by_another);
     assert_eq!(code(&verify(&two_others, &[])), "signature_invalid");
+    // What was signed is shown where it is clear which, and where that is what is wrong.
+    let shows_base = |request: &str| said(&verify(request, &[])).contains("what would have been signed");
+    assert!(shows_base(&by_another) && !shows_base(&two_others));
+    let json = verify(&two_others, &["--json"]);
+    assert_eq!(serde_json::from_slice::<Value>(&json.stdout).unwrap()["label"], Value::Null);
     let without_body = format!("GET /signed/1 HTTP/1.1\r\nHost: {}\r\n\r\n", gateway.address);
     let signed_get = signed(&gateway, &proof, &without_body);
     let with_body = signed_get.replacen("\r\n\r\n", "\r\nContent-Length: 2\r\n\r\nhi", 1);
     assert_eq!(code(&verify(&with_body, &[])), "signature_coverage");
     let typed = signed_get.replacen("\r\n\r\n", "\r\nContent-Type: text/plain\r\n\r\n", 1);
     assert_eq!(code(&verify(&typed, &[])), "signature_coverage");
+    assert!(!shows_base(&typed));
     // A body that was cut off takes its length along.
     let signed_post = signed(&gateway, &proof, &request);
     let cut = signed_post.replace(BODY, "").replace("Content-Length: 14\r\n", "");
@@ -379,6 +385,9 @@ fn decode_shows_what_a_credential_says_and_not_its_secret() {
         assert!(found[0]["check"].as_str().unwrap().contains(check), "{found}");
         assert!(!found.to_string().contains(&key[16..40]), "{found}");
     }
+    // What is no API key has no name, wherever it is found.
+    let found = decoded(&gateway, "X-API-Key: hunter2hunter2hunter2");
+    assert_eq!((&found[0]["kind"], &found[0]["id"]), (&"api key".into(), &Value::Null));
     let given = gateway.run(&["decode", &key]);
     assert!(String::from_utf8(given.stdout).unwrap().contains(&id));
 
@@ -412,10 +421,11 @@ fn decode_shows_every_credential_of_a_request() {
     assert_eq!((&found[2]["keyid"], &found[2]["tag"]), (&id.into(), &"countersign".into()));
     assert_eq!(found[2]["covered"].as_array().unwrap().len(), 7);
     assert!(!found.to_string().contains(&key[16..]), "{found}");
-    for header in ["signature: ", "asymmetricauthentication: "] {
-        let line = all.lines().find(|line| line.starts_with(header)).unwrap();
-        let value = &line[line.len() - 60..line.len() - 40];
-        assert!(!found.to_string().contains(value), "{header}");
+    assert_eq!((&found[1]["signature"], &found[2]["signature"]), (&"(hidden)".into(), &"(64 bytes)".into()));
+    for start in ["signature: sig1=:", "asymmetricauthentication: {"] {
+        let line = all.lines().find(|line| line.starts_with(start)).unwrap();
+        let from = line.find("\"Signature\":\"0x").map_or(start.len(), |found| found + 15);
+        assert!(!found.to_string().contains(&line[from..from + 20]), "{start}");
     }
     let lines: Vec<_> = by_key.lines().filter(|line| line.starts_with("signature")).collect();
     assert_eq!(decoded(&gateway, &lines.join("\n"))[0]["label"], "sig1");

@@ -4,10 +4,10 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::Stdio;
 
 use countersign::crypto::Algorithm;
 use countersign::crypto::ethereum::EthereumKey;
@@ -164,7 +164,7 @@ fn other_libraries_verify_what_the_command_line_signs_and_refuse_it_changed() {
     let lab = Lab::start();
     let folder = tempfile::tempdir().unwrap();
     let keys = keys(&lab);
-    for mut peer in Peer::both() {
+    for mut peer in Peer::both("signing_peer") {
         for (_, told) in &keys {
             let draft = Draft::post("/signature/1?a=b", b"{}");
             let signed = signed_by_command(folder.path(), &draft, told);

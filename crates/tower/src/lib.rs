@@ -29,6 +29,6 @@ pub use problem::problem;
 pub use prove::{Claimant, Prove, ProveError, ProveLayer};
 pub use proven_body::ProvenBody;
 pub use strip::{
-    DECISION, IDEMPOTENCY_KEY, SCHEME, SUBJECT, is_ours, remove_look_alikes, remove_matching,
+    DECISION, IDEMPOTENCY_KEY, SCHEME, SUBJECT, is_ours, remove_cookie, remove_look_alikes, remove_matching,
     set_idempotency_key, strip_credentials, strip_identity,
 };

@@ -77,9 +77,7 @@ pub fn strip_credentials(headers: &mut HeaderMap, uri: &mut Uri, carriers: &[Car
                 }
             }
             Carrier::Segment(number) => remove_segment(uri, *number),
-            Carrier::Cookie(name) => keep_members(headers, &COOKIE, ";", "; ", |cookie| {
-                cookie.split('=').next().is_some_and(|known| known.trim() != *name)
-            }),
+            Carrier::Cookie(name) => remove_cookie(headers, name),
             Carrier::Subprotocol(begins) => {
                 keep_members(headers, &SEC_WEBSOCKET_PROTOCOL, ",", ", ", |name| !name.starts_with(begins));
             }
@@ -98,6 +96,13 @@ pub fn strip_credentials(headers: &mut HeaderMap, uri: &mut Uri, carriers: &[Car
     if headers.get(X_API_KEY).is_some_and(|value| value.as_bytes().starts_with(b"cs_")) {
         headers.remove(X_API_KEY);
     }
+}
+
+/// Takes a cookie out of a request; the others stay.
+pub fn remove_cookie(headers: &mut HeaderMap, name: &str) {
+    keep_members(headers, &COOKIE, ";", "; ", |cookie| {
+        cookie.split('=').next().is_some_and(|known| known.trim() != name)
+    });
 }
 
 /// Removes parameters as a whole; what is left keeps its bytes and its order.

@@ -65,7 +65,8 @@ export class Browser {
     if (request.credentials === "include" && this.cookies.has(origin)) headers.set("Cookie", this.cookies.get(origin));
     const response = await fetch(new Request(request, { headers }));
     const cookie = response.headers.get("Set-Cookie");
-    if (cookie) this.cookies.set(origin, cookie.split(";")[0]);
+    if (cookie && /; Max-Age=0\b/.test(cookie)) this.cookies.delete(origin);
+    else if (cookie) this.cookies.set(origin, cookie.split(";")[0]);
     return response;
   }
 }

@@ -82,7 +82,7 @@ pub(super) async fn judge<S: Store>(
         clients.lose_time(token);
         return Err(invalid(format!("no client is called {}", shown(issuer))));
     };
-    let signer = client.candidates(jwt.key_id(), jwt.algorithm()).find(|key| jwt.verify(key.key()).is_ok());
+    let signer = client.candidates(jwt.key_id()).find(|key| jwt.verify(key.key()).is_ok());
     let Some(signer) = signer else {
         return Err(invalid(format!("no key of {} signed this", client.id)));
     };

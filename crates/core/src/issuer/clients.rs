@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::crypto::jwt::{JwtAlgorithm, JwtKey, parse_json};
+use crate::crypto::jwt::{JwtKey, parse_json};
 use crate::crypto::{KeyError, VerifyingKey};
 use crate::denial::Denial;
 use crate::schemes::api_key::{KEYS, KeyId, KeyKind, KeyRecord};
@@ -71,18 +71,10 @@ pub struct Client {
 }
 
 impl Client {
-    /// The keys that a token with this header may have been signed with: one that is named so, else those of
-    /// the same algorithm.
-    pub(super) fn candidates<'a>(
-        &'a self,
-        kid: Option<&'a str>,
-        algorithm: &str,
-    ) -> impl Iterator<Item = &'a ClientKey> {
-        let algorithm = JwtAlgorithm::from_name(algorithm);
+    /// The keys that a token with this key id may have been signed with: one that is named so, else any.
+    pub(super) fn candidates<'a>(&'a self, kid: Option<&'a str>) -> impl Iterator<Item = &'a ClientKey> {
         let named = self.keys.iter().any(|key| key.kid.is_some() && key.kid.as_deref() == kid);
-        self.keys.iter().filter(move |key| {
-            Some(key.key.algorithm()) == algorithm && (!named || key.kid.as_deref() == kid)
-        })
+        self.keys.iter().filter(move |key| !named || key.kid.as_deref() == kid)
     }
 }
 

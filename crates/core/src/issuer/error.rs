@@ -110,7 +110,7 @@ impl OAuthError {
     }
 
     /// The same, for a client that used `Authorization` (RFC 6749 §5.2: it is told with a challenge).
-    pub(super) fn to_basic(mut self) -> Self {
+    pub(super) fn challenging(mut self) -> Self {
         self.basic = true;
         self
     }

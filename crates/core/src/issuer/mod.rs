@@ -184,7 +184,7 @@ impl<S: Store> Issuer<S> {
         const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
         let refused = |cause: &'static str| OAuthError::new(ErrorCode::InvalidClient, cause);
         if request.headers.contains_key(http::header::AUTHORIZATION) {
-            return Err(refused("clients do not authenticate in Authorization").to_basic());
+            return Err(refused("clients do not authenticate in Authorization").challenging());
         }
         if form.get("client_secret").is_some() {
             return Err(refused("no client has a secret here"));

@@ -26,6 +26,16 @@ async fn a_nonce_passes_once_for_an_address() {
 }
 
 #[tokio::test]
+async fn where_nonces_rise_an_older_one_passes_no_more() {
+    let at = |millis: u64| order().signed_at(NOW.plus(Duration::from_millis(millis)));
+    let (any, rising) = (World::new(), World::rising());
+    for (millis, code) in [(5, None), (4, Some(Code::SignatureReplayed)), (6, None)] {
+        assert_eq!(rising.code(&at(millis)).await, code, "{millis}");
+        assert_eq!(any.code(&at(millis)).await, None, "{millis}");
+    }
+}
+
+#[tokio::test]
 async fn a_proof_from_the_future_is_remembered_until_it_can_pass_no_more() {
     let world = World::new();
     let ahead = NOW.plus(Duration::from_millis(WINDOW));

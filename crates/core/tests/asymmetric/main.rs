@@ -36,12 +36,21 @@ impl World {
         Self::with(Policy::default())
     }
 
+    /// Where nonces must rise.
+    fn rising() -> Self {
+        Self::verifying(AsymmetricVerifier { rising: true }, Policy::default())
+    }
+
     fn with(policy: Policy) -> Self {
+        Self::verifying(AsymmetricVerifier::default(), policy)
+    }
+
+    fn verifying(verifier: AsymmetricVerifier, policy: Policy) -> Self {
         let clock = Arc::new(ManualClock::new(NOW));
         let store = Arc::new(MemoryStore::new(clock.clone()));
         let gate = Gate::new(store, clock.clone(), &SystemRandom);
         let rule = Rule::requiring("test", Requirement::parse(["asymmetric"]).unwrap());
-        let rule = Arc::new(rule.policy(policy).verifier(AsymmetricVerifier::default()).build().unwrap());
+        let rule = Arc::new(rule.policy(policy).verifier(verifier).build().unwrap());
         Self { clock, gate, rule }
     }
 

@@ -4,4 +4,5 @@ mod minting;
 mod refusals;
 mod statics;
 mod uses;
+mod vectors;
 mod world;

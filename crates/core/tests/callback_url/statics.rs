@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use countersign::Code;
-use countersign::schemes::callback_url::{CALLBACKS, CallbackState, CallbackTerms, TokenForm};
-use countersign::store::Inventory as _;
+use countersign::schemes::callback_url::{
+    CALLBACKS, CallbackRecord, CallbackState, CallbackTerms, TokenForm,
+};
+use countersign::store::{Id, Inventory as _, Store as _};
 use http::Method;
 
 use crate::world::{Call, ROUTE, TTL, World, terms, token_of};
@@ -68,5 +70,19 @@ async fn the_store_holds_no_token() {
     for (_, bytes) in kept {
         assert!(!bytes.windows(32).any(|window| window == secret));
         assert!(!bytes.windows(20).any(|window| window == &token.as_bytes()[..20]));
+    }
+}
+
+#[tokio::test]
+async fn a_record_under_its_name_with_another_hash_opens_nothing() {
+    let world = World::new();
+    let minted = world.mint_with(TokenForm::Static, terms("42")).await;
+    let place = Id::of(&[b"callback", minted.record.id.as_str().as_bytes()]);
+    for digest in [None, Some([0; 32]), Some([7; 32])] {
+        let record = CallbackRecord { digest, ..minted.record.clone() };
+        let bytes = [&[1], &*postcard::to_stdvec(&record).unwrap()].concat();
+        assert!(world.store.take_if(CALLBACKS, place, None).await.unwrap().is_some());
+        assert!(world.store.insert(CALLBACKS, place, bytes.into(), None).await.unwrap());
+        assert_eq!(world.refused(&Call::post(minted.url.expose())).await, Code::TokenInvalid);
     }
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use countersign::schemes::callback_url::{CallbackState, CallbackTerms, TokenForm};
-use countersign::{Code, Delivery};
+use countersign::{Carrier, Code, Delivery};
 
-use crate::world::{Call, LEASE, World, terms};
+use crate::world::{Call, LEASE, ROUTE, World, terms};
 
 #[tokio::test]
 async fn what_was_delivered_is_consumed_and_what_was_declined_is_open() {
@@ -51,6 +51,10 @@ async fn the_upstream_gets_the_callbacks_name() {
     let minted = world.mint_with(TokenForm::Signed, terms("42")).await;
     let reservation = world.reserve(&Call::post(minted.url.expose())).await;
     assert_eq!(reservation.idempotency_key(), minted.record.id.as_str());
+    // What carries the token is taken out and hidden.
+    assert_eq!(world.rule(ROUTE).carriers(), [Carrier::Segment(3)]);
+    let refused = world.ask(&Call::post(minted.url.expose())).await;
+    assert_eq!(refused.decision().path, "/v1/results/42/…");
 }
 
 #[tokio::test]

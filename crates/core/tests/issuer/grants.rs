@@ -165,9 +165,7 @@ async fn a_registered_key_is_a_client_by_its_id_until_it_is_revoked() {
     clients.add_registered(record.id).unwrap();
     clients.add_registered(api_key.id).unwrap();
     assert!(clients.add_registered(record.id).is_err(), "twice");
-    let issuer =
-        World::issuer(&world.store, NoncePolicy::Accepted, clients, Wallets::Listed(BTreeSet::new()));
-    let world = World { issuer, ..world };
+    let world = world.listing(clients, Wallets::Listed(BTreeSet::new()));
     let post = |id: &str, key: &SigningKey| Post::token("client_credentials").by(&world.assertion(id), key);
     let issued = world.token(&post(record.id.as_str(), &key)).await.unwrap();
     assert_eq!((&issued.body["scope"], &*issued.client_id), (&json!("orders:read"), record.id.as_str()));

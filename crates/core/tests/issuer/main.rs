@@ -3,6 +3,7 @@
 mod assertions;
 mod grants;
 mod refreshing;
+mod shelf;
 mod signing_in;
 mod upkeep;
 
@@ -22,19 +23,19 @@ use countersign::issuer::{
     Issued, Issuer, IssuerTerms, OAuthError, SubjectChange, SubjectError, Subjects, Wallets,
 };
 use countersign::schemes::dpop::{DPOP, Dpop, DpopSigner, NoncePolicy};
-use countersign::store::MemoryStore;
 use countersign::time::ManualClock;
 use countersign::{Body, Clock as _, PublicUrl, Purpose, RequestView, Timestamp};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Uri};
 use serde_json::{Value, json};
+use shelf::Shelf;
 
 const ISSUER: &str = "https://bob.example";
 const AUDIENCE: &str = "orders";
 const START: Timestamp = Timestamp::from_secs(1_800_000_000);
 const BY_KEY: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-type Store = Arc<MemoryStore<Arc<ManualClock>>>;
+type Store = Arc<Shelf>;
 
 struct World {
     clock: Arc<ManualClock>,
@@ -77,17 +78,24 @@ impl World {
 
     fn with(policy: NoncePolicy, wallets: impl FnOnce(&EthereumKey) -> Wallets) -> Self {
         let clock = Arc::new(ManualClock::new(START));
-        let store: Store = Arc::new(MemoryStore::new(clock.clone()));
+        let store = Arc::new(Shelf::new(clock.clone()));
         let wallet = EthereumKey::from_bytes(Secret::new([5; 32])).unwrap();
         let mut clients = Clients::default();
         clients.add_configured(client("shop", Some(1), Some(&["orders:read", "orders:write"]))).unwrap();
         clients.add_configured(client("other", Some(2), None)).unwrap();
         clients.add_configured(client("page", None, Some(&["orders:read"]))).unwrap();
-        let issuer = Self::issuer(&store, policy, clients, wallets(&wallet));
+        let issuer = Self::issuer(&store, ISSUER, AUDIENCE, policy, clients, wallets(&wallet));
         Self { clock, store, issuer, wallet, random: Arc::new(SystemRandom) }
     }
 
-    fn issuer(store: &Store, policy: NoncePolicy, clients: Clients, wallets: Wallets) -> Issuer<Store> {
+    fn issuer(
+        store: &Store,
+        public_url: &str,
+        audience: &str,
+        policy: NoncePolicy,
+        clients: Clients,
+        wallets: Wallets,
+    ) -> Issuer<Store> {
         let random = Arc::new(SystemRandom);
         let terms = KeyringTerms {
             purpose: "issuer",
@@ -99,8 +107,8 @@ impl World {
         let seal = SealKey::new(Secret::new([3; 32]));
         let keyring = Keyring::new(store.clone(), seal.clone(), random.clone(), terms);
         let terms = IssuerTerms {
-            public_url: PublicUrl::parse(ISSUER).unwrap(),
-            audience: AUDIENCE.into(),
+            public_url: PublicUrl::parse(public_url).unwrap(),
+            audience: audience.into(),
             access_life: Duration::from_secs(300),
             refresh_life: Duration::from_secs(3600),
             clients,
@@ -109,6 +117,13 @@ impl World {
         let dpop = Dpop::new(&seal.derive("dpop-nonce"), policy);
         let secret = seal.derive("issuer");
         Issuer::new(store.clone(), Arc::new(keyring), Arc::new(dpop), random, &secret, terms)
+    }
+
+    /// The same with another issuer on the same store.
+    fn listing(self, clients: Clients, wallets: Wallets) -> Self {
+        let policy = NoncePolicy::Accepted;
+        let issuer = Self::issuer(&self.store, ISSUER, AUDIENCE, policy, clients, wallets);
+        Self { issuer, ..self }
     }
 
     fn now(&self) -> Timestamp {

@@ -100,6 +100,50 @@ async fn of_racing_uses_one_wins_and_the_family_ends() {
 }
 
 #[tokio::test]
+async fn of_two_who_saw_the_same_token_good_one_wins_and_the_family_ends() {
+    let world = World::new();
+    let first = world.signed_in().await;
+    let (one, two) = (world.proven(world.refresh(&first), 7), world.proven(world.refresh(&first), 7));
+    world.store.polite.store(true, Ordering::Relaxed);
+    let (one, two) = tokio::join!(world.token(&one), world.token(&two));
+    world.store.polite.store(false, Ordering::Relaxed);
+    let (winner, loser) = if one.is_ok() { (one, two) } else { (two, one) };
+    refused(loser, "invalid_grant", 400, "used twice at once");
+    let post = world.proven(world.refresh(&winner.unwrap().body), 7);
+    refused(world.token(&post).await, "invalid_grant", 400, "was revoked");
+}
+
+/// `shop` with a second key, and `twin` with the first of them.
+fn similar() -> Clients {
+    let mut clients = Clients::default();
+    let jwk = |seed| ed25519(seed).verifying_key().to_jwk().unwrap();
+    let keys = ClientKey::read(&format!("{{\"keys\":[{},{}]}}", jwk(1), jwk(9))).unwrap();
+    clients.add_configured(Client { keys, ..client("shop", None, Some(&["orders:read"])) }).unwrap();
+    clients.add_configured(client("twin", Some(1), Some(&["orders:read"]))).unwrap();
+    clients
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_one_clients_and_one_keys() {
+    let world = World::new().listing(similar(), Wallets::Any);
+    let grant = Post::token("urn:ietf:params:oauth:grant-type:jwt-bearer");
+    let grant = grant.with("assertion", &signed(&world.assertion("shop"), &ed25519(1)));
+    let tokens = world.token(&grant).await.unwrap().body;
+    let revoke = Post::to("/oauth/revoke").with("token", tokens["refresh_token"].as_str().unwrap());
+    for (id, seed) in [("twin", 1), ("shop", 9)] {
+        let by = |post: Post| post.by(&world.assertion(id), &ed25519(seed));
+        refused(world.token(&by(world.refresh(&tokens))).await, "invalid_grant", 400, "another client's");
+        refused(world.revoke(&by(revoke.clone())).await, "invalid_grant", 400, "another client's");
+    }
+    let own = world.refresh(&tokens).by(&world.assertion("shop"), &ed25519(1));
+    let next = world.token(&own).await.unwrap().body;
+    // Overheard, the same request ends nothing.
+    refused(world.token(&own).await, "invalid_client", 401, "it has been used");
+    let own = world.refresh(&next).by(&world.assertion("shop"), &ed25519(1));
+    assert!(world.token(&own).await.is_ok());
+}
+
+#[tokio::test]
 async fn what_we_did_not_make_is_not_looked_for() {
     let world = World::new();
     let tokens = world.signed_in().await;
@@ -205,17 +249,10 @@ async fn a_wallet_or_client_that_is_no_longer_listed_refreshes_nothing() {
     let by_page = world.token(&world.proven(by_page, 7)).await.unwrap().body;
     let clients = Clients::default();
     let listed = Wallets::Listed([world.wallet.address()].into());
-    let issuer = World::issuer(&world.store, NoncePolicy::Accepted, clients, listed);
-    let world = World { issuer, ..world };
+    let world = world.listing(clients, listed);
     let post = world.proven(world.refresh(&by_page).with("client_id", "page"), 7);
     refused(world.token(&post).await, "invalid_grant", 400, "no longer listed");
-    let issuer = World::issuer(
-        &world.store,
-        NoncePolicy::Accepted,
-        Clients::default(),
-        Wallets::Listed(BTreeSet::new()),
-    );
-    let world = World { issuer, ..world };
+    let world = world.listing(Clients::default(), Wallets::Listed(BTreeSet::new()));
     refused(
         world.token(&world.proven(world.refresh(&own), 7)).await,
         "invalid_grant",

@@ -60,7 +60,37 @@ async fn of_what_is_no_access_token_of_ours_it_learns_that_it_is_not_active() {
     ] {
         assert_eq!(world.active(&token).await, json!({ "active": false }), "{token}");
     }
-    // Another issuer or audience on the same store: its tokens are not ours.
+    assert_eq!(world.active(&tokens["access_token"]).await["active"], true);
+}
+
+#[tokio::test]
+async fn tokens_of_another_issuer_for_another_audience_or_of_another_type_are_not_ours() {
+    let world = World::new();
+    for (url, audience) in [("https://carol.example", AUDIENCE), (ISSUER, "reports")] {
+        let mut clients = Clients::default();
+        clients.add_configured(client("shop", Some(1), Some(&["orders:read"]))).unwrap();
+        let (policy, nobody) = (NoncePolicy::Accepted, Wallets::Listed(BTreeSet::new()));
+        // The same store, so the same keys.
+        let issuer = World::issuer(&world.store, url, audience, policy, clients, nobody);
+        let assertion = changed(&world.assertion("shop"), "aud", json!(url));
+        let post = Post::token("client_credentials").by(&assertion, &ed25519(1));
+        let tokens =
+            world.at(&post, async |request, body| issuer.token(&request, body).await).await.unwrap().body;
+        assert_eq!(
+            world.active(&tokens["access_token"]).await,
+            json!({ "active": false }),
+            "{url} {audience}"
+        );
+    }
+    // A client that is called as the audience gets ID tokens that are for it.
+    let mut clients = Clients::default();
+    clients.add_configured(client(AUDIENCE, Some(1), None)).unwrap();
+    clients.add_configured(client("shop", Some(1), None)).unwrap();
+    let world = world.listing(clients, Wallets::Any);
+    let post = Post::token("client_credentials").by(&world.assertion(AUDIENCE), &ed25519(1));
+    let tokens = world.token(&post.with("scope", "openid")).await.unwrap().body;
+    assert_eq!(world.claims(&tokens["id_token"]).await["aud"], AUDIENCE);
+    assert_eq!(world.active(&tokens["id_token"]).await, json!({ "active": false }));
     assert_eq!(world.active(&tokens["access_token"]).await["active"], true);
 }
 
@@ -110,7 +140,9 @@ async fn a_revoked_access_token_is_not_active_and_its_siblings_are() {
     world.revoke(&world.by_shop(post.clone())).await.unwrap();
     assert_eq!(world.active(&one["access_token"]).await, json!({ "active": false }));
     assert_eq!(world.active(&two["access_token"]).await["active"], true);
-    world.revoke(&world.by_shop(post)).await.unwrap();
+    let once = world.by_shop(post);
+    world.revoke(&once).await.unwrap();
+    refused(world.revoke(&once).await, "invalid_client", 401, "it has been used");
     // What is nobody's is ended already.
     world.revoke(&world.by_shop(Post::to("/oauth/revoke").with("token", "x"))).await.unwrap();
 }

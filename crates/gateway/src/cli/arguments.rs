@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use super::callback::CallbackCommand;
 use super::key_add::{AddFlags, MintFlags};
 use super::subject::{IssuerCommand, SubjectCommand};
+use super::user::UserCommand;
 use crate::proofs::WalletForm;
 
 /// API authentication in which nothing that leaks is enough: who sent this request, and may it pass?
@@ -55,6 +56,9 @@ pub(super) enum Command {
     /// Keep claims and permissions for the keys that our issuer gives tokens to.
     #[command(subcommand)]
     Subject(SubjectCommand),
+    /// Tend the people who may sign in.
+    #[command(subcommand)]
+    User(UserCommand),
     /// Tend the issuer's signing keys.
     #[command(subcommand)]
     Issuer(IssuerCommand),
@@ -374,7 +378,7 @@ pub(super) enum Scene {
     Callback,
     /// A session in two halves that no script can carry away.
     Session,
-    /// A wallet signs requests.
+    /// An Ethereum key signs in without a page, and signs every request.
     Wallet,
 }
 

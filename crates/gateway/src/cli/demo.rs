@@ -11,6 +11,7 @@ mod front;
 mod orders;
 mod players;
 mod stage;
+mod wallet;
 mod webhook;
 
 use std::process::ExitCode;
@@ -31,7 +32,12 @@ const SCENES: [(Scene, &str, &str, bool); 4] = [
         true,
     ),
     (Scene::Session, "session", "a session in two halves, which no script can carry away", false),
-    (Scene::Wallet, "wallet", "a wallet signs requests", false),
+    (
+        Scene::Wallet,
+        "wallet",
+        "an Ethereum key signs in without a page, and every request; a stolen token opens nothing",
+        true,
+    ),
 ];
 
 pub(super) fn demo(shared: &Shared, flags: DemoFlags) -> Outcome {
@@ -48,12 +54,16 @@ pub(super) fn demo(shared: &Shared, flags: DemoFlags) -> Outcome {
         (Some(part), Some(Scene::Callback)) => {
             callback::act(part, &flags.folder.unwrap_or_default(), flags.directed)
         }
+        (Some(part), Some(Scene::Wallet)) => {
+            wallet::act(part, &flags.folder.unwrap_or_default(), flags.directed)
+        }
+        (None, Some(Scene::Wallet)) => wallet::direct(shared, flags.folder.as_deref(), flags.keep),
         (None, Some(Scene::Callback)) => callback::direct(shared, flags.folder.as_deref(), flags.keep),
         (None, Some(Scene::Webhook)) => director::direct(shared, flags.folder.as_deref(), flags.keep),
         (_, Some(other)) => {
             let name = SCENES.iter().find(|(scene, ..)| *scene == other).map_or("", |(_, name, ..)| *name);
             Err(Failure::said(format!(
-                "`demo {name}` is not in this version yet: try `demo webhook` or `demo callback`"
+                "`demo {name}` is not in this version yet: try `demo webhook`, `demo callback` or `demo wallet`"
             )))
         }
     }

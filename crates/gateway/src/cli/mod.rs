@@ -15,6 +15,7 @@ mod raw;
 mod serve;
 mod sign;
 mod subject;
+mod user;
 mod verify;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -78,6 +79,7 @@ fn run(arguments: Arguments) -> Outcome {
         Command::Key(command) => current_thread(key::key(&shared, command)),
         Command::Callback(command) => current_thread(callback::callback(&shared, command)),
         Command::Subject(command) => current_thread(subject::subject(&shared, command)),
+        Command::User(command) => current_thread(user::user(&shared, command)),
         Command::Issuer(command) => current_thread(subject::issuer(&shared, command)),
         Command::Call(flags) => current_thread(call::call(&shared, flags)),
         Command::Sign(flags) => current_thread(sign::sign(&shared, flags)),

@@ -76,7 +76,7 @@ pub(super) async fn subject(shared: &Shared, command: SubjectCommand) -> Outcome
     }
     match answer.as_array() {
         Some(all) if all.is_empty() => {
-            say("Nothing is kept of anybody: countersign subject set SUBJECT --claim NAME=VALUE")
+            say("Nothing is kept of anybody: countersign subject set SUBJECT --claim NAME=VALUE");
         }
         Some(all) => all.iter().for_each(show),
         None => show(&answer),

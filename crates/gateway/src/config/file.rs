@@ -10,11 +10,13 @@ mod assertion;
 mod bearer;
 mod callback;
 mod issuer;
+mod session;
 
 pub use assertion::Assertion;
 pub use bearer::{Bearer, BearerIssuer, OneOrSeveral};
 pub use callback::Callback;
 pub use issuer::{Issuer, IssuerClient};
+pub use session::{Cors, Session};
 
 /// A string whose place in the file is known.
 pub type Text = Spanned<String>;
@@ -50,6 +52,10 @@ pub struct File {
     pub bearer: Bearer,
     /// The issuer of tokens for signed messages.
     pub issuer: Issuer,
+    /// The `session` scheme: browsers, whose proof is in two halves.
+    pub session: Session,
+    /// Pages of other origins.
+    pub cors: Cors,
     /// Listeners for applications here, whose requests are proven and sent to a peer.
     #[schemars(with = "Vec<Outbound>")]
     pub outbound: Vec<Spanned<Outbound>>,
@@ -343,6 +349,14 @@ pub struct Route {
     #[serde(default)]
     #[schemars(with = "Option<bool>")]
     pub strict: Option<Truth>,
+    /// Which requests of a session need a handshake: more than session.handshake says, never less.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub handshake: Option<Text>,
+    /// Only sessions that are bound to a key of their browser pass.
+    #[serde(default)]
+    #[schemars(with = "Option<bool>")]
+    pub key_bound: Option<Truth>,
     /// Read an API key from `_key` in the query too.
     #[serde(default)]
     #[schemars(with = "Option<bool>")]

@@ -25,6 +25,7 @@ mod issuer;
 mod outgoing;
 mod prove;
 mod routes;
+mod session;
 
 /// A configuration that was taken.
 #[derive(Debug)]
@@ -195,7 +196,9 @@ impl Reader<'_> {
         let bearer = self.bearer(&file.bearer, server.as_ref(), &egress, issuer.is_some());
         let outbounds = self.outbounds(&file.outbound, server.as_ref(), &egress);
         let assertion = self.assertion(&file.assertion);
-        let (routes, router) = self.routes(&file.route, server.as_ref(), &signature, assertion);
+        let session = self.session(&file.session);
+        let cors = self.cors(&file.cors, server.as_ref());
+        let (routes, router) = self.routes(&file.route, server.as_ref(), &signature, &session, assertion);
         if file.route.is_empty() && file.outbound.is_empty() {
             self.warnings.push("there is no [[route]]: every request gets 404".to_owned());
         }
@@ -207,6 +210,10 @@ impl Reader<'_> {
         };
         if bearer.issuers.is_empty() && takes(Scheme::Bearer) {
             let warning = "a route accepts bearer, and there is no [[bearer.issuer]]: nobody can call it so";
+            self.warnings.push(warning.to_owned());
+        }
+        if !session.enabled && takes(Scheme::Session) {
+            let warning = "a route accepts session, and session.enabled is not true: nobody can sign in";
             self.warnings.push(warning.to_owned());
         }
         if webhook.callers.is_empty() && takes(Scheme::Webhook) {
@@ -235,6 +242,8 @@ impl Reader<'_> {
             callback: callback?,
             bearer,
             issuer,
+            session,
+            cors,
             outbounds,
             routes,
             router,
@@ -485,6 +494,11 @@ mod tests {
         "[callback]",
         "max_ttl = \"VALUE\"",
         "strict = VALUE",
+        "[session]",
+        "handshake = \"VALUE\"",
+        "idle = \"VALUE\"",
+        "[cors]",
+        "origins = [\"VALUE\"]",
         "[signature]",
         "web_bot_auth = [\"VALUE\"]",
         "max_head = \"VALUE\"",

@@ -7,6 +7,7 @@ mod issuer;
 mod load;
 pub mod overrides;
 pub mod quantities;
+mod session;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use countersign::limit::Rate;
 use countersign::path::Template;
+use countersign::schemes::session::HandshakePolicy;
 use countersign::schemes::webhook::{Algorithm, Callers, UrlRules, WebhookUrl};
 use countersign::{Policy, PublicUrl, Requirement};
 use countersign_io::egress::Network;
@@ -28,6 +30,7 @@ pub use diagnostics::{ConfigError, Origin, Problem};
 pub use issuer::{ClientConfig, IssuerConfig};
 pub use load::{Loaded, Setting, load, load_text};
 pub use overrides::Overrides;
+pub use session::SessionConfig;
 
 /// Everything that the gateway is told, parsed.
 #[derive(Debug)]
@@ -54,6 +57,10 @@ pub struct Config {
     pub bearer: BearerConfig,
     /// The issuer, while it is enabled.
     pub issuer: Option<IssuerConfig>,
+    /// The session scheme.
+    pub session: SessionConfig,
+    /// The origins of other sites whose pages may call.
+    pub cors: Vec<PublicUrl>,
     /// Listeners for applications here.
     pub outbounds: Vec<OutboundConfig>,
     /// What is served.
@@ -341,6 +348,10 @@ pub struct SchemeOptions {
     pub rising: bool,
     /// A callback's use is consumed before it is forwarded; `None`: as `[callback]` says.
     pub strict: Option<bool>,
+    /// Which requests of a session need a handshake; `None`: as `[session]` says.
+    pub handshake: Option<HandshakePolicy>,
+    /// Only sessions that are bound to a key pass.
+    pub key_bound: bool,
 }
 
 /// `http://host[:port]`, where permitted requests go.

@@ -6,6 +6,7 @@
 mod assertion_keys;
 mod callbacks;
 mod issuer;
+mod session;
 mod webhook;
 
 use std::future::Future;
@@ -22,6 +23,7 @@ use http::{Method, Response};
 
 use crate::config::Config;
 use crate::routes::{Found, Router};
+use crate::session::Session;
 use crate::state::{Gateway, Runtime};
 
 /// A path of ours.
@@ -76,6 +78,7 @@ impl Endpoints {
     pub fn new(
         config: &Config,
         issuer: Option<&Arc<Issuer<Arc<AnyStore>>>>,
+        session: &Session,
         verified: impl Fn(RuleBuilder, &Requirement) -> RuleBuilder,
     ) -> Self {
         let mut endpoints = Self { all: Vec::new(), router: Router::default() };
@@ -85,7 +88,8 @@ impl Endpoints {
         let all = webhook::endpoints(config)
             .chain(assertion_keys::endpoints())
             .chain(callbacks::endpoint(config, verified))
-            .chain(issuers.into_iter().flatten());
+            .chain(issuers.into_iter().flatten())
+            .chain(session::endpoints(session));
         for endpoint in all {
             if !taken(&endpoint.template) {
                 endpoints.add(endpoint);

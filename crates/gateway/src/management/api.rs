@@ -14,7 +14,7 @@ use countersign::{Decision, DecisionId, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::management::{callbacks, keys, raw_request, registered, subjects};
+use crate::management::{callbacks, keys, raw_request, registered, subjects, users};
 use crate::state::Gateway;
 use crate::terminal;
 
@@ -42,6 +42,9 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/callbacks/{id}/revoke", post(callbacks::revoke))
         .route("/v1/subjects", get(subjects::list))
         .route("/v1/subjects/{name}", get(subjects::show).post(subjects::change))
+        .route("/v1/users", get(users::list).post(users::add))
+        .route("/v1/users/disable", post(users::disable))
+        .route("/v1/users/set-password", post(users::set_password))
         .route("/v1/issuer/rotate", post(subjects::rotate))
         .route("/v1/decisions", get(decisions))
         .route("/v1/decisions/{id}", get(decision))

@@ -9,6 +9,7 @@ pub(crate) mod raw_request;
 pub(crate) mod registered;
 mod socket;
 pub(crate) mod subjects;
+pub(crate) mod users;
 
 pub use admin::{AdminToken, admin};
 pub use api::router;

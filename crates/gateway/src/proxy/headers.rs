@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
+use countersign::schemes::session::SessionCookie;
 use countersign::{Code, Denial, Permit, PublicUrl};
 use countersign_tower::{DECISION, SCHEME, SUBJECT, is_ours, remove_look_alikes, remove_matching};
-use http::header::{CONNECTION, HOST, TE};
+use http::header::{CONNECTION, HOST, SET_COOKIE, TE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Who forwarded for whom.
@@ -113,12 +114,28 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     remove_matching(headers, |name| is_hop_by_hop(name.as_str()));
 }
 
-/// Makes an upstream's headers into what the caller reads.
-pub fn to_caller(headers: &mut HeaderMap, permit_id: &str) {
+/// Makes an upstream's headers into what the caller reads. `cookie` is ours alone to set.
+pub fn to_caller(headers: &mut HeaderMap, cookie: Option<SessionCookie>, permit_id: &str) {
     remove_named_by_connection(headers);
+    if let Some(cookie) = cookie {
+        keep_their_cookies(headers, cookie);
+    }
     remove_matching(headers, |name| is_hop_by_hop(name.as_str()) || is_ours(name));
     if let Ok(id) = HeaderValue::from_str(permit_id) {
         headers.insert(DECISION, id);
+    }
+}
+
+/// Drops what would set our cookie: whoever sets it chooses whose session its browser is in.
+fn keep_their_cookies(headers: &mut HeaderMap, cookie: SessionCookie) {
+    let sets_ours = |line: &HeaderValue| cookie.is_set_by(line.as_bytes());
+    if !headers.get_all(SET_COOKIE).iter().any(sets_ours) {
+        return;
+    }
+    let lines: Vec<HeaderValue> = headers.get_all(SET_COOKIE).iter().cloned().collect();
+    headers.remove(SET_COOKIE);
+    for line in lines.into_iter().filter(|line| !sets_ours(line)) {
+        headers.append(SET_COOKIE, line);
     }
 }
 
@@ -178,9 +195,22 @@ mod tests {
             ("keep-alive", "1"),
             ("accept", "*/*"),
         ]);
-        to_caller(&mut headers, "");
+        to_caller(&mut headers, None, "");
         headers.remove(DECISION);
         assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["accept"]);
+    }
+
+    #[test]
+    fn nobody_else_sets_our_cookie() {
+        let mut answered = headers(&[
+            ("set-cookie", "theirs=1"),
+            ("set-cookie", "__Host-session=AAAA; Path=/; Secure"),
+            ("set-cookie", "=__host-session=AAAA"),
+            ("set-cookie", "session=2"),
+        ]);
+        to_caller(&mut answered, Some(SessionCookie::Host), "");
+        let left: Vec<_> = answered.get_all(SET_COOKIE).iter().collect();
+        assert_eq!(left, ["theirs=1", "session=2"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What callers connect to.
 
 mod connection;
+mod cors;
 mod delivery;
 mod service;
 mod session;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use countersign::decision::Check;
 use countersign::request::Body as BodyKind;
 use countersign::{BodySource, Code, Decision, Denial, Permit, Purpose, RequestView, Verdict};
-use countersign_tower::{BodyReader, GateBody, join_cookies, problem};
+use countersign_tower::{BodyReader, GateBody, join_cookies, problem, remove_cookie};
 use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, request};
 use http_body::Body as _;
@@ -22,6 +22,7 @@ use crate::proxy::body::{Busy, Progress, RequestBody, ResponseBody};
 use crate::proxy::headers::{Hops, X_FORWARDED_FOR, to_caller};
 use crate::proxy::{MayUpgrade, Tunnel};
 use crate::server::connection::Peer;
+use crate::server::cors::Cors;
 use crate::server::delivery::{Delivering, deliver};
 use crate::state::{Gateway, Route, Runtime, other_method};
 
@@ -34,8 +35,11 @@ pub(super) async fn handle(peer: &Peer, request: Request<Incoming>) -> Response<
     };
     let is_http1 = request.version() < Version::HTTP_2;
     let busy = Busy { http1: in_flight, http2: (!is_http1).then(|| peer.streams.open()) };
-    let exchange = Exchange { peer, runtime: peer.gateway.runtime.load_full(), busy, upgrade };
-    let (mut response, drop_connection) = exchange.run(request, violation).await;
+    let runtime = peer.gateway.runtime.load_full();
+    let cors = Cors::of(&runtime.config.cors, request.headers());
+    let exchange = Exchange { peer, runtime, busy, upgrade };
+    let (mut response, drop_connection) = exchange.run(request, violation, &cors).await;
+    cors.mark(response.headers_mut());
     if drop_connection && is_http1 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -59,6 +63,7 @@ impl Exchange<'_> {
         self,
         request: Request<Incoming>,
         violation: Option<Violation>,
+        cors: &Cors,
     ) -> (Response<ResponseBody>, bool) {
         let started = Instant::now();
         let (mut parts, body) = request.into_parts();
@@ -91,6 +96,10 @@ impl Exchange<'_> {
             let denial = Denial::new(code, violation.reason);
             let decision = self.refuse(&view, Check::Reading, denial, started).await;
             return (self.refusal(&decision), true);
+        }
+        if let Some(response) = cors.preflight(view.method, view.headers) {
+            let whole = body.is_end_stream();
+            return (response.map(|bytes| ResponseBody::ours(bytes, self.busy)), !whole);
         }
         if let Some(found) = runtime.endpoints.find(view.target.path(), view.method) {
             let response = match found {
@@ -204,6 +213,11 @@ impl Exchange<'_> {
         mut parts: request::Parts,
         body: GateBody<Incoming>,
     ) -> (Response<ResponseBody>, bool) {
+        let session_cookie = self.runtime.session.cookie();
+        if let Some(cookie) = session_cookie {
+            // Browsers send it along wherever they go: to upstreams whose routes take no sessions, too.
+            remove_cookie(&mut parts.headers, cookie.name());
+        }
         let limits = &self.runtime.config.limits;
         let body = RequestBody::new(body, limits.body_timeout, limits.max_body);
         let progress = body.progress();
@@ -260,7 +274,7 @@ impl Exchange<'_> {
             };
             self.carry(tunnel);
             upgrade.accept();
-            to_caller(response.headers_mut(), decision.id.encode(&mut [0; 36]));
+            to_caller(response.headers_mut(), session_cookie, decision.id.encode(&mut [0; 36]));
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
             if let Some(protocol) = protocol {
                 response.headers_mut().insert(UPGRADE, protocol);
@@ -273,7 +287,7 @@ impl Exchange<'_> {
         }
         // How long the body would be, where there is none: nobody but the upstream knows.
         let length = response.headers_mut().remove(CONTENT_LENGTH).filter(|_| head);
-        to_caller(response.headers_mut(), decision.id.encode(&mut [0; 36]));
+        to_caller(response.headers_mut(), session_cookie, decision.id.encode(&mut [0; 36]));
         if let Some(length) = length {
             response.headers_mut().insert(CONTENT_LENGTH, length);
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::crypto::ethereum::{Address, RecoverableSignature, decode_hex, encode_hex};
 use crate::denial::{Code, Denial};
-use crate::request::{RequestView, query_without};
+use crate::request::{RequestView, query_parameters, query_without};
 use crate::time::Timestamp;
 
 /// The header that carries the credential as JSON.
@@ -97,11 +97,21 @@ impl Credential {
     }
 
     fn from_query(request: &RequestView<'_>) -> Result<Self, Denial> {
-        let parameter = |name| {
-            let value = request.single_parameter(name)?;
+        // In one go: whoever sends a long query makes us read it once.
+        let mut found = [None; PARAMETERS.len()];
+        for (name, value) in query_parameters(request.target.query()) {
+            if let Some(place) = PARAMETERS.iter().position(|known| *known == name)
+                && found[place].replace(value).is_some()
+            {
+                let cause = format!("the parameter {name} is there twice");
+                return Err(Denial::new(Code::CredentialAmbiguous, cause));
+            }
+        }
+        let parameter = |name: &str| {
+            let place = PARAMETERS.iter().position(|known| *known == name);
+            let value = place.and_then(|place| found[place]);
             value.ok_or_else(|| malformed(format!("the query has no {name}")))
         };
-        parameter(MARKER.0)?;
         let nonce = parameter("nonce")?;
         let is_canonical = nonce == "0" || !nonce.starts_with(['0', '+']);
         let nonce = nonce.parse().ok().filter(|_| is_canonical);

@@ -59,7 +59,7 @@ use crate::crypto::jwt::{Claims, Jwt, JwtAlgorithm, JwtKey};
 use crate::crypto::{Secret, sha256};
 use crate::denial::{Code, Denial};
 use crate::request::RequestView;
-use crate::store::{Id, Spend};
+use crate::store::{Id, Spend, Spent, Store};
 use crate::time::{SKEW, Timestamp};
 use crate::verifier::Spending;
 
@@ -112,6 +112,21 @@ impl Possession {
     #[must_use]
     pub const fn spending(&self) -> Spending {
         Spending::Proof { spend: self.spend, replayed: Code::DpopInvalid }
+    }
+
+    /// Spends the proof in `store`, for whoever answers without a gate.
+    ///
+    /// # Errors
+    /// `dpop_invalid` for its second use, `proof_predates_boot`, or that the store does not answer.
+    pub async fn spend<S: Store>(&self, store: &S) -> Result<(), Denial> {
+        match store.spend(self.spend).await? {
+            Spent::Once => Ok(()),
+            Spent::Replayed => Err(Check::Jti.failed("this proof has been used")),
+            Spent::PredatesBoot(wait) => {
+                let cause = "it was made before this service started";
+                Err(Denial::new(Code::ProofPredatesBoot, cause).retry_after(wait))
+            }
+        }
     }
 
     /// Until when the proof is fresh, for [`Proven::fresh_until`](crate::Proven).

@@ -13,6 +13,7 @@ use super::sessions::Sessions;
 use super::throttle::Throttle;
 use super::users::{Email, UserRecord, Users, is_name};
 use crate::crypto::Random;
+use crate::denial::{Code, Denial};
 use crate::store::{Store, StoreError};
 use crate::time::Timestamp;
 
@@ -48,6 +49,25 @@ pub enum AccountError {
     Store(#[from] StoreError),
 }
 
+/// Whoever signs up or in learns no more than what to do next.
+impl From<AccountError> for Denial {
+    fn from(error: AccountError) -> Self {
+        let code = match &error {
+            AccountError::Refused => Code::SignInRefused,
+            AccountError::Throttled(wait) => {
+                let wait = *wait;
+                return Self::new(Code::RateLimited, error.to_string()).retry_after(wait);
+            }
+            AccountError::TooBusy(_) => Code::RateLimited,
+            AccountError::Email | AccountError::Name | AccountError::Taken => Code::AccountInvalid,
+            AccountError::Password(_) => Code::PasswordRefused,
+            AccountError::Unknown => Code::ProofMismatch,
+            AccountError::Store(error) => return error.clone().into(),
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
 /// What somebody types to sign in, and where.
 #[derive(Clone, Copy, Debug)]
 pub struct SignIn<'a> {
@@ -69,8 +89,8 @@ pub struct SignIn<'a> {
 pub struct Accounts<S> {
     users: Users<S>,
     sessions: Sessions<S>,
-    passwords: Passwords,
-    throttle: Throttle,
+    passwords: Arc<Passwords>,
+    throttle: Arc<Throttle>,
     random: Arc<dyn Random>,
 }
 
@@ -82,7 +102,23 @@ impl<S: Store> Accounts<S> {
         passwords: Passwords,
         random: Arc<dyn Random>,
     ) -> Self {
-        Self { users, sessions, passwords, throttle: Throttle::new(), random }
+        let (passwords, throttle) = (Arc::new(passwords), Arc::default());
+        Self { users, sessions, passwords, throttle, random }
+    }
+
+    /// The same, with sessions that live otherwise: what is remembered of attempts stays.
+    #[must_use]
+    pub fn with_sessions(&self, sessions: Sessions<S>) -> Self
+    where
+        S: Clone,
+    {
+        Self {
+            users: self.users.clone(),
+            sessions,
+            passwords: self.passwords.clone(),
+            throttle: self.throttle.clone(),
+            random: self.random.clone(),
+        }
     }
 
     /// The users.
@@ -99,7 +135,7 @@ impl<S: Store> Accounts<S> {
 
     /// The hasher of passwords.
     #[must_use]
-    pub const fn passwords(&self) -> &Passwords {
+    pub fn passwords(&self) -> &Passwords {
         &self.passwords
     }
 

@@ -59,6 +59,17 @@ impl SessionCookie {
         header
     }
 
+    /// Whether a `Set-Cookie` that somebody else wrote would set this cookie, or what is read as it: a cookie
+    /// without a name is sent as its value alone, which may look like a name and a value. Browsers compare
+    /// the prefix `__Host-` without regard to case, and so is all of it here.
+    #[must_use]
+    pub fn is_set_by(self, set_cookie: &[u8]) -> bool {
+        let pair = set_cookie.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let pair = pair.strip_prefix(b"=").unwrap_or(pair).trim_ascii();
+        let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+        name.eq_ignore_ascii_case(self.name().as_bytes())
+    }
+
     /// The raw values of this cookie in a request, in order. Other cookies may hold any bytes.
     pub fn values(self, headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
         let lines = headers.get_all(COOKIE).iter();
@@ -130,6 +141,24 @@ mod tests {
         {
             assert_eq!(removed(theirs).as_deref(), Some(theirs), "{theirs}");
         }
+    }
+
+    #[test]
+    fn what_would_set_our_cookie_is_recognised() {
+        for ours in [
+            "__Host-session=x; Path=/",
+            " __Host-session = x",
+            "__host-SESSION=x",
+            "=__Host-session=x",
+            "= __Host-session=x; HttpOnly",
+            "__Host-session",
+        ] {
+            assert!(SessionCookie::Host.is_set_by(ours.as_bytes()), "{ours}");
+        }
+        for theirs in ["session=x", "a=__Host-session=x", "__Host-session2=x", "", "; __Host-session=x"] {
+            assert!(!SessionCookie::Host.is_set_by(theirs.as_bytes()), "{theirs}");
+        }
+        assert!(SessionCookie::Loopback.is_set_by(b"session=x"));
     }
 
     proptest::proptest! {

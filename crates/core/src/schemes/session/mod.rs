@@ -37,7 +37,7 @@ pub use accounts::{AccountError, Accounts, SignIn};
 pub use cookie::SessionCookie;
 pub use cross_site::Origins;
 pub use half::{Half, Halves};
-pub use key_proof::{KeyProof, KeyProven, NoKeyProof};
+pub use key_proof::{DPOP_SUBPROTOCOL, DpopKeyProof, KeyProof, KeyProven, NoKeyProof};
 pub use names::{SessionId, UserId};
 pub use policy::{HandshakePolicy, HandshakePolicyError, SessionDemand};
 pub use record::{Lifetimes, NewSession, SESSIONS, SessionRecord};

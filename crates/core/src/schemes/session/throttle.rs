@@ -10,10 +10,11 @@
 //! Unknown accounts are counted as known ones are. All of it is memory of this process.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::limit;
 use crate::store::Id;
 use crate::time::Timestamp;
 
@@ -232,17 +233,15 @@ fn wait(failures: u32, attacked: bool) -> Duration {
     }
 }
 
-/// An IPv6 host holds a whole /64; whoever is not known counts as one.
+/// Whoever is not known counts as one.
 fn network(source: Option<IpAddr>) -> IpAddr {
-    match source.map(|source| source.to_canonical()) {
-        None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        Some(IpAddr::V6(address)) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-        Some(address) => address,
-    }
+    source.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), limit::network)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_secs(1_000_000);

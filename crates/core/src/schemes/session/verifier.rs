@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue};
 
 use super::cookie::SessionCookie;
 use super::cross_site::Origins;
 use super::handshakes;
-use super::key_proof::{KeyProof, KeyProven};
+use super::key_proof::{DPOP_SUBPROTOCOL, KeyProof, KeyProven};
 use super::names::{SessionId, UserId};
 use super::policy::{HandshakePolicy, SessionDemand};
 use super::record::{Lifetimes, SESSIONS, SessionRecord};
@@ -18,6 +19,7 @@ use super::wire::{self, HALF_SUBPROTOCOL, HANDSHAKE, HANDSHAKE_SUBPROTOCOL, Sess
 use crate::denial::{Challenge, Code, Denial};
 use crate::principal::{Principal, Scheme, Subject};
 use crate::request::{BodySource, Carrier, Purpose, RequestView};
+use crate::schemes::dpop::DPOP;
 use crate::store::{Id, Store, StoreError};
 use crate::time::Timestamp;
 use crate::verifier::{Proven, Verifier};
@@ -155,6 +157,8 @@ impl<S: Store> Verifier for SessionVerifier<S> {
             Carrier::Cookie(self.surroundings.cookie.name()),
             Carrier::Subprotocol(HALF_SUBPROTOCOL),
             Carrier::Subprotocol(HANDSHAKE_SUBPROTOCOL),
+            Carrier::Header(DPOP),
+            Carrier::Subprotocol(DPOP_SUBPROTOCOL),
         ]
     }
 
@@ -187,6 +191,14 @@ impl<S: Store> Verifier for SessionVerifier<S> {
             (false, HandshakePolicy::UnsafeMethods) => "Session realm=\"session\", handshake=unsafe-methods",
             (false, HandshakePolicy::Always) => "Session realm=\"session\", handshake=always",
         }))
+    }
+
+    fn asks(&self, request: &RequestView<'_>) -> Option<(HeaderName, HeaderValue)> {
+        self.surroundings.key_proof.asks(request)
+    }
+
+    fn tells(&self, at: Timestamp) -> Option<(HeaderName, HeaderValue)> {
+        self.surroundings.key_proof.tells(at)
     }
 
     async fn still_holds(&self, principal: &Principal, now: Timestamp) -> Result<bool, StoreError> {

@@ -96,6 +96,17 @@ fn subprotocols<'a>(request: &'a RequestView<'_>, prefix: &'static str) -> impl 
     ours.filter(|_| is_upgrade(request))
 }
 
+/// What follows `prefix` in the one subprotocol that begins so; it may be offered once.
+///
+/// # Errors
+/// `credential_ambiguous`.
+pub(super) fn one_subprotocol<'a>(
+    request: &'a RequestView<'_>,
+    prefix: &'static str,
+) -> Result<Option<&'a [u8]>, Denial> {
+    once(subprotocols(request, prefix), prefix)
+}
+
 /// Whether a credential of another scheme is there, well-formed or not. A callback URL cannot be told from
 /// another path here; its routes name no session.
 fn another_scheme(request: &RequestView<'_>, authorization: Authorization<'_>) -> bool {

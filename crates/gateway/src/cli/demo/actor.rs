@@ -67,14 +67,12 @@ async fn play(part: Part, folder: &Path, directed: bool) -> Outcome {
             bound.run().await;
         }
         Part::Eve => {
-            let (mut terminate, mut interrupt) =
-                (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
             let application = front::listen(stage.eve.application).await?;
             let log = front::open(folder, stage.eve.front, None).await?;
             let eve = Eve::new(folder, &stage).await?;
             eve.serve(application);
             take_orders(directed, Role { log, does: Does::Eve(eve) });
-            tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+            until_told().await?;
         }
         Part::Authority | Part::Api | Part::Service => {}
     }
@@ -97,6 +95,13 @@ pub(super) async fn gateway(folder: &Path, configuration: &str) -> Result<Bound,
     let overrides = environment()?;
     let loaded = load(&file, &overrides).map_err(Failure::Config)?;
     Ok(Bound::new(&file, loaded, overrides).await?)
+}
+
+/// Waits for a signal that ends this process.
+pub(super) async fn until_told() -> Result<(), Failure> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+    Ok(())
 }
 
 /// What one can be told to do.

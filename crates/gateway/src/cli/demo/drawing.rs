@@ -59,11 +59,26 @@ impl Canvas {
 
     /// A scene begins.
     pub(super) async fn open(self, number: usize, scene: &Scene) {
-        if self.json {
-            return;
+        if !self.json {
+            self.headline(number, scene.title, scene.before).await;
         }
-        say(&self.ink(Ink::Bold, &format!("{number}. {}", scene.title)));
-        say(&format!("   {}", scene.before));
+    }
+
+    /// What is tried, and what to know beforehand.
+    pub(super) async fn headline(self, number: usize, title: &str, before: &str) {
+        say(&self.ink(Ink::Bold, &format!("{number}. {title}")));
+        say(&format!("   {before}"));
+        say("");
+        self.pause().await;
+    }
+
+    /// Whether it ended as it must, and what that means.
+    pub(super) async fn verdict(self, good: bool, after: &str) {
+        say("");
+        match good {
+            true => say(&format!("   {} {after}", self.ink(Ink::Green, "as it must be:"))),
+            false => say(&self.ink(Ink::Red, "   NOT as it must be.")),
+        }
         say("");
         self.pause().await;
     }
@@ -93,13 +108,7 @@ impl Canvas {
             say("");
             say(&format!("   http://{address}/example answered {}", self.ink(Ink::Bold, &escape(body))));
         }
-        say("");
-        match good {
-            true => say(&format!("   {} {}", self.ink(Ink::Green, "as it must be:"), scene.after)),
-            false => say(&self.ink(Ink::Red, "   NOT as it must be.")),
-        }
-        say("");
-        self.pause().await;
+        self.verdict(good, scene.after).await;
     }
 
     /// All scenes have ended.
@@ -146,12 +155,14 @@ impl Canvas {
     }
 
     /// What Bob noted about the request: the checks that it passed, and the one that it did not.
-    async fn checks(self, decision: &Value) {
+    pub(super) async fn checks(self, decision: &Value) {
         let steps = decision["steps"].as_array().map_or(&[][..], Vec::as_slice);
         let text = |step: &Value, name: &str| escape(step[name].as_str().unwrap_or_default());
         let (passed, failed): (Vec<_>, Vec<_>) = steps.iter().partition(|step| step["passed"] == true);
         let passed: Vec<_> = passed.into_iter().map(|step| text(step, "check")).collect();
-        say(&format!("   {:15} {} {}", "Bob checks:", self.ink(Ink::Green, "✓"), passed.join(", ")));
+        if !passed.is_empty() {
+            say(&format!("   {:15} {} {}", "Bob checks:", self.ink(Ink::Green, "✓"), passed.join(", ")));
+        }
         for step in failed {
             let why = format!("{}: {}", text(step, "check"), text(step, "note"));
             say(&format!("   {:15} {} {why}", "", self.ink(Ink::Red, "✗")));
@@ -160,17 +171,17 @@ impl Canvas {
         self.pause().await;
     }
 
-    async fn answer(self, from: &str, to: &str, what: &str, good: bool) {
+    pub(super) async fn answer(self, from: &str, to: &str, what: &str, good: bool) {
         let ink = if good { Ink::Green } else { Ink::Red };
         self.arrow(from, to, &self.ink(ink, what));
         self.pause().await;
     }
 
-    fn arrow(self, from: &str, to: &str, what: &str) {
+    pub(super) fn arrow(self, from: &str, to: &str, what: &str) {
         say(&format!("   {} {what}", self.ink(Ink::Cyan, &format!("{from:>5} → {to:5}  "))));
     }
 
-    fn detail(self, what: &str) {
+    pub(super) fn detail(self, what: &str) {
         say(&format!("   {:15} {}", "", self.ink(Ink::Dim, what)));
     }
 
@@ -199,7 +210,7 @@ fn proof_lines(headers: &Headers) -> Vec<(&'static str, String)> {
 }
 
 /// A URL or a short word stays; of a hash, a token or a signature the beginning is enough.
-fn shorten(word: &str) -> String {
+pub(super) fn shorten(word: &str) -> String {
     match word.contains("://") || word.chars().count() <= 32 {
         true => word.to_owned(),
         false => word.chars().take(20).chain(['…']).collect(),

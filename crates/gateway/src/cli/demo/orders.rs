@@ -22,6 +22,14 @@ pub(super) enum Order {
     Forge(String),
     /// Eve: call Bob with headers that are not yours.
     Send(Headers),
+    /// Alice: get tokens with your wallet.
+    SignIn,
+    /// Alice: call Bob with your token and a signature.
+    CallBob,
+    /// Eve: send this request, which is not yours.
+    Repeat(Seen),
+    /// Eve: send it with a signature of your own.
+    SignOver(Seen),
     /// Our API: have tasks done by the service, each with a callback URL.
     Submit,
     /// Our API: tell what the results are now.

@@ -160,7 +160,7 @@ impl Reader<'_> {
             match Address::parse(text) {
                 Ok(address) => drop(listed.insert(address)),
                 Err(error) => {
-                    self.wrong(format!("`{text}`: {error}"), "issuer.wallets", Some(written.span()))
+                    self.wrong(format!("`{text}`: {error}"), "issuer.wallets", Some(written.span()));
                 }
             }
         }

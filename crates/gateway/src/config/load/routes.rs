@@ -14,11 +14,10 @@ use toml::Spanned;
 use super::Reader;
 use crate::config::diagnostics::{Origin, Problem, did_you_mean};
 use crate::config::file::{self, Text};
-use crate::config::{Access, RouteConfig, SchemeOptions, ServerConfig, SignatureConfig, UpstreamUrl};
+use crate::config::{
+    Access, RouteConfig, SchemeOptions, ServerConfig, SessionConfig, SignatureConfig, UpstreamUrl,
+};
 use crate::routes::Router;
-
-/// The schemes that this version verifies.
-const BUILT: [&str; 6] = ["api-key", "webhook", "signature", "asymmetric", "callback-url", "bearer"];
 
 impl Reader<'_> {
     pub(super) fn routes(
@@ -26,13 +25,14 @@ impl Reader<'_> {
         routes: &[Spanned<file::Route>],
         server: Option<&ServerConfig>,
         signature: &SignatureConfig,
+        session: &SessionConfig,
         assertion: bool,
     ) -> (Vec<RouteConfig>, Router) {
         let mut parsed: Vec<RouteConfig> = Vec::new();
         let mut router = Router::default();
         for written in routes {
             let before = self.problems.len();
-            let Some(route) = self.route(written, server, signature, assertion) else { continue };
+            let Some(route) = self.route(written, server, signature, session, assertion) else { continue };
             if self.problems.len() > before {
                 continue;
             }
@@ -53,6 +53,7 @@ impl Reader<'_> {
         written: &Spanned<file::Route>,
         server: Option<&ServerConfig>,
         signature: &SignatureConfig,
+        session: &SessionConfig,
         assertion: bool,
     ) -> Option<RouteConfig> {
         let route = written.get_ref();
@@ -65,7 +66,7 @@ impl Reader<'_> {
             self.wrong(message, "route.upstream", Some(route.upstream.span()));
         }
         let methods = self.methods(route);
-        let access = self.access(written, route, signature);
+        let access = self.access(written, route, signature, session);
         let named = match &access {
             Some(Access::Guarded { requirement, .. }) => requirement.schemes(),
             _ => SchemeSet::default(),
@@ -108,13 +109,14 @@ impl Reader<'_> {
         written: &Spanned<file::Route>,
         route: &file::Route,
         signature: &SignatureConfig,
+        session: &SessionConfig,
     ) -> Option<Access> {
         let path_span = Some(route.path.span());
         let require = &route.require;
         let demands = require.permission.is_some() || require.subject.is_some() || !require.claim.is_empty();
         let public = self.said("route.public", route.public.as_ref());
         let anyone = self.said("route.anyone", route.anyone.as_ref());
-        let options = self.scheme_options(route);
+        let options = self.scheme_options(route, session);
         let Some(accept) = &route.accept else {
             if !public {
                 let origin = Origin::File(header_line(self.text, written.span()));
@@ -165,11 +167,19 @@ impl Reader<'_> {
                 "say whom you mean with `require = { subject = [\"eip155:0x…\"] }`, or `anyone = true`",
             ));
         }
+        if session.takes_anybody() && named.contains(Scheme::Session) && policy.is_empty() && !anyone {
+            let origin = self.origin("route.accept", Some(accept.span()));
+            let problem =
+                Problem::new("anybody can sign up, and the route demands nothing of whoever did", origin);
+            self.problems.push(problem.help(
+                "say whom you mean with `require = { subject = [\"user:usr_…\"] }`, or `anyone = true`",
+            ));
+        }
         self.options_fit(route, named);
         Some(Access::Guarded { requirement, policy, options })
     }
 
-    fn scheme_options(&mut self, route: &file::Route) -> SchemeOptions {
+    fn scheme_options(&mut self, route: &file::Route, session: &SessionConfig) -> SchemeOptions {
         let rising = self.maybe("route.nonce", route.nonce.as_ref(), |text| match text {
             "rising" => Ok(true),
             _ => Err(format!("`{text}` is no way to judge nonces: write \"rising\", or leave it out")),
@@ -179,6 +189,8 @@ impl Reader<'_> {
             untagged: self.said("route.untagged", route.untagged.as_ref()),
             rising: rising.unwrap_or(false),
             strict: route.strict.as_ref().map(|_| self.said("route.strict", route.strict.as_ref())),
+            handshake: self.route_handshake(route, session),
+            key_bound: self.said("route.key_bound", route.key_bound.as_ref()),
         }
     }
 
@@ -199,6 +211,18 @@ impl Reader<'_> {
                 named.contains(Scheme::CallbackUrl),
                 "callback-url",
             ),
+            (
+                "handshake",
+                route.handshake.as_ref().map(Spanned::span),
+                named.contains(Scheme::Session),
+                "session",
+            ),
+            (
+                "key_bound",
+                route.key_bound.as_ref().map(Spanned::span),
+                named.contains(Scheme::Session),
+                "session",
+            ),
         ];
         for (name, span, fits, scheme) in options {
             if span.is_some() && !fits {
@@ -213,23 +237,15 @@ impl Reader<'_> {
 
     fn schemes(&mut self, group: &Text) {
         for name in group.get_ref().split('+').map(str::trim) {
-            if BUILT.contains(&name) {
+            let known = Scheme::ALL.map(Scheme::as_str);
+            if known.contains(&name) {
                 continue;
             }
             let origin = self.origin("route.accept", Some(group.span()));
-            self.problems.push(match countersign::Scheme::from_name(name) {
-                Some(scheme) => {
-                    Problem::new(format!("the scheme `{scheme}` is not in this version yet"), origin)
-                        .help(format!("this version has {}", BUILT.join(", ")))
-                }
-                None => {
-                    let known = countersign::Scheme::ALL.map(countersign::Scheme::as_str);
-                    let problem = Problem::new(format!("no scheme is called `{name}`"), origin);
-                    match did_you_mean(name, known) {
-                        Some(help) => problem.help(help),
-                        None => problem.help(format!("there are {}", known.join(", "))),
-                    }
-                }
+            let problem = Problem::new(format!("no scheme is called `{name}`"), origin);
+            self.problems.push(match did_you_mean(name, known) {
+                Some(help) => problem.help(help),
+                None => problem.help(format!("there are {}", known.join(", "))),
             });
         }
     }

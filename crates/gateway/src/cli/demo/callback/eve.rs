@@ -2,10 +2,8 @@
 
 use std::process::ExitCode;
 
-use tokio::signal::unix::{SignalKind, signal};
-
-use super::super::super::{Failure, Outcome};
-use super::super::actor::follow_orders;
+use super::super::super::Outcome;
+use super::super::actor::{follow_orders, until_told};
 use super::super::front::loopback_client;
 use super::super::orders::{Order, Report, Task};
 use super::{RESULTS, attempt};
@@ -23,13 +21,6 @@ pub(super) async fn play(directed: bool) -> Outcome {
     });
     until_told().await?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Waits for a signal that ends this process.
-pub(super) async fn until_told() -> Result<(), Failure> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
-    Ok(())
 }
 
 /// Replaces the number of the result in each URL by every other, as the seed says.

@@ -10,10 +10,10 @@ use axum::routing::post;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::super::super::Outcome;
-use super::super::actor::follow_orders;
+use super::super::actor::{follow_orders, until_told};
 use super::super::front::{listen, loopback_client};
 use super::super::orders::{Order, Report, Task};
-use super::{Places, attempt, eve::until_told};
+use super::{Places, attempt};
 
 /// What a result says when it comes from the service.
 pub(super) const DONE: &str = "computed by the service";
