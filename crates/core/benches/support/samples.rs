@@ -15,7 +15,8 @@ use http::{HeaderMap, HeaderValue, Method, Uri};
 pub(crate) const BODY: &[u8] = br#"{"order":"01890a5d-ac96-774b-bcce-b302099a8057","quantity":3}"#;
 /// What its signature is for.
 pub(crate) const TAGS: &[&str] = &["countersign"];
-const SECRET: [u8; 32] = [7; 32];
+/// What HMACs are under.
+pub(crate) const SECRET: [u8; 32] = [7; 32];
 
 /// A key of each algorithm, from `vectors/keys.json`, and the primitive that it stands on.
 pub(crate) fn keys() -> Vec<(SigningKey, Primitive)> {

@@ -10,7 +10,8 @@ async fn challenged(world: &World, request: &Request) -> String {
     challenges.join(" | ")
 }
 
-const PLAIN: &str = "Bearer realm=\"oauth\", DPoP algs=\"ES256 EdDSA ES384 PS256 RS256\"";
+const PLAIN: &str =
+    "Bearer realm=\"oauth\", DPoP algs=\"ES256 EdDSA ES384 PS256 PS384 PS512 RS256 RS384 RS512\"";
 
 #[tokio::test]
 async fn who_presents_nothing_is_told_no_error() {

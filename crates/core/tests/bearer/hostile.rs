@@ -145,6 +145,8 @@ async fn a_token_that_is_too_long_is_refused_unread() {
     let fits = (0..8192).rev().map(long).find(|token| token.len() <= 8192).unwrap();
     assert_eq!(World::new().token(&fits).await, None);
     assert_eq!(refused_unasked(&long(6200)).await, Some(Code::TokenInvalid));
+    let denial = World::new().denial(&Request::bearing(&long(6200))).await;
+    assert_eq!(denial.cause(), "it is longer than 8 KiB", "before anything of it is read");
     assert_eq!(refused_unasked(&long(100_000)).await, Some(Code::TokenInvalid));
 }
 

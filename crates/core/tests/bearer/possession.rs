@@ -96,6 +96,8 @@ async fn a_binding_that_is_not_known_here_is_not_passed_over() {
     ] {
         let token = signed(&with(json!({ "cnf": cnf.clone() })));
         assert_eq!(World::new().token(&token).await, Some(Code::TokenInvalid), "{cnf}");
+        let request = proven(&token, &proof(&alice(), &token, NOW));
+        assert_eq!(World::new().code(&request).await, Some(Code::TokenInvalid), "{cnf} with a proof");
     }
 }
 

@@ -126,7 +126,6 @@ fn a_proof_is_signed_by_the_public_key_that_it_brings_along() {
         // A private key: whoever sends it has lost it.
         serde_json::from_str(P256).unwrap(),
         json!({ "kty": "OKP", "crv": "Ed25519", "x": "AAAA" }),
-        json!({ "kty": "RSA", "n": "x".repeat(684), "e": "AQAB" }),
     ] {
         assert_eq!(refused(&Made::good().header("jwk", jwk.clone())).as_deref(), Some("key"), "{jwk}");
     }
@@ -134,6 +133,17 @@ fn a_proof_is_signed_by_the_public_key_that_it_brings_along() {
     let mut for_encryption = own.clone();
     for_encryption["use"] = json!("enc");
     assert_eq!(refused(&Made::good().header("jwk", for_encryption)).as_deref(), Some("key"));
+}
+
+#[test]
+fn a_key_asks_for_no_more_work_than_4096_bits_of_rsa_do() {
+    let cause = |length: usize| {
+        let jwk = json!({ "kty": "RSA", "n": "x".repeat(length), "e": "AQAB" });
+        let made = Made::good().header("jwk", jwk).header("alg", json!("RS256"));
+        judge(&dpop(NoncePolicy::Accepted), &made.signed(), NOW).unwrap_err().cause().to_owned()
+    };
+    assert_eq!(cause(684), "key: an RSA key of more than 4096 bits");
+    assert_ne!(cause(683), "key: an RSA key of more than 4096 bits");
 }
 
 #[test]

@@ -101,6 +101,9 @@ impl IssuerKeys {
             // Published keys are no secrets: nobody need be asked.
             return Err(invalid(format!("{} shares no secret with us", self.issuer)));
         }
+        if let Some(key) = self.kept().fresh(kid, algorithm, now) {
+            return Ok(key);
+        }
         if self.kept().is_due(kid, algorithm, now) {
             if request.purpose == Purpose::Explain {
                 let cause = format!("{} would be asked for its keys; explain asks nobody", self.issuer);
@@ -202,6 +205,14 @@ impl Kept {
     /// The keys, unless they are too old for anything.
     fn usable(&self, now: Timestamp) -> Option<&Arc<KeySet>> {
         self.keys.as_ref().filter(|_| now < self.fresh_until.plus(KEPT))
+    }
+
+    /// The key, while its set is fresh: nearly every request.
+    fn fresh(&self, kid: Option<&str>, algorithm: JwtAlgorithm, now: Timestamp) -> Option<Arc<JwtKey>> {
+        match self.keys.as_ref().filter(|_| now < self.fresh_until)?.find(kid, algorithm) {
+            Found::Key(key) => Some(key),
+            _ => None,
+        }
     }
 
     /// Whether the issuer is to be asked before a token is judged.
