@@ -8,6 +8,8 @@
 //!
 //! The token has the ten claims of an access token by RFC 9068.
 
+#![allow(clippy::print_stdout, reason = "it prints what it measures")]
+
 use std::hint::black_box;
 use std::sync::Arc;
 

@@ -15,7 +15,7 @@ use support::{Request, eventually, free_address};
 /// A token that an application made with the secret that it shares with the gateway.
 fn own_token(gateway: &support::Gateway, typ: &str, change: impl FnOnce(&mut Value)) -> String {
     let url = format!("http://{}", gateway.address);
-    let exp = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 600;
+    let exp = countersign::Clock::now(&countersign_io::SystemClock).as_secs() + 600;
     let mut claims = json!({
         "iss": url, "aud": format!("{url}/callbacks"), "exp": exp, "jti": "own",
         "_id": "u1", "path": ROUTE, "res_id": "42",
@@ -82,7 +82,7 @@ fn it_opens_its_own_path_resource_and_method_and_nothing_else() {
         (format!("/v1/results/42/{token}/"), 404, "route_unknown"),
         (format!("/v1/results/42/x/{token}"), 404, "route_unknown"),
         ("/v1/results/42".to_owned(), 404, "route_unknown"),
-        (format!("/v1/results/42/{}x", token), 401, "token_invalid"),
+        (format!("/v1/results/42/{token}x"), 401, "token_invalid"),
         (format!("/v1/results/42/{}", &token[..token.len() - 9]), 401, "token_invalid"),
         (format!("/v1/results/42/{}", "A".repeat(43)), 401, "token_invalid"),
         ("/v1/results/42/undefined".to_owned(), 401, "token_invalid"),

@@ -9,10 +9,11 @@ use super::*;
 async fn refused_unasked(token: &str) -> Option<Code> {
     let world = World::new();
     let code = world.token(token).await;
-    assert_eq!(world.network.asked(), [String::new(); 0], "nobody is asked");
+    assert_eq!(world.network.asked(), Vec::<String>::new(), "nobody is asked");
     code
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is written in place")]
 fn header(changes: Value) -> String {
     let mut header = json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": "one" });
     header.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());

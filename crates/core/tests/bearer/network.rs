@@ -62,7 +62,7 @@ impl Fetch for Network {
         // Whoever else is judged at this moment goes on meanwhile.
         tokio::task::yield_now().await;
         let answer = self.answers.lock().unwrap().get(&url).cloned();
-        let (status, headers, body) = answer.ok_or_else(|| FetchError::Unreachable(url))?;
+        let (status, headers, body) = answer.ok_or(FetchError::Unreachable(url))?;
         assert!(body.len() <= request.max_bytes);
         Ok(FetchResponse { status, headers, body })
     }
