@@ -119,7 +119,8 @@ fn without_chain(account: &str) -> &str {
 fn bound_to(cnf: &Value) -> Result<String, Denial> {
     let members = cnf.as_object().ok_or_else(|| wrong("cnf is no object"))?;
     match (members.get("jkt").and_then(Value::as_str), members.len()) {
-        (Some(thumbprint), 1) => Ok(thumbprint.to_owned()),
+        // 43 characters of base64url: SHA-256 (RFC 7638).
+        (Some(thumbprint), 1) if thumbprint.len() == 43 => Ok(thumbprint.to_owned()),
         _ => Err(Denial::new(Code::TokenInvalid, "cnf binds it to something else than a DPoP key")),
     }
 }
