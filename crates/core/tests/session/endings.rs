@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use countersign::crypto::SystemRandom;
-use countersign::schemes::session::{MOST_SESSIONS, NewSession, SessionId, SignIn, USERS};
+use countersign::schemes::session::{MOST_SESSIONS, NewSession, SESSIONS, SessionId, SignIn, USERS};
 use countersign::store::Inventory as _;
 use countersign::{Code, Purpose, Store as _, Verdict};
 
-use crate::world::{EMAIL, NOW, PASSWORD, Request, World, typed};
+use crate::world::{EMAIL, LIFETIMES, NOW, PASSWORD, Request, World, typed};
 
 const MISMATCH: Option<Code> = Some(Code::ProofMismatch);
 
@@ -94,6 +94,44 @@ async fn a_session_of_a_user_who_is_not_there_is_none() {
     let (user, _) = world.store.list(USERS, None, 1).await.unwrap().remove(0);
     world.store.take_if(USERS, user, None).await.unwrap().unwrap();
     assert_eq!(world.code(&Request::of("GET", &halves)).await, MISMATCH);
+}
+
+#[tokio::test]
+async fn what_has_ended_is_not_kept() {
+    let (world, _) = World::signed_in().await;
+    let kept = async || world.store.list(SESSIONS, None, 100).await.unwrap().len();
+    let (user, now) = (world.accounts.users().list().await.unwrap().remove(0).id, world.now());
+    world.sign_in().await;
+    assert_eq!(kept().await, 2);
+    world.accounts.end_sessions(user, now).await.unwrap();
+    assert_eq!(kept().await, 0);
+    world.sign_in().await;
+    assert_eq!(kept().await, 1);
+    world.clock.advance(LIFETIMES.idle);
+    assert_eq!(kept().await, 0, "nor what has expired");
+}
+
+#[tokio::test]
+async fn a_sweep_that_did_not_happen_shows_no_session_and_one_that_does_spares_the_new() {
+    let (world, over) = World::signed_in().await;
+    let (user, now) = (world.accounts.users().list().await.unwrap().remove(0).id, world.now());
+    let user = world.accounts.users().end_sessions(user).await.unwrap().unwrap();
+    assert!(world.accounts.list_sessions(user.id, now).await.unwrap().is_empty());
+    let (new, _) = world.sign_in().await;
+    world.accounts.sessions().sweep(user.id, user.generation, now).await.unwrap();
+    assert_eq!(world.code(&Request::of("GET", &new)).await, None);
+    assert_eq!(world.code(&Request::of("GET", &over)).await, MISMATCH);
+    assert_eq!(world.accounts.list_sessions(user.id, now).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn sessions_that_were_ended_take_no_room() {
+    let (world, keeper) = World::signed_in().await;
+    for _ in 0..MOST_SESSIONS {
+        let (halves, _) = world.sign_in().await;
+        world.accounts.sign_out(&halves.cookie, world.now()).await.unwrap();
+    }
+    assert_eq!(world.code(&Request::of("GET", &keeper)).await, None);
 }
 
 #[tokio::test]

@@ -28,6 +28,8 @@ async fn a_foreign_origin_changes_nothing() {
         "HTTPS://BOB.EXAMPLE",
         "https://bob.example https://evil.example",
         "https://sub.app.example",
+        "https://app.example.evil.example",
+        "https://evilapp.example",
     ] {
         assert_eq!(code("POST", &[("origin", origin)]).await, Some(Code::CrossSite), "{origin}");
         assert_eq!(code("GET", &[("origin", origin)]).await, None, "{origin}");
@@ -35,6 +37,8 @@ async fn a_foreign_origin_changes_nothing() {
         assert_eq!(code("GET", &upgrade).await, Some(Code::CrossSite), "{origin}");
     }
     let twice = [("origin", "https://bob.example"), ("origin", "https://evil.example")];
+    assert_eq!(code("POST", &twice).await, Some(Code::CrossSite));
+    let twice = [("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")];
     assert_eq!(code("POST", &twice).await, Some(Code::CrossSite));
 }
 

@@ -30,6 +30,7 @@ fn welch(left: &[f64], right: &[f64]) -> f64 {
 
 #[test]
 #[ignore = "it takes minutes on a machine that does nothing else"]
+#[expect(clippy::print_stdout, reason = "it is run for its figures")]
 fn an_unknown_user_and_a_wrong_password_take_the_same_time() {
     let site = Site::at("trusted_proxies = [\"127.0.0.1\"]", "signup = true", "");
     site.sign_up(ANN).is(201, "");

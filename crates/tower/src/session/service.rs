@@ -19,7 +19,6 @@ use super::answers::AuthAsked;
 use super::paths::AuthPath;
 use super::site::SessionSite;
 use crate::body::{BodyReader, GateBody};
-use crate::cookies::join_cookies;
 use crate::doorway::{Doorway, refusal};
 use crate::layer::GateFuture;
 
@@ -137,8 +136,7 @@ impl<S: Store + Clone> Shared<S> {
     where
         B: Body<Data = Bytes> + Send + Unpin,
     {
-        let (mut parts, body) = request.into_parts();
-        join_cookies(&mut parts.headers);
+        let (parts, body) = request.into_parts();
         let mut body = GateBody::streaming(body);
         let target = self.doorway.public_url.target(&parts.uri);
         let view = self.doorway.view(&parts, &target, &body);

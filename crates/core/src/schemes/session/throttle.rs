@@ -316,6 +316,25 @@ mod tests {
     }
 
     #[test]
+    fn an_hour_later_a_source_that_was_proven_begins_anew_too() {
+        let throttle = Throttle::new();
+        let attempt = throttle.attempt("ann", address(1), NOW).unwrap();
+        throttle.succeeded(&attempt, NOW);
+        let failed = |now| (0..64).filter(|_| throttle.attempt("ann", address(1), now).is_ok()).count();
+        assert_eq!(failed(NOW), FREE as usize);
+        assert_eq!(failed(NOW.plus(FORGET)), FREE as usize);
+    }
+
+    #[test]
+    fn a_whole_office_signs_in_from_one_address() {
+        let throttle = Throttle::new();
+        for number in 0..1_000 {
+            let attempt = throttle.attempt(&format!("user {number}"), address(1), NOW).unwrap();
+            throttle.succeeded(&attempt, NOW);
+        }
+    }
+
+    #[test]
     fn success_and_withdrawal_give_back_what_was_counted() {
         let throttle = Throttle::new();
         for _ in 0..1_000 {
