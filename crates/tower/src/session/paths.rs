@@ -74,3 +74,22 @@ impl AuthPath {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_no_handshake_needs_the_key_all_the_same() {
+        let usual = SessionDemand { handshake: HandshakePolicy::Always, key_bound: true };
+        let without = SessionDemand { handshake: HandshakePolicy::Never, key_bound: true };
+        for path in AuthPath::ALL {
+            let expected = match path {
+                AuthPath::SignUp | AuthPath::SignIn => None,
+                AuthPath::Handshake | AuthPath::WhoAmI | AuthPath::SignOut => Some(without),
+                AuthPath::Sessions | AuthPath::EndSessions | AuthPath::EndSession => Some(usual),
+            };
+            assert_eq!(path.demand(usual), expected, "{path:?}");
+        }
+    }
+}
