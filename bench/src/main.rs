@@ -4,7 +4,7 @@
 //! contender once a round, and ratios are taken within a round. Nothing is asserted.
 //!
 //! ```text
-//! cargo run --release -p countersign-bench -- [--rounds 12] [--seconds 3] [--quick] [webhook | signature]
+//! cargo run --release -p countersign-bench -- [--rounds 12] [--seconds 3] [--quick] [webhook | signature | session]
 //! ```
 
 mod contender;
@@ -15,6 +15,7 @@ mod memory;
 mod process;
 mod report;
 mod serve;
+mod session;
 mod signature;
 mod webhook;
 
@@ -50,6 +51,8 @@ enum Role {
     Webhook,
     /// Measures signed requests through the gateway beside the same requests through a public route.
     Signature,
+    /// Measures sessions through the gateway beside the same requests through a public route, and sign-ins.
+    Session,
     /// Answers every request with a few bytes.
     #[command(hide = true)]
     Upstream { listen: SocketAddr },
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
     let done = match arguments.role {
         Some(Role::Webhook) => webhook::measure(arguments.rounds, arguments.seconds),
         Some(Role::Signature) => signature::measure(arguments.rounds, arguments.seconds),
+        Some(Role::Session) => session::measure(arguments.rounds, arguments.seconds),
         Some(Role::Upstream { listen }) => serve::upstream(listen),
         Some(Role::Proxy { listen, upstream }) => serve::proxy(listen, upstream),
         None => measure(&arguments),

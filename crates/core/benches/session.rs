@@ -9,14 +9,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use countersign::crypto::{SealKey, Secret, SystemRandom, sha256};
+use countersign::crypto::{Algorithm, SealKey, Secret, Signer as _, SigningKey, SystemRandom, sha256};
 use countersign::request::Body;
+use countersign::schemes::dpop::{Dpop, DpopSigner, NoncePolicy};
 use countersign::schemes::session::handshakes::{HANDSHAKES, give};
 use countersign::schemes::session::password::Password;
 use countersign::schemes::session::passwords::{PasswordCost, PasswordLimits, Passwords};
 use countersign::schemes::session::{
-    Email, Halves, Lifetimes, NewSession, NoKeyProof, Origins, SESSIONS, SessionCookie, SessionDemand,
-    SessionRecord, SessionVerifier, Sessions, Surroundings, Users,
+    DpopKeyProof, Email, Halves, Lifetimes, NewSession, NoKeyProof, Origins, SESSIONS, SessionCookie,
+    SessionDemand, SessionRecord, SessionVerifier, Sessions, Surroundings, Users,
 };
 use countersign::store::Id;
 use countersign::time::ManualClock;
@@ -88,6 +89,44 @@ fn sessions(passwords: &Passwords, clock: &Arc<ManualClock>) -> (Shared, Vec<Hal
     (store, some)
 }
 
+/// A session that is bound to a P-256 key, as browsers make them.
+fn bound(criterion: &mut Criterion, store: &Shared, surroundings: &Surroundings, target: &Uri) {
+    let (key, private) =
+        SigningKey::generate(Algorithm::EcdsaP256Sha256, &SystemRandom).expect("a kind of key that is made");
+    let verifying = key.verifying_key().clone();
+    let signature = key.sign(&[7; 300]).expect("a signature");
+    criterion.bench_function("primitive/verification by P-256 of 300 bytes", |bencher| {
+        bencher.iter(|| verifying.verify(black_box(&[7; 300]), &signature));
+    });
+    drop(private);
+    let signer = DpopSigner::new(key, Arc::new(SystemRandom)).expect("a key that proofs are made with");
+    let (users, sessions) = (Users::new(store.clone()), Sessions::new(store.clone(), Lifetimes::default()));
+    let user = now_or_panic(users.list()).expect("a store").remove(0);
+    let new = NewSession {
+        user: user.id,
+        generation: user.generation,
+        bound: Some(signer.thumbprint().into()),
+        agent: None,
+    };
+    let (halves, _) = now_or_panic(sessions.begin(new, NOW, &SystemRandom)).expect("a session");
+    let dpop = Dpop::new(&Secret::new([1; 32]), NoncePolicy::Accepted);
+    let key_proof = Arc::new(DpopKeyProof(Arc::new(dpop)));
+    let surroundings = Surroundings { key_proof, ..surroundings.clone() };
+    let judge = SessionVerifier::new(store.clone(), surroundings, SessionDemand::default());
+    let token = halves.token.reveal();
+    let proof = signer.prove(&Method::GET, target, Some(token.expose()), None, NOW).expect("a proof");
+    let mut headers = headers(&halves);
+    headers.insert("dpop", HeaderValue::from_str(&proof).expect("visible ASCII"));
+    // Verifying spends nothing, so one proof does.
+    criterion.bench_function("extract and verify, bound to a P-256 key", |bencher| {
+        let view = view(&Method::GET, target, &headers);
+        bencher.iter(|| {
+            let credential = judge.extract(&view).expect("a session").expect("a session");
+            assert!(now_or_panic(judge.verify(credential, &view, &mut Bytes::new())).is_ok());
+        });
+    });
+}
+
 fn session(criterion: &mut Criterion) {
     let clock = Arc::new(ManualClock::new(NOW));
     let limits = PasswordLimits { at_once: 1, waiting: 1 };
@@ -103,6 +142,7 @@ fn session(criterion: &mut Criterion) {
     };
     let verifier = || SessionVerifier::new(store.clone(), surroundings.clone(), SessionDemand::default());
     let target = Uri::from_static("https://api.example/orders/1");
+    bound(criterion, &store, &surroundings, &target);
     let all: Vec<_> = some.iter().map(headers).collect();
 
     criterion.bench_function("primitive/sha256 of 72 bytes", |bencher| {

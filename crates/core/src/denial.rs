@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Method};
 use serde::{Deserialize, Serialize};
 
 use crate::store::StoreError;
@@ -286,6 +286,22 @@ impl Denial {
     pub fn covering(mut self, components: Vec<String>, differs: Option<String>) -> Self {
         self.covered = Some(Box::new(Covered { components, differs }));
         self
+    }
+
+    /// `method_not_allowed`: the path is served, with these methods alone. GET admits HEAD.
+    #[must_use]
+    pub fn other_method<'a>(methods: impl IntoIterator<Item = &'a Method>) -> Self {
+        let mut allowed: Vec<&str> = Vec::new();
+        for method in methods {
+            allowed.push(method.as_str());
+            if *method == Method::GET {
+                allowed.push("HEAD");
+            }
+        }
+        allowed.sort_unstable();
+        allowed.dedup();
+        let denial = Self::new(Code::MethodNotAllowed, "the method is not among those of this path");
+        denial.allowing(allowed.join(", "))
     }
 
     /// The same, with the methods that would be allowed (for 405).

@@ -92,6 +92,13 @@ pub struct Requirement {
     groups: Vec<SchemeSet>,
 }
 
+/// One scheme, and nothing beside it.
+impl From<Scheme> for Requirement {
+    fn from(scheme: Scheme) -> Self {
+        Self { groups: vec![SchemeSet::default().with(scheme)] }
+    }
+}
+
 impl Requirement {
     /// Reads groups such as `api-key` and `bearer+signature`.
     ///

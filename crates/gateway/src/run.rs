@@ -247,6 +247,6 @@ async fn trim(gateway: Arc<Gateway>) {
     let mut ticks = interval(TRIM);
     loop {
         ticks.tick().await;
-        gateway.runtime.load().session.accounts.passwords().trim();
+        gateway.runtime.load().session.site.accounts().passwords().trim();
     }
 }

@@ -244,7 +244,7 @@ impl Runtime {
             }
             Some(Found::OtherMethods(candidates)) => {
                 let methods = candidates.iter().flat_map(|(methods, _)| methods.iter().flatten());
-                Err((Check::Route, other_method(methods)))
+                Err((Check::Route, Denial::other_method(methods)))
             }
             None => {
                 let cause = "decoded, the path would be served by another route";
@@ -266,21 +266,6 @@ impl Runtime {
         let request = RequestView { purpose: Purpose::Explain, ..request.clone() };
         self.decide(&request, body).await.decision().clone()
     }
-}
-
-/// The denial of a method that is not among `methods`. GET admits HEAD.
-pub(crate) fn other_method<'a>(methods: impl Iterator<Item = &'a http::Method>) -> Denial {
-    let mut allowed: Vec<&str> = Vec::new();
-    for method in methods {
-        allowed.push(method.as_str());
-        if *method == http::Method::GET {
-            allowed.push("HEAD");
-        }
-    }
-    allowed.sort_unstable();
-    allowed.dedup();
-    let cause = "the method is not among those of this path";
-    Denial::new(Code::MethodNotAllowed, cause).allowing(allowed.join(", "))
 }
 
 /// Whether a gate with the one limits does for the other.
@@ -358,7 +343,7 @@ fn verified(
     if named.contains(Scheme::Session) {
         let handshake = options.handshake.unwrap_or(HandshakePolicy::Never);
         let route = SessionDemand { handshake, key_bound: options.key_bound };
-        rule = rule.verifier(session.verifier(config.session.demand.and(route)));
+        rule = rule.verifier(session.site.verifier(route));
     }
     if named.contains(Scheme::Webhook) {
         rule = rule.verifier(WebhookVerifier {

@@ -1,5 +1,5 @@
 //! Browser sessions on real sockets: their life, what is refused, what leaks, pages of other origins, bound
-//! keys, and the TypeScript client.
+//! keys, how long refusals take, and the TypeScript client.
 
 mod support;
 
@@ -17,3 +17,5 @@ mod pages;
 mod refusals;
 #[path = "session/site.rs"]
 mod site;
+#[path = "session/timing.rs"]
+mod timing;

@@ -1,6 +1,7 @@
-//! One Cookie line, whatever the caller sent.
+//! One Cookie line, whatever the caller sent; and no `Set-Cookie` of ours that is not ours.
 
-use http::header::COOKIE;
+use countersign::schemes::session::SessionCookie;
+use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
 /// Joins several Cookie lines into one: HTTP/2 splits them, and they are joined before anything reads
@@ -27,5 +28,18 @@ pub fn join_cookies(headers: &mut HeaderMap) {
     // What was read from header values makes a header value.
     if let Ok(joined) = HeaderValue::from_bytes(&joined) {
         headers.insert(COOKIE, joined);
+    }
+}
+
+/// Drops from a response what would set our cookie: whoever sets it chooses whose session its browser is in.
+pub fn keep_their_cookies(headers: &mut HeaderMap, cookie: SessionCookie) {
+    let sets_ours = |line: &HeaderValue| cookie.is_set_by(line.as_bytes());
+    if !headers.get_all(SET_COOKIE).iter().any(sets_ours) {
+        return;
+    }
+    let lines: Vec<HeaderValue> = headers.get_all(SET_COOKIE).iter().cloned().collect();
+    headers.remove(SET_COOKIE);
+    for line in lines.into_iter().filter(|line| !sets_ours(line)) {
+        headers.append(SET_COOKIE, line);
     }
 }

@@ -9,10 +9,9 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use countersign::decision::Check;
 use countersign::path::check_path;
-use countersign::request::Body as BodyKind;
+use countersign::schemes::session::SessionCookie;
 use countersign::{
-    Code, Decision, Delivery, Denial, Gate, PublicUrl, Purpose, RequestView, Reservation, Rule, Store,
-    Verdict,
+    Carrier, Code, Decision, Delivery, Denial, Gate, PublicUrl, Reservation, Rule, Store, Verdict,
 };
 use http::{Extensions, HeaderName, HeaderValue, Request, Response};
 use http_body::Body;
@@ -20,11 +19,10 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::body::{BodyReader, GateBody};
-use crate::cookies::join_cookies;
+use crate::cookies::{join_cookies, keep_their_cookies};
+use crate::doorway::{Doorway, refusal};
 use crate::problem::problem;
 use crate::strip::{set_idempotency_key, strip_credentials, strip_identity};
-
-type SourceOf = Arc<dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync>;
 
 /// Guards a service with a gate and one rule.
 ///
@@ -35,10 +33,10 @@ pub struct GateLayer<S> {
 }
 
 struct Shared<S> {
-    gate: Arc<Gate<S>>,
     rule: Arc<Rule>,
-    public_url: PublicUrl,
-    source_of: Option<SourceOf>,
+    doorway: Doorway<S>,
+    /// The session cookie that the rule reads, which nobody inside sets.
+    cookie: Option<SessionCookie>,
 }
 
 impl<S> GateLayer<S> {
@@ -46,16 +44,21 @@ impl<S> GateLayer<S> {
     /// taken from a request.
     #[must_use]
     pub fn new(gate: Arc<Gate<S>>, rule: impl Into<Arc<Rule>>, public_url: PublicUrl) -> Self {
-        Self { shared: Arc::new(Shared { gate, rule: rule.into(), public_url, source_of: None }) }
+        let rule: Arc<Rule> = rule.into();
+        let cookie = rule.carriers().iter().find_map(|carrier| match carrier {
+            Carrier::Cookie(name) => SessionCookie::named(name),
+            _ => None,
+        });
+        Self { shared: Arc::new(Shared { rule, doorway: Doorway::new(gate, public_url), cookie }) }
     }
 
     /// The same, learning from a request's extensions who sent it (with axum: `ConnectInfo`), so that
     /// the gate's limit on sources that keep failing can count.
     #[must_use]
     pub fn source(self, source_of: impl Fn(&Extensions) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
-        let Shared { gate, rule, public_url, .. } = &*self.shared;
-        let (gate, rule, public_url) = (gate.clone(), rule.clone(), public_url.clone());
-        Self { shared: Arc::new(Shared { gate, rule, public_url, source_of: Some(Arc::new(source_of)) }) }
+        let Shared { rule, doorway, cookie } = &*self.shared;
+        let (rule, doorway, cookie) = (rule.clone(), doorway.source(source_of), *cookie);
+        Self { shared: Arc::new(Shared { rule, doorway, cookie }) }
     }
 }
 
@@ -115,8 +118,11 @@ where
                 Ok(Admitted { request, tells, reservation }) => {
                     let mut response = match reservation {
                         None => inner.call(request).await?,
-                        Some(reservation) => deliver(shared, inner.call(request), reservation).await?,
+                        Some(reservation) => deliver(&shared, inner.call(request), reservation).await?,
                     };
+                    if let Some(cookie) = shared.cookie {
+                        keep_their_cookies(response.headers_mut(), cookie);
+                    }
                     for (name, value) in tells {
                         response.headers_mut().append(name, value);
                     }
@@ -139,7 +145,7 @@ struct Admitted<B> {
 /// leaves, and what came of it is durable before the caller learns of it. Where the store cannot be told, the
 /// use stays reserved until its time is over, and then opens for the same body alone.
 async fn deliver<S, F, R, E>(
-    shared: Arc<Shared<S>>,
+    shared: &Shared<S>,
     answering: F,
     (reservation, decision): (Reservation, Arc<Decision>),
 ) -> Result<Response<R>, E>
@@ -149,6 +155,7 @@ where
     R: From<Bytes> + Send + 'static,
     E: Send + 'static,
 {
+    let gate = shared.doorway.gate.clone();
     let delivered = tokio::spawn(async move {
         // By itself, so that a panic is an answer too.
         let answered = tokio::spawn(answering).await;
@@ -156,7 +163,7 @@ where
             Ok(Ok(response)) => Delivery::of(response.status()),
             _ => Delivery::Uncertain,
         };
-        let _ = shared.gate.settle(reservation, delivery).await;
+        let _ = gate.settle(reservation, delivery).await;
         answered
     });
     match delivered.await {
@@ -176,20 +183,13 @@ impl<S: Store> Shared<S> {
         let (mut parts, body) = request.into_parts();
         join_cookies(&mut parts.headers);
         let mut body = GateBody::streaming(body);
-        let target = self.public_url.target(&parts.uri);
-        let view = RequestView {
-            method: &parts.method,
-            target: &target,
-            headers: &parts.headers,
-            body: if body.is_end_stream() { BodyKind::Absent } else { BodyKind::Announced },
-            source: self.source_of.as_ref().and_then(|source_of| source_of(&parts.extensions)),
-            received_at: self.gate.now(),
-            purpose: Purpose::Decide,
-        };
+        let target = self.doorway.public_url.target(&parts.uri);
+        let view = self.doorway.view(&parts, &target, &body);
+        let gate = &self.doorway.gate;
         if let Err(denial) = check_path(parts.uri.path()) {
-            return Err(self.gate.refuse(&view, Check::Reading, denial));
+            return Err(gate.refuse(&view, Check::Reading, denial));
         }
-        let mut permit = match self.gate.decide(&self.rule, &view, &mut BodyReader(&mut body)).await {
+        let mut permit = match gate.decide(&self.rule, &view, &mut BodyReader(&mut body)).await {
             Verdict::Permit(permit) => permit,
             Verdict::Deny(decision) => return Err(decision),
         };
@@ -206,12 +206,5 @@ impl<S: Store> Shared<S> {
             set_idempotency_key(&mut parts.headers, reservation.idempotency_key());
         }
         Ok(Admitted { request: Request::from_parts(parts, body), tells, reservation })
-    }
-}
-
-fn refusal(decision: &Decision) -> Response<Bytes> {
-    match decision.denial() {
-        Some(denial) => problem(denial, decision.id, decision.at),
-        None => Response::new(Bytes::new()),
     }
 }

@@ -6,6 +6,9 @@
 //!
 //! [`AssertionLayer`] is for an API behind the gateway: it believes the gateway, and nobody who comes around it.
 //!
+//! [`AuthService`] lets people sign in: it serves `/auth/*`, and a [`SessionSite`] makes the rules of routes that
+//! take their sessions.
+//!
 //! [`ProveLayer`] is the caller's half: it proves what an HTTP client sends. [`WebhookEndpoint`] answers
 //! the questions that receivers ask about it.
 
@@ -13,21 +16,24 @@ mod assertion;
 mod body;
 mod claimants;
 mod cookies;
+mod doorway;
 mod endpoint;
 mod layer;
 mod problem;
 mod prove;
 mod proven_body;
+mod session;
 mod strip;
 
 pub use assertion::{AssertionLayer, AssertionService};
 pub use body::{BodyReader, GateBody};
-pub use cookies::join_cookies;
+pub use cookies::{join_cookies, keep_their_cookies};
 pub use endpoint::{WebhookEndpoint, answer};
 pub use layer::{GateFuture, GateLayer, GateService};
 pub use problem::problem;
 pub use prove::{Claimant, Prove, ProveError, ProveLayer};
 pub use proven_body::ProvenBody;
+pub use session::{AuthAsked, AuthPath, AuthService, SessionSettings, SessionSite, SiteParts};
 pub use strip::{
     DECISION, IDEMPOTENCY_KEY, SCHEME, SUBJECT, is_ours, remove_cookie, remove_look_alikes, remove_matching,
     set_idempotency_key, strip_credentials, strip_identity,

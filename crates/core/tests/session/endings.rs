@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use countersign::crypto::SystemRandom;
-use countersign::schemes::session::{MOST_SESSIONS, NewSession, SessionId, SignIn};
-use countersign::{Code, Purpose, Verdict};
+use countersign::schemes::session::{MOST_SESSIONS, NewSession, SessionId, SignIn, USERS};
+use countersign::store::Inventory as _;
+use countersign::{Code, Purpose, Store as _, Verdict};
 
 use crate::world::{EMAIL, NOW, PASSWORD, Request, World, typed};
 
@@ -85,6 +86,14 @@ async fn a_refused_request_keeps_no_session_alive() {
     assert_eq!(world.code(&Request::of("POST", &halves)).await, Some(Code::HandshakeMissing));
     let found = world.accounts.sessions().find(&halves.cookie, world.now()).await.unwrap().unwrap();
     assert_eq!(found.seen, NOW);
+}
+
+#[tokio::test]
+async fn a_session_of_a_user_who_is_not_there_is_none() {
+    let (world, halves) = World::signed_in().await;
+    let (user, _) = world.store.list(USERS, None, 1).await.unwrap().remove(0);
+    world.store.take_if(USERS, user, None).await.unwrap().unwrap();
+    assert_eq!(world.code(&Request::of("GET", &halves)).await, MISMATCH);
 }
 
 #[tokio::test]

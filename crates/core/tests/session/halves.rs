@@ -202,6 +202,22 @@ async fn the_proof_of_a_bound_key_stands_in_for_a_handshake() {
 }
 
 #[tokio::test]
+async fn a_proof_that_ends_before_its_request_is_whole_is_too_late() {
+    let world = World::with(SessionDemand::default(), Arc::new(OnlyThumbprint("print")), SessionCookie::Host);
+    let (world, _) = world.with_ann().await;
+    let request = Request::of("GET", &bound(&world).await).with("dpop", "x");
+    let view = request.view(world.now());
+    let code = async || {
+        let verdict = world.gate.decide(&world.rule, &view, &mut bytes::Bytes::new()).await;
+        verdict.decision().denial().map(Denial::code)
+    };
+    world.clock.advance(MINUTE - std::time::Duration::from_millis(1));
+    assert_eq!(code().await, None);
+    world.clock.advance(std::time::Duration::from_millis(1));
+    assert_eq!(code().await, Some(Code::ProofExpired));
+}
+
+#[tokio::test]
 async fn a_route_for_bound_sessions_takes_no_others() {
     let demand = SessionDemand { handshake: HandshakePolicy::Never, key_bound: true };
     let world = World::with(demand, Arc::new(OnlyThumbprint("print")), SessionCookie::Host);

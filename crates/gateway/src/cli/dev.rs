@@ -116,7 +116,9 @@ fn introduce(folder: &Path, listen: SocketAddr, key: &str) {
         socket.display()
     ));
     say("");
-    say("Ctrl-C stops it. `countersign init` writes a configuration for an API of your own.");
+    say(
+        "Ctrl-C stops it. `countersign init` writes a configuration for an API of your own, with sign-in for browsers.",
+    );
 }
 
 fn built_in_api() -> axum::Router {

@@ -93,7 +93,7 @@ pub(super) async fn set_password(State(gateway): State<Arc<Gateway>>, body: byte
 }
 
 fn accounts(gateway: &Gateway) -> Arc<Accounts<Arc<AnyStore>>> {
-    gateway.runtime.load().session.accounts.clone()
+    gateway.runtime.load().session.site.accounts().clone()
 }
 
 /// What is wrong is not quoted: it may be a password.

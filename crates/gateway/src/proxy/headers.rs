@@ -4,8 +4,10 @@ use std::net::IpAddr;
 
 use countersign::schemes::session::SessionCookie;
 use countersign::{Code, Denial, Permit, PublicUrl};
-use countersign_tower::{DECISION, SCHEME, SUBJECT, is_ours, remove_look_alikes, remove_matching};
-use http::header::{CONNECTION, HOST, SET_COOKIE, TE};
+use countersign_tower::{
+    DECISION, SCHEME, SUBJECT, is_ours, keep_their_cookies, remove_look_alikes, remove_matching,
+};
+use http::header::{CONNECTION, HOST, TE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Who forwarded for whom.
@@ -126,19 +128,6 @@ pub fn to_caller(headers: &mut HeaderMap, cookie: Option<SessionCookie>, permit_
     }
 }
 
-/// Drops what would set our cookie: whoever sets it chooses whose session its browser is in.
-fn keep_their_cookies(headers: &mut HeaderMap, cookie: SessionCookie) {
-    let sets_ours = |line: &HeaderValue| cookie.is_set_by(line.as_bytes());
-    if !headers.get_all(SET_COOKIE).iter().any(sets_ours) {
-        return;
-    }
-    let lines: Vec<HeaderValue> = headers.get_all(SET_COOKIE).iter().cloned().collect();
-    headers.remove(SET_COOKIE);
-    for line in lines.into_iter().filter(|line| !sets_ours(line)) {
-        headers.append(SET_COOKIE, line);
-    }
-}
-
 /// Takes out of a request's trailers what must not stand there. HTTP/1.1 callers were refused for it already; what
 /// HTTP/2 carries would become a header to an upstream that merges the two.
 pub(super) fn strip_trailers(trailers: &mut HeaderMap) {
@@ -179,6 +168,8 @@ fn forwarded_for(hops: &Hops<'_>) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
+    use http::header::SET_COOKIE;
+
     use super::*;
 
     fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {

@@ -24,7 +24,7 @@ use crate::proxy::{MayUpgrade, Tunnel};
 use crate::server::connection::Peer;
 use crate::server::cors::Cors;
 use crate::server::delivery::{Delivering, deliver};
-use crate::state::{Gateway, Route, Runtime, other_method};
+use crate::state::{Gateway, Route, Runtime};
 
 /// Answers a request.
 pub(super) async fn handle(peer: &Peer, request: Request<Incoming>) -> Response<ResponseBody> {
@@ -104,7 +104,7 @@ impl Exchange<'_> {
             let response = match found {
                 Ok(endpoint) => self.answer(endpoint, &view, &mut body, started).await,
                 Err(methods) => {
-                    let denial = other_method(methods.into_iter());
+                    let denial = Denial::other_method(methods);
                     let decision = self.refuse(&view, Check::Route, denial, started).await;
                     refused(&decision)
                 }

@@ -74,6 +74,30 @@ fn nobody_is_signed_in_or_out_or_up_by_another_sites_page() {
     site.get(&ann).is(200, "");
 }
 
+#[test]
+fn what_looks_like_an_origin_that_may_call_may_not() {
+    let cors = "[cors]\norigins = [\"https://bank.example\"]";
+    let site = Site::with("signup = true\nhandshake = \"never\"", cors);
+    let ann = site.somebody(ANN);
+    let post = |origin: &str| site.send(&ann, "POST", "/api/orders", &[("Origin", origin)]);
+    for origin in [
+        "https://bank.example.evil.example",
+        "https://evilbank.example",
+        "https://evil.bank.example",
+        "http://bank.example",
+        "https://bank.example:8443",
+        "https://bank.example:443",
+        "https://bank.example.",
+        "https://bank.example/",
+        "https://BANK.example",
+        "https://bank.example https://evil.example",
+        "null",
+    ] {
+        post(origin).is(403, "cross_site");
+    }
+    post("https://bank.example").is(200, "");
+}
+
 fn preflight(site: &Site, path: &str, origin: &str) -> Response {
     let request = Request::new("OPTIONS", path).header("Origin", origin);
     let request = request.header("Access-Control-Request-Method", "POST");

@@ -45,8 +45,13 @@ impl Site {
 
     /// `session` is in `[session]`; `more` follows all else.
     pub(crate) fn with(session: &str, more: &str) -> Self {
+        Self::at("", session, more)
+    }
+
+    /// The same, with more lines in `[server]`.
+    pub(crate) fn at(server: &str, session: &str, more: &str) -> Self {
         let echo = Echo::start();
-        let mut gateway = Gateway::new(&Self::configuration(&echo, session, more));
+        let mut gateway = Gateway::with_server(server, &Self::configuration(&echo, session, more));
         gateway.start();
         Self { gateway, echo }
     }

@@ -34,6 +34,12 @@ impl SessionCookie {
         }
     }
 
+    /// The cookie of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Host, Self::Loopback].into_iter().find(|cookie| cookie.name() == name)
+    }
+
     /// `Set-Cookie` for a new session: HttpOnly, SameSite=Lax, for all paths, gone after `lifetime`.
     #[must_use]
     pub fn set(self, half: &Half, lifetime: Duration) -> HeaderValue {

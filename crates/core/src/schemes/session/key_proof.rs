@@ -98,3 +98,117 @@ impl KeyProof for NoKeyProof {
         Err(Denial::new(Code::DpopInvalid, "the session is bound to a key, and no proof of one is read here"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::header::{SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+    use http::{HeaderMap, Method, Uri};
+
+    use super::*;
+    use crate::crypto::{Ed25519Key, Secret, SystemRandom};
+    use crate::request::{Body, Purpose};
+    use crate::schemes::dpop::DpopSigner;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn key(seed: u8) -> DpopSigner {
+        let key = Ed25519Key::from_seed(Secret::new([seed; 32]));
+        DpopSigner::new(key.into(), Arc::new(SystemRandom)).unwrap()
+    }
+
+    fn judge(policy: NoncePolicy) -> DpopKeyProof {
+        DpopKeyProof(Arc::new(Dpop::new(&Secret::new([1; 32]), policy)))
+    }
+
+    fn target() -> Uri {
+        Uri::from_static("https://bob.example/orders")
+    }
+
+    fn proof(signer: &DpopSigner, token: &Half) -> String {
+        signer.prove(&Method::GET, &target(), Some(token.reveal().expose()), None, NOW).unwrap()
+    }
+
+    fn headers(lines: &[(HeaderName, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(name, HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    fn with<T>(headers: &HeaderMap, asked: impl FnOnce(&RequestView<'_>) -> T) -> T {
+        asked(&RequestView {
+            method: &Method::GET,
+            target: &target(),
+            headers,
+            body: Body::Absent,
+            source: None,
+            received_at: NOW,
+            purpose: Purpose::Decide,
+        })
+    }
+
+    #[test]
+    fn a_proof_is_of_the_bound_key_over_this_half_and_once_there() {
+        let (browser, eve) = (key(1), key(2));
+        let (token, other) = (Half::generate(&SystemRandom), Half::generate(&SystemRandom));
+        let judged = |lines: &[(HeaderName, &str)]| {
+            let judged = |request: &RequestView<'_>| {
+                judge(NoncePolicy::Accepted).judge(browser.thumbprint(), &token, request)
+            };
+            with(&headers(lines), judged)
+        };
+        let good = proof(&browser, &token);
+        let KeyProven { spends, fresh_until } = judged(&[(DPOP, &good)]).unwrap();
+        assert_eq!((spends.len(), fresh_until), (1, Some(NOW.plus(Duration::from_secs(90)))));
+        let offered = format!("chat, {DPOP_SUBPROTOCOL}{good}");
+        let upgrade = (UPGRADE, "websocket");
+        let socket = [(SEC_WEBSOCKET_PROTOCOL, offered.as_str()), upgrade.clone()];
+        assert_eq!(judged(&socket).unwrap().spends.len(), 1);
+
+        let (again, foreign, over_other) =
+            (proof(&browser, &token), proof(&eve, &token), proof(&browser, &other));
+        let no_ath = browser.prove(&Method::GET, &target(), None, None, NOW).unwrap();
+        let offered_twice = format!("{offered}, {DPOP_SUBPROTOCOL}{again}");
+        for lines in [
+            &[][..],
+            &[(DPOP, foreign.as_str())],
+            &[(DPOP, over_other.as_str())],
+            &[(DPOP, no_ath.as_str())],
+            &[(DPOP, good.as_str()), (DPOP, again.as_str())],
+            &[(DPOP, again.as_str()), (SEC_WEBSOCKET_PROTOCOL, offered.as_str()), upgrade.clone()],
+            &[(SEC_WEBSOCKET_PROTOCOL, offered_twice.as_str()), upgrade.clone()],
+            &[(SEC_WEBSOCKET_PROTOCOL, offered.as_str())],
+        ] {
+            assert_eq!(judged(lines).unwrap_err().code(), Code::DpopInvalid, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_makes_proofs_or_has_to_is_given_a_nonce() {
+        let token = Half::generate(&SystemRandom);
+        let proof = proof(&key(1), &token);
+        let offered = format!("{DPOP_SUBPROTOCOL}{proof}");
+        let asks = |policy, lines: &[(HeaderName, &str)]| {
+            with(&headers(lines), |request| judge(policy).asks(request)).is_some()
+        };
+        let socket = [(SEC_WEBSOCKET_PROTOCOL, offered.as_str()), (UPGRADE, "websocket")];
+        assert!(asks(NoncePolicy::Accepted, &[(DPOP, &proof)]));
+        assert!(asks(NoncePolicy::Accepted, &socket));
+        assert!(asks(NoncePolicy::Required, &[]));
+        assert!(!asks(NoncePolicy::Accepted, &[]));
+        assert!(judge(NoncePolicy::Required).tells(NOW).is_some());
+        assert!(judge(NoncePolicy::Accepted).tells(NOW).is_none());
+    }
+
+    #[test]
+    fn where_no_proof_is_understood_none_passes() {
+        let token = Half::generate(&SystemRandom);
+        let sent = headers(&[(DPOP, &proof(&key(1), &token))]);
+        let judged = with(&sent, |request| NoKeyProof.judge(key(1).thumbprint(), &token, request));
+        assert_eq!(judged.unwrap_err().code(), Code::DpopInvalid);
+        assert!(with(&sent, |request| NoKeyProof.asks(request)).is_none() && NoKeyProof.tells(NOW).is_none());
+    }
+}

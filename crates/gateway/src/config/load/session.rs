@@ -5,6 +5,7 @@ use std::time::Duration;
 use countersign::PublicUrl;
 use countersign::schemes::dpop::NoncePolicy;
 use countersign::schemes::session::{HandshakePolicy, Lifetimes, SessionDemand};
+use countersign_tower::SessionSettings;
 use toml::Spanned;
 
 use super::Reader;
@@ -38,8 +39,7 @@ impl Reader<'_> {
             });
         // What cannot be read is a problem already, and nothing is served with what stands here instead.
         let lifetimes = Lifetimes::default();
-        SessionConfig {
-            enabled,
+        let settings = SessionSettings {
             signup,
             demand: SessionDemand { handshake: handshake.unwrap_or_default(), key_bound },
             lifetimes: Lifetimes {
@@ -47,7 +47,8 @@ impl Reader<'_> {
                 absolute: absolute.unwrap_or(lifetimes.absolute),
             },
             dpop_nonces: nonces.unwrap_or_default(),
-        }
+        };
+        SessionConfig { enabled, settings }
     }
 
     fn life(
@@ -86,7 +87,7 @@ impl Reader<'_> {
     ) -> Option<HandshakePolicy> {
         let policy =
             self.maybe("route.handshake", route.handshake.as_ref(), str::parse::<HandshakePolicy>)?;
-        let least = session.demand.handshake;
+        let least = session.settings.demand.handshake;
         if policy < least {
             let message =
                 format!("a route may ask for more than session.handshake, \"{least}\", never for less");
