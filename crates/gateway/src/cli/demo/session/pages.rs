@@ -19,8 +19,9 @@ const SVG: &str = "image/svg+xml";
 
 type Page = (&'static str, &'static str, &'static str);
 
-const BANK: [Page; 7] = [
+const BANK: [Page; 8] = [
     ("/", HTML, include_str!("pages/bank.html")),
+    ("/mark.svg", SVG, include_str!("pages/mark.svg")),
     ("/bank.css", CSS, include_str!("pages/bank.css")),
     ("/bank.js", SCRIPT, include_str!("pages/bank.js")),
     ("/attempts.js", SCRIPT, include_str!("pages/attempts.js")),

@@ -25,7 +25,7 @@ use super::{ALICE, Places};
 use crate::state::Gateway;
 
 /// Headers that say something here; browsers send a dozen more.
-const TELLING: [&str; 16] = [
+const TELLING: [&str; 15] = [
     "host",
     "origin",
     "sec-fetch-site",
@@ -41,7 +41,6 @@ const TELLING: [&str; 16] = [
     "signature",
     "asymmetricauthentication",
     "sec-websocket-protocol",
-    "user-agent",
 ];
 /// How many attempts are kept.
 const KEPT: usize = 200;

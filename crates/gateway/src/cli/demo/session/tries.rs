@@ -9,7 +9,7 @@ use countersign::Clock as _;
 use countersign::crypto::{Algorithm, Random as _, SigningKey, SystemRandom};
 use countersign::schemes::dpop::DpopSigner;
 use countersign_io::SystemClock;
-use http::header::{CONTENT_TYPE, SET_COOKIE, USER_AGENT};
+use http::header::{CONTENT_TYPE, SET_COOKIE};
 use http::{HeaderMap, Method, Request, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -121,7 +121,6 @@ impl Tries {
         *request.method_mut() = attempt.method.clone();
         *request.uri_mut() = target.parse()?;
         *request.headers_mut() = attempt.headers.clone();
-        request.headers_mut().insert(USER_AGENT, "eve".parse()?);
         self.bank.send(request).await
     }
 

@@ -92,8 +92,16 @@ const KNOWN = {
     },
   },
   "both-read": { title: "Both halves: read the account", by: EVE, why: { "": BEARER, dpop_invalid: BOUND } },
-  "both-handshake": { title: "Both halves: get a handshake", by: EVE, why: { "": BEARER, dpop_invalid: BOUND } },
-  "both-transfer": { title: "Both halves: transfer 100 to Eve", by: EVE, why: { "": BEARER } },
+  "both-handshake": {
+    title: "Both halves: get a handshake",
+    by: EVE,
+    why: { "": "It worked. Whoever has the session gets its handshakes.", dpop_invalid: BOUND },
+  },
+  "both-transfer": {
+    title: "Both halves: transfer 100 to Eve",
+    by: EVE,
+    why: { "": "It worked, and your money is gone. Signing out ends her access together with yours." },
+  },
   "both-own-key": {
     title: "Both halves, and a proof by Eve's own key",
     by: EVE,
@@ -139,11 +147,11 @@ export function shown(noted) {
   item.dataset.attempt = noted.attempt;
   if (opened(noted)) item.classList.add("opened");
   if (isYours(noted)) item.classList.add("yours");
-  const head = element("header");
-  const answer = noted.code ? `${noted.status} ${noted.code}` : String(noted.status);
-  head.append(element("h3", "", title), element("span", "by", by), element("span", "answer", answer));
-  item.append(head, element("p", "why", why[noted.code ?? ""] ?? ""));
-  item.append(element("pre", "", written(noted)));
-  if (noted.cause) item.append(element("p", "noted", `Noted for the bank's operator: ${noted.cause}.`));
+  const told = element("div");
+  told.append(element("h3", "", title), element("span", "by", by));
+  told.append(element("strong", "answer", noted.code ? `${noted.status} ${noted.code}` : String(noted.status)));
+  told.append(element("p", "why", why[noted.code ?? ""] ?? ""));
+  if (noted.cause) told.append(element("p", "noted", `For the bank's operator: ${noted.cause}.`));
+  item.append(told, element("pre", "", written(noted)));
   return item;
 }

@@ -48,8 +48,10 @@ async function render() {
   show("signed-in", signedIn);
   show("sign-out", signedIn);
   show("who", signedIn);
+  show("steps", !signedIn);
   if (!signedIn) {
     show("found", false);
+    show("story", false);
     return;
   }
   halves();
@@ -90,6 +92,7 @@ at("sign-out").addEventListener("click", () => session().signOut());
 for (const client of [plain, keyBound]) client.onChange(render);
 
 at("transfer").addEventListener("click", async () => {
+  await begin("");
   const attempt = isBound() ? "yours-bound" : "yours";
   const body = JSON.stringify({ to: "the cat shelter", amount: 10 });
   const headers = { "Content-Type": "application/json" };
@@ -118,10 +121,12 @@ function found({ half, cookie, handshake, keys }) {
 }
 
 at("xss").addEventListener("click", async () => {
+  await begin("The script has opened Eve's page, with what it found.");
   const { celebrate } = await import("/vendor/confetti.js");
   found(await celebrate(stage.eve));
 });
 at("malware").addEventListener("click", async () => {
+  await begin("Eve's server has both halves.");
   const half = localStorage.getItem(`countersign:${location.origin}`);
   await fetch("/demo/malware", { method: "POST", headers: { Authorization: `Bearer ${half}` } });
   await account();
@@ -134,6 +139,7 @@ function leadsTo(id, url) {
   at(id).addEventListener("click", (event) => {
     event.preventDefault();
     window.open(url, "_blank", "noopener,popup,width=520,height=760");
+    begin("Eve's page is open beside this one. Press her button there.");
   });
 }
 leadsTo("csrf-site", `${stage.eve}/`);
@@ -141,31 +147,31 @@ leadsTo("csrf-neighbour", `${stage.neighbour}/`);
 leadsTo("both-site", `${stage.eve}/#both`);
 leadsTo("both-neighbour", `${stage.neighbour}/#both`);
 
-/** What was noted on the way to the gateway, newest first. */
-let last = Number(sessionStorage.getItem("bank:cleared") ?? 0);
-const counts = { held: 0, opened: 0 };
+/** What was noted on the way to the gateway since something was last begun here. */
+let last = 0;
+let seen = [];
 async function story() {
   const { last: newest, attempts } = await (await fetch(`/demo/story?after=${last}`)).json();
-  // Another start of the demonstration counts anew.
-  if (newest < last) sessionStorage.setItem("bank:cleared", "0");
   last = newest;
-  for (const noted of attempts) {
-    at("attempts").prepend(shown(noted));
-    if (!isYours(noted)) counts[opened(noted) ? "opened" : "held"]++;
-  }
-  if (attempts.length > 0) {
-    at("tally").textContent = `Eve tried ${counts.held + counts.opened} times; ${counts.opened} opened something.`;
-    show("tally", counts.held + counts.opened > 0);
-    show("story", true);
-    if (session().signedIn) await account();
-  }
+  if (attempts.length === 0) return;
+  at("attempts").append(...attempts.map(shown));
+  seen = [...seen, ...attempts].filter((noted) => !isYours(noted));
+  const worked = seen.filter(opened).length;
+  const came = worked === 0 ? "and nothing opened" : `and ${worked === seen.length ? "all" : worked} worked`;
+  at("tally").textContent = seen.length > 0 ? `Eve tried ${seen.length} times, ${came}.` : "";
+  show("story", true);
+  if (session().signedIn) await account();
 }
-at("clear").addEventListener("click", () => {
-  sessionStorage.setItem("bank:cleared", String(last));
+
+/** Something new is begun: what came before is put away. */
+async function begin(told) {
+  last = (await (await fetch(`/demo/story?after=${last}`)).json()).last;
+  seen = [];
   at("attempts").replaceChildren();
-  Object.assign(counts, { held: 0, opened: 0 });
-  show("story", false);
-});
+  at("tally").textContent = told;
+  show("found", false);
+  show("story", true);
+}
 
 async function follow() {
   // A gateway that is gone is no news.
@@ -176,4 +182,5 @@ async function follow() {
 choose(false);
 offerWallet();
 await render().catch(() => {});
+last = (await (await fetch("/demo/story?after=0")).json()).last;
 follow();

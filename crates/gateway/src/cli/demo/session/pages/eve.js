@@ -83,6 +83,15 @@ async function run(attempts, loot) {
   at("after").textContent = "The bank's page shows what came of it.";
 }
 
+/** What her server calls what it tries. */
+const TRIED = {
+  half: "the half alone",
+  "half-handshake": "the half, a handshake",
+  "half-invented-cookie": "the half, a made-up cookie",
+  "half-own-cookie": "the half, my own cookie",
+  "borrowed-handshake": "my session, your handshake",
+};
+
 /** What a script brought along, in the address. */
 async function received(text) {
   at("title").textContent = "Thank you!";
@@ -90,7 +99,9 @@ async function received(text) {
   history.replaceState(null, "", "/");
   const headers = { "Content-Type": "application/json" };
   const answer = await fetch("/loot", { method: "POST", headers, body: atob(text) });
-  for (const { attempt, status, code } of await answer.json()) list(attempt.replaceAll("-", " "), `${status} ${code ?? "it worked!"}`);
+  for (const { attempt, status, code } of await answer.json()) {
+    list(TRIED[attempt], `${status} ${code ?? "it worked!"}`);
+  }
   at("after").textContent = "The bank's page shows what was sent.";
 }
 
