@@ -21,7 +21,7 @@ await run(async (closing) => {
     const [begin, end] = [await on.locator(from).boundingBox(), await on.locator(to).boundingBox()];
     const width = on.viewportSize().width;
     const y = Math.max(0, begin.y + (await on.evaluate(() => scrollY)) - 24);
-    const height = end.y + end.height + (await on.evaluate(() => scrollY)) + 24 - y;
+    const height = end.y + end.height + (await on.evaluate(() => scrollY)) + 8 - y;
     await on.screenshot({ path: join(world.pictures, `${name}.png`), fullPage: true, clip: { x: 0, y, width, height } });
   };
   /** What the page tells of attempts: name, status, code. */
@@ -74,7 +74,7 @@ await run(async (closing) => {
     "borrowed-handshake 401 handshake_used",
   ]);
   assert.match(await page.textContent("#tally"), /5 times, and nothing opened/);
-  await picture("xss", "#found", ".attempt:nth-child(3)");
+  await picture("xss", "#found", ".attempt:nth-child(2)");
   await thanks.close();
 
   // CSRF: from another site the browser keeps the cookie, but for links; from the same site it adds it.
@@ -88,7 +88,7 @@ await run(async (closing) => {
     await eve.close();
   }
   await page.emulateMedia({ colorScheme: "dark" });
-  await picture("csrf", "#story", ".attempt:nth-child(3)");
+  await picture("csrf", "#story", ".attempt:nth-child(2)");
   await page.emulateMedia({ colorScheme: "light" });
 
   // Both at once: Eve's page has the half, and the browser adds the cookie if it adds it at all.
@@ -114,7 +114,7 @@ await run(async (closing) => {
   await comes(["yours-bound 200"]);
   await page.click("#malware");
   await comes(["both-read 401 dpop_invalid", "both-handshake 401 dpop_invalid", "both-own-key 401 dpop_invalid"]);
-  await picture("key-bound", "#signed-in", ".attempt:last-child");
+  await picture("key-bound", "#story", ".attempt:last-child");
   const again = await eves("xss", false);
   assert.match(await page.textContent("#found-list"), /found, and not to be taken out: InvalidAccessError/);
   await comes(["half 401 proof_half", "half-invented-cookie 401 proof_mismatch", "half-own-cookie 401 proof_mismatch"]);
@@ -125,6 +125,7 @@ await run(async (closing) => {
   assert.equal(await balance(), "4,880", "nothing but her own transfer");
   await page.setViewportSize({ width: 390, height: 844 });
   assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "nothing sticks out on a phone");
+  await page.evaluate(() => scrollTo(0, 0));
   await page.screenshot({ path: join(world.pictures, "phone.png") });
   await page.setViewportSize({ width: 1180, height: 900 });
 

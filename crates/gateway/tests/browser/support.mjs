@@ -92,22 +92,26 @@ export async function pages(script) {
   return listening(server, world.pages);
 }
 
-/** What the gateway answers to what a page sends, which the page itself may not see. */
-export function answers(page, origin) {
-  const all = [];
-  page.on("response", async (response) => {
-    if (!response.url().startsWith(origin)) return;
-    const text = await response.text().catch(() => "");
-    const { pathname } = new URL(response.url());
-    let code = "";
-    try {
-      code = JSON.parse(text).code ?? "";
-    } catch {
-      // It is no problem document.
-    }
-    all.push(`${response.request().method()} ${pathname} ${response.status()} ${code}`.trim());
+/** What the gateway has refused so far: pages do not see what is answered to their blind requests. */
+export const refusals = () =>
+  readFileSync(join(world.folder, "audit.jsonl"), "utf8")
+    .split("\n")
+    .filter((line) => line.includes('"deny"'))
+    .map((line) => JSON.parse(line))
+    .map(({ method, path, code }) => `${method} ${path} ${code}`);
+
+/** A request by a program elsewhere, no browser: its status and the code of a refusal. */
+export async function elsewhere(url, method, headers) {
+  const lookup = (name, options, found) => found(null, [{ address: "127.0.0.1", family: 4 }]);
+  const text = await new Promise((resolve, reject) => {
+    const request = https.request(url, { method, headers, lookup }, (answer) => {
+      const parts = [];
+      answer.on("data", (part) => parts.push(part));
+      answer.on("end", () => resolve([answer.statusCode, Buffer.concat(parts).toString()]));
+    });
+    request.on("error", reject).end();
   });
-  return all;
+  return text[0] < 400 ? `${text[0]}` : `${text[0]} ${JSON.parse(text[1]).code}`;
 }
 
 /** Waits until `done` says so. */
@@ -116,7 +120,7 @@ export async function eventually(what, done) {
   for (;;) {
     const came = await done();
     if (came) return came;
-    assert.ok(Date.now() < end, `${what} did not happen`);
+    assert.ok(Date.now() < end, `${what}: it did not happen`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

@@ -55,14 +55,12 @@ fn serving(pages: &'static [Page], policy: Option<&'static str>) -> Router {
 }
 
 fn page(kind: &'static str, text: &'static str, policy: Option<&'static str>) -> Response {
-    let fixed = [
-        (CONTENT_TYPE, kind),
-        (CACHE_CONTROL, "no-store"),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (REFERRER_POLICY, "no-referrer"),
-    ];
+    let fixed = [(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-store"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
     match policy {
-        Some(policy) => ([(CONTENT_SECURITY_POLICY, policy)], fixed, text).into_response(),
+        Some(policy) => {
+            let more = [(CONTENT_SECURITY_POLICY, policy), (REFERRER_POLICY, "no-referrer")];
+            (fixed, more, text).into_response()
+        }
         None => (fixed, text).into_response(),
     }
 }

@@ -5,8 +5,8 @@ const EVE = "Eve's server, from elsewhere";
 
 const WITHOUT_COOKIE =
   "Eve's page is of another site, so your browser kept the cookie to itself. Nobody was proven.";
-const COOKIE_ALONE =
-  "Your browser did add the cookie. The token half is missing: no other page can read it, so none can send it.";
+const HALF_MISSING = "The token half is missing: no other page can read it, so none can send it.";
+const COOKIE_ALONE = `Your browser did add the cookie. ${HALF_MISSING}`;
 const BOUND = "Both halves, and still nothing: this session also needs a proof of a key that cannot leave your browser.";
 const BEARER =
   "It worked. Both halves are the session, wherever they are used, until it ends. Only a key-bound session withstands this.";
@@ -67,7 +67,7 @@ const KNOWN = {
   link: {
     title: "A link that you followed",
     by: FOR_EVE,
-    why: { proof_half: `Links may come from anywhere, and the cookie goes along. ${COOKIE_ALONE.split(". ")[1]}.` },
+    why: { proof_half: `Links may come from anywhere, and the cookie goes along. ${HALF_MISSING}` },
   },
   "sign-in": {
     title: "A form that signs you in as Eve",
