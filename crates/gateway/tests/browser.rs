@@ -40,7 +40,7 @@ fn home(authority: &Path) -> TempDir {
 }
 
 /// Runs a script with a Chromium of its own, and all that it has to know.
-fn drive(script: &str, authority: &Path, world: Value) {
+fn drive(script: &str, authority: &Path, world: &Value) {
     let programs = ["chromium", "chromium-browser", "google-chrome"];
     let program = programs.into_iter().find(|program| has(program)).expect("./test installs chromium");
     let home = home(authority);
@@ -73,7 +73,7 @@ fn what_eve_tries_in_the_demonstration_opens_nothing_but_an_unbound_session_of_w
     let mut line = String::new();
     BufReader::new(demonstration.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let stage: Value = serde_json::from_str(&line).unwrap();
-    drive("demo.mjs", &folder.path().join("ca.pem"), json!({ "stage": stage }));
+    drive("demo.mjs", &folder.path().join("ca.pem"), &json!({ "stage": stage }));
     demonstration.signal("-INT");
     assert_eq!(demonstration.0.wait().unwrap().code(), Some(0));
     let pids = stage["pids"].as_array().unwrap();
@@ -125,7 +125,7 @@ impl Site {
             "folder": folder, "gateway": self.gateway.address.port(),
             "upstream": self.upstream.port(), "pages": self.pages.port(),
         });
-        drive(script, &folder.join("ca.pem"), world);
+        drive(script, &folder.join("ca.pem"), &world);
     }
 }
 

@@ -20,7 +20,7 @@ await run(async (closing) => {
     await on.mouse.move(0, 0);
     const [begin, end] = [await on.locator(from).boundingBox(), await on.locator(to).boundingBox()];
     const width = on.viewportSize().width;
-    const y = Math.max(0, begin.y + (await on.evaluate(() => scrollY)) - 24);
+    const y = Math.max(0, begin.y + (await on.evaluate(() => scrollY)) - 16);
     const height = end.y + end.height + (await on.evaluate(() => scrollY)) + 8 - y;
     await on.screenshot({ path: join(world.pictures, `${name}.png`), fullPage: true, clip: { x: 0, y, width, height } });
   };

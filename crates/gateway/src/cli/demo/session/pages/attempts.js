@@ -129,7 +129,7 @@ const element = (name, className, text) => {
 
 /** The request as it is written in HTTP/1.1, without what says nothing here. */
 function written({ method, target, headers, body }) {
-  const name = (text) => text.replace(/(^|-)[a-z]/g, (letter) => letter.toUpperCase());
+  const name = (text) => (text === "dpop" ? "DPoP" : text.replace(/(^|-)[a-z]/g, (letter) => letter.toUpperCase()));
   const lines = headers.map(([header, value]) => `${name(header)}: ${value}`);
   if (!headers.some(([header]) => header === "cookie")) lines.push("(no cookie)");
   return [`${method} ${target}`, ...lines, ...(body ? ["", body] : [])].join("\n");
