@@ -14,7 +14,7 @@ use super::{Text, Truth};
 pub struct Bearer {
     /// `accepted`, or `required`: then every DPoP proof has a nonce of ours. Default: accepted.
     #[schemars(with = "Option<String>")]
-    pub dpop_nonce: Option<Text>,
+    pub dpop_nonces: Option<Text>,
     /// Whose tokens are taken. Default: nobody's.
     #[schemars(with = "Vec<BearerIssuer>")]
     pub issuer: Vec<Spanned<BearerIssuer>>,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use countersign::schemes::bearer::{FOREIGN_TYPES, IssuerTerms};
-use countersign::schemes::dpop::NoncePolicy;
 use http::Uri;
 use toml::Spanned;
 
@@ -20,11 +19,7 @@ impl Reader<'_> {
         egress: &EgressConfig,
         issues: bool,
     ) -> BearerConfig {
-        let nonces = self.maybe("bearer.dpop_nonce", bearer.dpop_nonce.as_ref(), |text| match text {
-            "accepted" => Ok(NoncePolicy::Accepted),
-            "required" => Ok(NoncePolicy::Required),
-            _ => Err(format!("`{text}` is no policy: write \"accepted\" or \"required\"")),
-        });
+        let dpop_nonces = self.dpop_nonces("bearer.dpop_nonces", bearer.dpop_nonces.as_ref());
         let mut issuers: Vec<ListedIssuer> = Vec::new();
         for written in &bearer.issuer {
             let span = written.get_ref().issuer.span();
@@ -37,7 +32,7 @@ impl Reader<'_> {
             }
             issuers.push(listed);
         }
-        BearerConfig { dpop_nonces: nonces.unwrap_or_default(), issuers }
+        BearerConfig { dpop_nonces, issuers }
     }
 
     fn listed_issuer(
