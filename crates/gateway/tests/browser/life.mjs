@@ -9,6 +9,7 @@ const ann = { email: "ann@example.org", password: "correct horse battery" };
 
 const SCRIPT = `
   import { createClient } from "/countersign.min.js";
+  window.createClient = createClient;
   window.told = [];
   window.client = createClient();
   window.client.onChange(({ reason }) => window.told.push(reason));
@@ -80,8 +81,8 @@ await run(async (closing) => {
   assert.equal(await posted(two, handshake), "401 handshake_used");
 
   // A WebSocket carries its proof among the subprotocols, of which the upstream sees its own alone.
-  const socket = (protocols) =>
-    one.evaluate(
+  const socket = (protocols, page = one) =>
+    page.evaluate(
       (protocols) =>
         new Promise((resolve) => {
           const socket = new WebSocket(`wss://${location.host}/api/live`, protocols);
@@ -116,4 +117,26 @@ await run(async (closing) => {
     assert.equal(await page.evaluate(() => client.whoami()), null);
   }
   assert.equal(await elsewhere(`${origin}/api/orders`, "GET", both), "401 proof_mismatch");
+
+  // A key-bound session proves its key in the place of a handshake, in a WebSocket too. The key stays inside.
+  const keyed = await tab(closing(await browser()));
+  await keyed.evaluate((user) => {
+    window.client = createClient({ keyBound: true });
+    return client.signIn(user);
+  }, ann);
+  assert.deepEqual(await statuses(keyed, "POST", 3), [200, 200, 200]);
+  const bound = await keyed.evaluate(() => client.webSocketProtocols(`wss://${location.host}/api/live`));
+  assert.match(bound[1], /^countersign\.dpop\.[\w-]+\.[\w-]+\.[\w-]+$/);
+  assert.equal(await socket(["live.v1", bound[0]], keyed), "refused");
+  assert.equal(await socket(["live.v1", ...bound], keyed), "live.v1 echo hello");
+  assert.equal(await socket(["live.v1", ...bound], keyed), "refused", "each proof counts once");
+  const taken = await keyed.evaluate(async () => {
+    const settled = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+    const database = await settled(indexedDB.open("countersign", 1));
+    const [{ privateKey }] = await settled(database.transaction("keys").objectStore("keys").getAll());
+    const exported = ["jwk", "pkcs8", "raw"].map((form) => crypto.subtle.exportKey(form, privateKey).catch(({ name }) => name));
+    return [privateKey.extractable, ...(await Promise.all(exported))];
+  });
+  assert.deepEqual(taken.slice(0, 3), [false, "InvalidAccessError", "InvalidAccessError"]);
+  assert.equal(typeof taken[3], "string", "nor is it handed out raw");
 });

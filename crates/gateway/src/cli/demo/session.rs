@@ -31,7 +31,7 @@ use crate::terminal;
 const ALICE: &str = "alice@example.org";
 
 /// Where everybody is.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Places {
     /// The bank's origin, as browsers write it.
     bank: String,

@@ -19,7 +19,7 @@ use super::tries::{Tried, Tries};
 use super::{Places, pages};
 
 /// What was stolen from a session.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct Loot {
     /// The token half.

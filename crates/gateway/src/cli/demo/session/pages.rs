@@ -19,10 +19,11 @@ const SVG: &str = "image/svg+xml";
 
 type Page = (&'static str, &'static str, &'static str);
 
-const BANK: [Page; 8] = [
+const BANK: [Page; 9] = [
     ("/", HTML, include_str!("pages/bank.html")),
     ("/mark.svg", SVG, include_str!("pages/mark.svg")),
     ("/bank.css", CSS, include_str!("pages/bank.css")),
+    ("/story.css", CSS, include_str!("pages/story.css")),
     ("/bank.js", SCRIPT, include_str!("pages/bank.js")),
     ("/attempts.js", SCRIPT, include_str!("pages/attempts.js")),
     ("/wallet.js", SCRIPT, include_str!("pages/wallet.js")),
