@@ -205,7 +205,7 @@ impl Reader<'_> {
         let signature = self.signature(&file.signature, &egress);
         let callback = self.callback(&file.callback);
         let issuer = self.issuer(&file.issuer, server.as_ref());
-        let bearer = self.bearer(&file.bearer, server.as_ref(), &egress, issuer.is_some());
+        let bearer = self.bearer(&file.bearer, server.as_ref(), &egress, issuer.as_ref());
         let outbounds = self.outbounds(&file.outbound, server.as_ref(), &egress);
         let assertion = self.assertion(&file.assertion);
         let session = self.session(&file.session);

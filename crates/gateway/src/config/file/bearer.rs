@@ -27,9 +27,11 @@ pub struct BearerIssuer {
     /// Its identifier, byte for byte what `iss` says. Our own `public_url` means `[issuer]` here: nobody is dialled.
     #[schemars(with = "String")]
     pub issuer: Text,
-    /// What its tokens for us are for: one of these is among `aud`.
-    #[schemars(with = "OneOrSeveral")]
-    pub audience: Spanned<OneOrSeveral>,
+    /// What its tokens for us are for: one of these is among `aud`. Only our own `[issuer]` knows it already, and
+    /// has its `audience` as the default.
+    #[serde(default)]
+    #[schemars(with = "Option<OneOrSeveral>")]
+    pub audience: Option<Spanned<OneOrSeveral>>,
     /// Where its keys are. Default: where its discovery document says.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
