@@ -14,6 +14,12 @@ test("the browser's part is under 8 kB", (context) => {
   assert.ok(size < 8000, `${size} bytes`);
 });
 
+test("the demonstration of sessions serves this very bundle", () => {
+  const served = "../crates/gateway/src/cli/demo/session/pages/countersign.min.js";
+  const same = read(served) === read("dist/countersign.min.js");
+  assert.ok(same, "cp web/dist/countersign.min.js crates/gateway/src/cli/demo/session/pages/");
+});
+
 test("nothing is needed at run time, and the types are there", () => {
   const manifest = JSON.parse(read("package.json"));
   assert.deepEqual([manifest.dependencies, manifest.peerDependencies], [undefined, undefined]);

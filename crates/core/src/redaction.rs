@@ -1,4 +1,4 @@
-//! What may be shown of a request: whatever could be one of our API keys is cut out.
+//! What may be shown of a request: whatever could be one of our API keys, or a token of any kind, is cut out.
 //!
 //! Keys end up in paths and methods by mistake: pasted into the wrong place, mistyped, or escaped
 //! by a library. Telling them apart exactly would need a key that parses; these rules only need one
@@ -12,14 +12,19 @@ use http::Method;
 const KEY: &str = "cs_…";
 /// Shown instead of what could be the secret part of one, or a token.
 const SECRET: &str = "…";
+/// How a refresh token begins, and what is shown instead of one.
+const REFRESH: (&[u8], &str) = (b"csr_", "csr_…");
 /// How every token's header begins in base64url: `{"`.
 const TOKEN: &[u8] = b"eyJ";
 /// So many letters and digits in a row are no word: a key's secret and check have 49.
 const LONG: usize = 32;
+/// So many changes between small letters, capitals and digits among [`LONG`] characters of base64url are no words
+/// with hyphens, which change once a word: 32 random ones have 18 in the middle, and hardly ever below 8.
+const CHANGES: usize = 8;
 /// So many behind `cs_` are no word either: a key's id has 12.
 const ID: usize = 12;
 
-/// A path that may be shown: without API keys, whole, mistyped or escaped.
+/// A path that may be shown: without API keys and tokens, whole, mistyped or escaped.
 #[must_use]
 pub fn redact_path(path: &str) -> String {
     if is_harmless(path) {
@@ -49,11 +54,17 @@ pub fn redact_method(method: &Method) -> Method {
 
 /// Whether a look at each byte shows that nothing has to be cut out: nearly every path.
 fn is_harmless(path: &str) -> bool {
-    let mut run = 0;
+    let (mut run, mut small, mut capital) = (0, false, false);
     for byte in path.bytes() {
-        run = if byte.is_ascii_alphanumeric() { run + 1 } else { 0 };
+        if is_of_base64url(byte) {
+            run += 1;
+            small |= byte.is_ascii_lowercase();
+            capital |= byte.is_ascii_uppercase();
+        } else {
+            (run, small, capital) = (0, false, false);
+        }
         // `eyJ` has a capital behind two small letters, which is rare enough to look closer.
-        if byte == b'%' || byte == b'_' || byte == b'J' || run >= LONG {
+        if byte == b'%' || byte == b'_' || byte == b'J' || (run >= LONG && small && capital) {
             return false;
         }
     }
@@ -88,11 +99,11 @@ fn hidden(units: &[Unit]) -> Vec<(Range<usize>, &'static str)> {
     let mut hidden = Vec::new();
     let mut at = 0;
     while at < units.len() {
-        if begins_key(units, at) {
+        if let Some(instead) = begins_key(units, at) {
             // To the end of the segment: a typing error may have put anything into the key.
             let end = units[at..].iter().position(|unit| unit.byte == b'/' && unit.end == unit.start + 1);
             let end = end.map_or(units.len(), |length| at + length);
-            hidden.push((at..end, KEY));
+            hidden.push((at..end, instead));
             at = end;
             continue;
         }
@@ -103,17 +114,45 @@ fn hidden(units: &[Unit]) -> Vec<(Range<usize>, &'static str)> {
             at = end;
             continue;
         }
-        // Only where a run begins, so that the walk stays linear.
-        let begins = at == 0 || !units[at - 1].byte.is_ascii_alphanumeric();
-        let run = if begins { run(&units[at..]) } else { 0 };
-        if run >= LONG && is_mixed(&units[at..at + run]) {
+        let run = secret_run(units, at);
+        if run > 0 {
             hidden.push((at..at + run, SECRET));
-            at += run;
-        } else {
-            at += 1;
         }
+        at += run.max(1);
     }
     hidden
+}
+
+/// How long what begins here and could be a secret is: letters and digits alone, or base64url. Runs are judged
+/// only where they begin, so that the walk stays linear.
+fn secret_run(units: &[Unit], at: usize) -> usize {
+    let of = |is_of_it: fn(u8) -> bool| {
+        let begins = at == 0 || !is_of_it(units[at - 1].byte);
+        let run = units[at..].iter().position(|unit| !is_of_it(unit.byte)).unwrap_or(units.len() - at);
+        if begins { &units[at..at + run] } else { &[] }
+    };
+    let base64url = of(is_of_base64url);
+    if base64url.len() >= LONG && is_mixed(base64url) && changes_often(base64url) {
+        return base64url.len();
+    }
+    let plain = of(|byte| byte.is_ascii_alphanumeric());
+    if plain.len() >= LONG && is_mixed(plain) { plain.len() } else { 0 }
+}
+
+/// Whether so many characters in a row somewhere change so often that they are no words.
+fn changes_often(run: &[Unit]) -> bool {
+    let kind = |byte: u8| (byte.is_ascii_lowercase(), byte.is_ascii_uppercase(), byte.is_ascii_digit());
+    let changes = |at: usize| {
+        let [one, other] = [run[at - 1].byte, run[at].byte];
+        let both = one.is_ascii_alphanumeric() && other.is_ascii_alphanumeric();
+        usize::from(both && kind(one) != kind(other))
+    };
+    let mut among = 0;
+    (1..run.len()).any(|at| {
+        among += changes(at);
+        among -= if at >= LONG { changes(at + 1 - LONG) } else { 0 };
+        among >= CHANGES
+    })
 }
 
 /// `eyJ` where a word begins, as base64url of a JSON object does; inside one where so much follows that it is
@@ -128,17 +167,22 @@ fn begins_token(units: &[Unit], at: usize) -> bool {
 
 /// base64url, and the dots between a token's parts.
 fn is_of_tokens(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'=')
+    is_of_base64url(byte) || matches!(byte, b'.' | b'=')
 }
 
-fn begins_key(units: &[Unit], at: usize) -> bool {
-    let [c, s, underscore, rest @ ..] = &units[at..] else { return false };
-    if !(c.byte.eq_ignore_ascii_case(&b'c') && s.byte.eq_ignore_ascii_case(&b's') && underscore.byte == b'_')
-    {
-        return false;
-    }
-    // `/topics_list` is no key.
-    at == 0 || !units[at - 1].byte.is_ascii_alphanumeric() || run(rest) >= ID
+fn is_of_base64url(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+}
+
+/// What is shown instead of the key or the refresh token that begins here, if one does.
+fn begins_key(units: &[Unit], at: usize) -> Option<&'static str> {
+    [(&b"cs_"[..], KEY), REFRESH].into_iter().find_map(|(prefix, instead)| {
+        let (head, rest) = units[at..].split_at_checked(prefix.len())?;
+        let is_it = head.iter().zip(prefix).all(|(unit, byte)| unit.byte.eq_ignore_ascii_case(byte));
+        // `/topics_list` is no key.
+        let begins = at == 0 || !units[at - 1].byte.is_ascii_alphanumeric() || run(rest) >= ID;
+        (is_it && begins).then_some(instead)
+    })
 }
 
 fn run(units: &[Unit]) -> usize {
@@ -154,6 +198,8 @@ fn is_mixed(units: &[Unit]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     const WHOLE: &str = "cs_0123456789AB_aB3aB3aB3aB3aB3aB3aB3aB3aB3aB3aB3aB3aB3aB3aB3aB3a";
     const TAIL: &str = "aB3aB3aB3aB3aB3aB3aB3aB3aB3aB3aB3aB3aB3aB3aB3aB3a";
@@ -183,9 +229,9 @@ mod tests {
         assert_eq!(redact_path(&format!("/a/{broken}/b")), "/a/cs_…/b");
         assert_eq!(redact_path(&format!("/a/{}/b", WHOLE.to_uppercase())), "/a/cs_…/b");
         assert_eq!(redact_path(&format!("/a/x{WHOLE}/b")), "/a/xcs_…/b");
-        assert_eq!(redact_path(&format!("/a/{}/b", &WHOLE[1..])), "/a/s_0123456789AB_…/b");
+        assert_eq!(redact_path(&format!("/a/{}/b", &WHOLE[1..])), "/a/…/b");
         assert_eq!(redact_path(&format!("/a/{TAIL}/b")), "/a/…/b");
-        assert_eq!(redact_path(&format!("/a/{}/b", WHOLE.replace('_', "-"))), "/a/cs-0123456789AB-…/b");
+        assert_eq!(redact_path(&format!("/a/{}/b", WHOLE.replace('_', "-"))), "/a/…/b");
     }
 
     #[test]
@@ -202,6 +248,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_random_in_base64url_is_cut_out() {
+        use crate::crypto::{Random as _, SystemRandom};
+        for _ in 0..1000 {
+            let mut secret = [0; 48];
+            SystemRandom.fill(&mut secret);
+            let text = URL_SAFE_NO_PAD.encode(secret);
+            assert_eq!(redact_path(&format!("/a/csr_{text}/b")), "/a/csr_…/b");
+            assert_eq!(redact_path(&format!("/a/{text}/b")), "/a/…/b");
+            assert_eq!(redact_path(&format!("/a/some-words-and-{text}")), "/a/…");
+            let escaped: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            assert_eq!(redact_path(&format!("/a/{escaped};x")), "/a/…;x");
+        }
+    }
+
+    #[test]
     fn what_is_no_key_is_shown() {
         let digest = "0f".repeat(32);
         for path in [
@@ -211,6 +272,7 @@ mod tests {
             "/orders/%20x/%zz/%",
             "/01890a5d-ac96-774b-bcce-b302099a8057",
             "/pi_3MtwBwLkdIwHu7ix28a3tqPa",
+            "/Why-We-Wrote-A-Gateway-And-What-It-Taught-Us-In-2026",
             "/ünïcödé_/x",
             &digest,
         ] {

@@ -47,7 +47,7 @@ fn said(seen: &Seen) -> Value {
     let [token] = seen.headers(ASSERTION.as_str())[..] else { panic!("not one assertion: {seen:?}") };
     let mut buffer = Vec::new();
     let jwt = Jwt::parse(token, LONGEST, &mut buffer).unwrap();
-    Value::Object(jwt.unverified_claims().unwrap().into_members())
+    Value::Object(jwt.unverified_claims().unwrap().to_map())
 }
 
 /// What an upstream called `audience` makes of a request, with the keys that the gateway serves.

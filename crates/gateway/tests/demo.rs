@@ -212,17 +212,62 @@ fn one_who_cannot_start_says_why_and_the_others_end() {
 }
 
 #[test]
-fn the_scenes_are_listed_and_those_that_are_not_built_say_so() {
+fn the_scenes_are_listed() {
     let list = countersign(&["demo"]).output().unwrap();
     assert!(list.status.success());
     let text = String::from_utf8(list.stdout).unwrap();
     for scene in ["webhook", "callback", "session", "wallet"] {
         assert!(text.contains(&format!("countersign demo {scene}")), "{text}");
     }
-    let output = countersign(&["demo", "session"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("`demo session` is not in this version yet"), "{said}");
+}
+
+#[test]
+fn what_of_a_session_scene_cannot_be_is_said_before_anything_starts() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for (arguments, why) in [
+        (&["webhook", "--port", "0"][..], "only `demo session` takes ports, hosts and --tls"),
+        (&["session", "--port", "0", "--eve-port", &port], "Another program has port"),
+        (&["session", "--port", "5100", "--eve-port", "5100"], "another host and port"),
+        (&["session", "--host", "bank.test"], "--tls"),
+        (&["session", "--tls"], "--folder"),
+    ] {
+        let output = countersign(&[&["demo"], arguments].concat()).output().unwrap();
+        assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(2), &b""[..]), "{arguments:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(why), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn the_bank_says_what_to_open_serves_its_pages_and_ends_with_everybody() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut command = countersign(&["demo", "session", "--port", "0", "--eve-port", "0"]);
+    let mut process = Process::start(command.env("TMPDIR", temporary.path()).stdout(Stdio::piped()));
+    let mut lines = BufReader::new(process.0.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let said: Vec<String> = lines.by_ref().take_while(|line| !line.starts_with("Ctrl-C")).collect();
+    let said = said.join("\n");
+    let bank = said.split("http://localhost:").nth(1).and_then(|rest| rest.split('/').next()).unwrap();
+    let bank = SocketAddr::from(([127, 0, 0, 1], bank.parse().unwrap()));
+    for part in ["Sign in as alice@example.org", "XSS", "CSRF", "malware", "Eve waits at http://127.0.0.1:"] {
+        assert!(said.contains(part), "{said}");
+    }
+
+    let page = Request::get("/").send(bank);
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'; script-src 'self'; "), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
+    let unmarked = page.text();
+    assert!(!unmarked.contains("style=") && !unmarked.contains("onclick"), "the policy would stop it");
+    Request::get("/api/account").send(bank).is(401, "credential_missing");
+    // What tells the story hands nothing out to a page that has no half.
+    assert_eq!(Request::new("POST", "/demo/malware").send(bank).status, 401);
+
+    process.signal("-INT");
+    assert_eq!(process.0.wait().unwrap().code(), Some(0));
+    assert!(TcpStream::connect(bank).is_err());
+    assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0, "its folder is removed");
 }
 
 #[test]

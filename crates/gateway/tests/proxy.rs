@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use support::keep_alive::Connection;
 use support::raw::{Upstream, connect, ok, read_all, read_head, resident, routes};
 use support::{Gateway, Process, Request, Response, free_address, wait_for};
 
@@ -165,6 +166,20 @@ fn a_request_of_which_a_byte_was_written_is_not_sent_again() {
     assert_eq!(gateway.get("/first", None).status, 200);
     gateway.send(&Request::new("POST", "/second").body(b"pay")).is(502, "upstream_unreachable");
     assert_eq!(*seen.lock().unwrap(), ["GET /first HTTP/1.1", "POST /second HTTP/1.1"]);
+}
+
+#[test]
+fn an_answer_of_an_older_version_is_framed_anew_and_leaves_the_connection_open() {
+    let upstream = Upstream::start(|mut stream| {
+        let _ = read_head(&mut stream).map(|_| stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nold"));
+    });
+    let gateway = Gateway::started(&routes(&upstream.url(), ""));
+    let mut connection = Connection::to(gateway.address).unwrap();
+    for _ in 0..2 {
+        let answer = connection.get("/x", None).expect("an answer on the same connection");
+        assert_eq!((answer.status, answer.body.as_slice()), (200, &b"old"[..]));
+        assert_eq!(answer.header("transfer-encoding"), Some("chunked"));
+    }
 }
 
 #[test]

@@ -305,6 +305,12 @@ fn a_body_under_a_signature_has_a_limit() {
     let of_length = |length: usize| Draft::post("/signature/1", &vec![b'x'; length]).signed(&key);
     lab.passes(&of_length(1024));
     lab.refuses(&of_length(1025), 413, "body_too_large");
+    let whole = String::from_utf8(of_length(1025).bytes()).unwrap();
+    let chunked = whole.replace("Content-Length: 1025\r\n", "Transfer-Encoding: chunked\r\n");
+    let chunked = chunked.replace("Connection: close\r\n", "");
+    let chunked = chunked.replace("\r\n\r\n", "\r\n\r\n401\r\n") + "\r\n0\r\n\r\n";
+    let answer = support::exchange(lab.gateway.address, chunked.as_bytes());
+    assert_eq!(answer.is(413, "body_too_large").header("connection"), Some("close"));
 }
 
 #[test]
@@ -315,10 +321,12 @@ fn a_signature_holds_in_chunks_as_it_does_whole() {
     let chunked = |body: &str| {
         let (head, _) = whole.split_once("\r\n\r\n").unwrap();
         let head = head.replace("Content-Length: 12", "Transfer-Encoding: chunked");
+        let head = head.replace("\r\nConnection: close", "");
         format!("{head}\r\n\r\n5\r\n{}\r\n7\r\n{}\r\n0\r\n\r\n", &body[..5], &body[5..])
     };
     let send = |text: &str| support::exchange(lab.gateway.address, text.as_bytes());
-    send(&chunked("{\"amount\":2}")).is(401, "content_digest");
+    let answer = send(&chunked("{\"amount\":2}"));
+    assert_eq!(answer.is(401, "content_digest").header("connection"), None, "its body was read whole");
     assert!(lab.echo.seen().is_empty());
     assert_eq!(send(&chunked("{\"amount\":1}")).status, 200);
     assert_eq!(lab.echo.last().body, b"{\"amount\":1}");

@@ -26,6 +26,17 @@ impl<B> GateBody<B> {
     }
 }
 
+impl<B: Body> GateBody<B> {
+    /// Whether nothing of it is still to come from the caller, so that the connection can carry another request.
+    pub fn is_received(&self) -> bool {
+        match self {
+            Self::Streaming(body) => body.is_end_stream(),
+            Self::Buffered(_) => true,
+            Self::Broken => false,
+        }
+    }
+}
+
 impl<B: Body<Data = Bytes> + Unpin> Body for GateBody<B> {
     type Data = Bytes;
     type Error = B::Error;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::claims::{Issuer, digest_of};
 use super::{ASSERTION, AssertionKeys, LONGEST, TYPE};
-use crate::crypto::jwt::{Claims, Jwt, JwtError};
+use crate::crypto::jwt::{Claims, Json, Jwt, JwtError};
 use crate::denial::{Challenge, Code, Denial};
 use crate::principal::{Permissions, Principal, Scheme, Subject};
 use crate::public_url::PublicUrl;
@@ -122,10 +122,10 @@ impl Assertion {
 }
 
 /// Claims of which some must be there, each of its own type.
-struct Stated<'a>(&'a Claims);
+struct Stated<'a>(&'a Claims<'a>);
 
 impl<'a> Stated<'a> {
-    fn present(&self, name: &'static str) -> Result<&'a Value, Denial> {
+    fn present(&self, name: &'static str) -> Result<&'a Json<'a>, Denial> {
         let missing = || Denial::new(Code::TokenClaims, format!("`{name}` is not there"));
         self.0.get(name).ok_or_else(missing)
     }
@@ -144,7 +144,7 @@ impl<'a> Stated<'a> {
         let schemes: Vec<Scheme> = schemes.collect::<Option<_>>().ok_or_else(|| wrong("scheme"))?;
         let permissions = match self.0.get("permissions") {
             None => Permissions::Unstated,
-            Some(Value::Array(names)) => {
+            Some(Json::List(names)) => {
                 let names = names.iter().map(|name| name.as_str().map(Arc::from));
                 let names: Option<BTreeSet<Arc<str>>> = names.collect();
                 Permissions::Only(names.ok_or_else(|| wrong("permissions"))?)
@@ -153,7 +153,9 @@ impl<'a> Stated<'a> {
         };
         let claims: BTreeMap<String, Value> = match self.0.get("claims") {
             None => BTreeMap::new(),
-            Some(Value::Object(members)) => members.clone().into_iter().collect(),
+            Some(Json::Object(members)) => {
+                members.iter().map(|(name, value)| (name.to_owned(), value.to_value())).collect()
+            }
             Some(_) => return Err(wrong("claims")),
         };
         let subject = Subject::named(self.text("sub")?);

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::clients::{Client, Clients};
-use crate::crypto::jwt::{Claims, Jwt};
+use crate::crypto::jwt::{Claims, Json, Jwt};
 use crate::denial::{Code, Denial};
 use crate::store::{Id, Spend, Store};
 use crate::time::{SKEW, Timestamp};
@@ -98,7 +98,7 @@ pub(super) async fn judge<S: Store>(
 
 /// Until when the assertion would pass, and when it was made, if it says so. One that says so lives for 5 minutes
 /// from then, whatever its `exp`: some libraries always write an hour.
-fn times(claims: &Claims, now: Timestamp) -> Result<(Timestamp, Option<Timestamp>), Denial> {
+fn times(claims: &Claims<'_>, now: Timestamp) -> Result<(Timestamp, Option<Timestamp>), Denial> {
     let moment =
         |name| claims.moment(name).map_err(|name| invalid(format!("{name} is no number of seconds")));
     let expires = moment("exp")?.ok_or_else(|| invalid("exp is missing"))?;
@@ -123,11 +123,11 @@ fn times(claims: &Claims, now: Timestamp) -> Result<(Timestamp, Option<Timestamp
 }
 
 /// Every audience is one of our names: what is for others as well could be carried on by them.
-fn audience(claims: &Claims, ours: &Audiences) -> Result<(), Denial> {
+fn audience(claims: &Claims<'_>, ours: &Audiences) -> Result<(), Denial> {
     let is_ours = |name: &str| name == ours.issuer || name == ours.token_endpoint;
     let all_ours = match claims.get("aud") {
-        Some(serde_json::Value::String(name)) => is_ours(name),
-        Some(serde_json::Value::Array(names)) => {
+        Some(Json::Text(name)) => is_ours(name),
+        Some(Json::List(names)) => {
             !names.is_empty() && names.iter().all(|name| name.as_str().is_some_and(is_ours))
         }
         _ => false,
@@ -135,7 +135,7 @@ fn audience(claims: &Claims, ours: &Audiences) -> Result<(), Denial> {
     if all_ours { Ok(()) } else { Err(invalid("aud is not our issuer or token endpoint alone")) }
 }
 
-fn text<'c>(claims: &'c Claims, name: &str) -> Result<&'c str, Denial> {
+fn text<'c>(claims: &'c Claims<'_>, name: &str) -> Result<&'c str, Denial> {
     let text = claims.text(name).ok().flatten().filter(|text| !text.is_empty());
     text.ok_or_else(|| invalid(format!("{name} is missing, or no string")))
 }

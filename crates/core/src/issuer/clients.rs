@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::crypto::jwt::{JwtKey, parse_json};
+use crate::crypto::jwt::{Json, JwtKey};
 use crate::crypto::{KeyError, VerifyingKey};
 use crate::denial::Denial;
 use crate::schemes::api_key::{KEYS, KeyId, KeyKind, KeyRecord};
@@ -29,8 +29,8 @@ impl ClientKey {
         if !text.trim_start().starts_with('{') {
             return Ok(vec![Self::new(None, VerifyingKey::from_pem(text, None)?.into())?]);
         }
-        let json =
-            parse_json(text.as_bytes()).ok_or(KeyError::Jwk("it is no JSON, or a name is there twice"))?;
+        let json = Json::parse(text.as_bytes());
+        let json = json.ok_or(KeyError::Jwk("it is no JSON, or a name is there twice"))?.to_value();
         let one = |jwk: &serde_json::Value| {
             let kid = jwk.get("kid").and_then(serde_json::Value::as_str).map(str::to_owned);
             Self::new(kid, JwtKey::from_jwk(&jwk.to_string())?)

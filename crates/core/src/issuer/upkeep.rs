@@ -8,7 +8,7 @@ use super::keyring::Keys;
 use super::refresh::{PREFIX, Shown};
 use super::tokens::ACCESS_TOKEN;
 use super::{ErrorCode, Issuer, OAuthError};
-use crate::crypto::jwt::{Claims, Jwt};
+use crate::crypto::jwt::{Claims, Json, Jwt};
 use crate::request::RequestView;
 use crate::schemes::dpop::Possession;
 use crate::store::Store;
@@ -53,12 +53,13 @@ impl<S: Store> Issuer<S> {
         token: &str,
         now: Timestamp,
     ) -> Result<Option<Map<String, Value>>, OAuthError> {
-        let Some(claims) = self.read(keys, token, now) else { return Ok(None) };
+        let mut buffer = Vec::new();
+        let Some(claims) = self.read(keys, token, now, &mut buffer) else { return Ok(None) };
         if self.revocations.is_revoked(jti(&claims)).await? {
             return Ok(None);
         }
         let token_type = if claims.get("cnf").is_some() { "DPoP" } else { "Bearer" };
-        let mut claims = claims.into_members();
+        let mut claims = claims.to_map();
         claims.insert("token_type".into(), token_type.into());
         Ok(Some(claims))
     }
@@ -107,7 +108,8 @@ impl<S: Store> Issuer<S> {
         let now = request.received_at;
         let shown = self.families().look(token).await?;
         let keys = self.keyring.keys(now).await?;
-        let access = self.read(&keys, token, now);
+        let mut buffer = Vec::new();
+        let access = self.read(&keys, token, now, &mut buffer);
         let is_theirs = match (&shown, &access) {
             (Some(shown), _) => is_family_of(&holder, shown),
             (None, Some(claims)) => is_access_of(&holder, claims),
@@ -132,17 +134,22 @@ impl<S: Store> Issuer<S> {
     }
 
     /// The claims of an access token of ours that has not expired.
-    fn read(&self, keys: &Keys, token: &str, now: Timestamp) -> Option<Claims> {
-        let mut buffer = Vec::new();
-        let jwt = Jwt::parse(token, LONGEST, &mut buffer).ok().filter(|jwt| jwt.is_type(ACCESS_TOKEN))?;
+    fn read<'t>(
+        &self,
+        keys: &Keys,
+        token: &'t str,
+        now: Timestamp,
+        buffer: &'t mut Vec<u8>,
+    ) -> Option<Claims<'t>> {
+        let jwt = Jwt::parse(token, LONGEST, buffer).ok().filter(|jwt| jwt.is_type(ACCESS_TOKEN))?;
         let claims = jwt.verify(keys.find(jwt.key_id()?)?).ok()?;
-        let is_ours = claims.get("iss").is_some_and(|issuer| *issuer == *self.issuer);
+        let is_ours = claims.text("iss") == Ok(Some(&*self.issuer));
         let lives = claims.moment("exp").ok().flatten().is_some_and(|expires| now < expires);
         (is_ours && lives && claims.is_for(&self.terms.audience) == Ok(true)).then_some(claims)
     }
 }
 
-fn jti(claims: &Claims) -> &str {
+fn jti<'c>(claims: &'c Claims<'_>) -> &'c str {
     claims.text("jti").ok().flatten().unwrap_or_default()
 }
 
@@ -156,9 +163,13 @@ fn is_family_of(holder: &Holder, shown: &Shown) -> bool {
     }
 }
 
-fn is_access_of(holder: &Holder, claims: &Claims) -> bool {
+fn is_access_of(holder: &Holder, claims: &Claims<'_>) -> bool {
     match holder {
-        Holder::Client(client) => claims.get("client_id").is_some_and(|id| *id == *client.client.id),
-        Holder::Key(key) => claims.get("cnf").is_some_and(|cnf| cnf["jkt"] == *key.thumbprint),
+        Holder::Client(client) => claims.text("client_id") == Ok(Some(&*client.client.id)),
+        Holder::Key(key) => {
+            let bound_to =
+                claims.get("cnf").and_then(Json::as_object).and_then(|cnf| cnf.get("jkt")?.as_str());
+            bound_to == Some(&*key.thumbprint)
+        }
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::crypto::ethereum::{EthereumKey, encode_hex};
-use countersign::crypto::jwt::{Claims, Jwt};
+use countersign::crypto::jwt::Jwt;
 use countersign::crypto::{Algorithm, Ed25519Key, SealKey, Secret, Signer as _, SigningKey, SystemRandom};
 use countersign::issuer::clients::{Client, ClientKey, Clients};
 use countersign::issuer::keyring::{Keyring, KeyringTerms};
@@ -171,7 +171,7 @@ impl World {
         let jwt = Jwt::parse(token, 8192, &mut buffer).unwrap();
         let keys = self.issuer.keys(self.now()).await.unwrap();
         let claims = jwt.verify(keys.find(jwt.key_id().unwrap()).unwrap()).unwrap();
-        Value::Object(Claims::into_members(claims))
+        Value::Object(claims.to_map())
     }
 
     /// What is posted for `client_credentials`.

@@ -10,6 +10,7 @@ mod drawing;
 mod front;
 mod orders;
 mod players;
+mod session;
 mod stage;
 mod wallet;
 mod webhook;
@@ -22,25 +23,18 @@ use super::arguments::{DemoFlags, Part, Scene, Shared};
 use super::{Failure, Outcome, say};
 use stage::Stage;
 
-/// What each scene shows, and whether this version can.
-const SCENES: [(Scene, &str, &str, bool); 4] = [
-    (Scene::Webhook, "webhook", "APIs that share no secret prove who they are; Eve tries to be Alice", true),
-    (
-        Scene::Callback,
-        "callback",
-        "an external service loses all its callback URLs; what each kind of them opens for Eve",
-        true,
-    ),
-    (Scene::Session, "session", "a session in two halves, which no script can carry away", false),
-    (
-        Scene::Wallet,
-        "wallet",
-        "an Ethereum key signs in without a page, and every request; a stolen token opens nothing",
-        true,
-    ),
+/// What each scene shows.
+const SCENES: [(&str, &str); 4] = [
+    ("webhook", "APIs that share no secret prove who they are; Eve tries to be Alice"),
+    ("callback", "an external service loses all its callback URLs; what each kind of them opens for Eve"),
+    ("session", "a bank for your browser: XSS and CSRF at the press of a button, and what Eve gets by them"),
+    ("wallet", "an Ethereum key signs in without a page, and every request; a stolen token opens nothing"),
 ];
 
 pub(super) fn demo(shared: &Shared, flags: DemoFlags) -> Outcome {
+    if !flags.session.is_empty() && flags.scene != Some(Scene::Session) {
+        return Err(Failure::said("only `demo session` takes ports, hosts and --tls"));
+    }
     match (flags.part, flags.scene) {
         (_, None) => Ok(list(shared)),
         (Some(Part::Authority), Some(Scene::Webhook)) => {
@@ -57,28 +51,24 @@ pub(super) fn demo(shared: &Shared, flags: DemoFlags) -> Outcome {
         (Some(part), Some(Scene::Wallet)) => {
             wallet::act(part, &flags.folder.unwrap_or_default(), flags.directed)
         }
+        (Some(part), Some(Scene::Session)) => {
+            session::act(part, &flags.folder.unwrap_or_default(), flags.directed)
+        }
+        (None, Some(Scene::Session)) => session::direct(shared, flags.folder.as_deref(), &flags.session),
         (None, Some(Scene::Wallet)) => wallet::direct(shared, flags.folder.as_deref(), flags.keep),
         (None, Some(Scene::Callback)) => callback::direct(shared, flags.folder.as_deref(), flags.keep),
         (None, Some(Scene::Webhook)) => director::direct(shared, flags.folder.as_deref(), flags.keep),
-        (_, Some(other)) => {
-            let name = SCENES.iter().find(|(scene, ..)| *scene == other).map_or("", |(_, name, ..)| *name);
-            Err(Failure::said(format!(
-                "`demo {name}` is not in this version yet: try `demo webhook`, `demo callback` or `demo wallet`"
-            )))
-        }
     }
 }
 
 fn list(shared: &Shared) -> ExitCode {
     if shared.json {
-        let scenes = SCENES
-            .map(|(_, name, shows, built)| json!({ "scene": name, "shows": shows, "available": built }));
+        let scenes = SCENES.map(|(name, shows)| json!({ "scene": name, "shows": shows }));
         say(&json!(scenes).to_string());
         return ExitCode::SUCCESS;
     }
-    for (_, name, shows, built) in SCENES {
-        let later = if built { "" } else { "  (not in this version yet)" };
-        say(&format!("  countersign demo {name:9} {shows}{later}"));
+    for (name, shows) in SCENES {
+        say(&format!("  countersign demo {name:9} {shows}"));
     }
     ExitCode::SUCCESS
 }

@@ -7,6 +7,7 @@ use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use countersign::schemes::dpop::NoncePolicy;
 use countersign::{PublicUrl, Scheme};
 use countersign_io::StoreUrl;
 use countersign_io::egress::Network;
@@ -155,6 +156,17 @@ impl Reader<'_> {
         written.and_then(|text| self.parsed(path, Some(text), "", parse))
     }
 
+    /// Whether proofs need a nonce: the same words in every section that has the setting.
+    fn dpop_nonces(&mut self, path: &str, written: Option<&Text>) -> NoncePolicy {
+        let policy = self.parsed(path, written, "accepted", |text| match text {
+            "accepted" => Ok(NoncePolicy::Accepted),
+            "required" => Ok(NoncePolicy::Required),
+            _ => Err(format!("`{text}` is no policy: write \"accepted\" or \"required\"")),
+        });
+        // What cannot be read is a problem already, and nothing is served with what stands here instead.
+        policy.unwrap_or_default()
+    }
+
     /// Whether something is so; shown where somebody said it.
     fn said(&mut self, path: &str, written: Option<&Truth>) -> bool {
         let Some(truth) = written else { return false };
@@ -193,7 +205,7 @@ impl Reader<'_> {
         let signature = self.signature(&file.signature, &egress);
         let callback = self.callback(&file.callback);
         let issuer = self.issuer(&file.issuer, server.as_ref());
-        let bearer = self.bearer(&file.bearer, server.as_ref(), &egress, issuer.is_some());
+        let bearer = self.bearer(&file.bearer, server.as_ref(), &egress, issuer.as_ref());
         let outbounds = self.outbounds(&file.outbound, server.as_ref(), &egress);
         let assertion = self.assertion(&file.assertion);
         let session = self.session(&file.session);

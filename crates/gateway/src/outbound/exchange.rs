@@ -88,6 +88,8 @@ impl Exchange {
                 self.gateway.metrics.outbound(&self.name, Ok(response.status()));
                 let (mut head, body) = response.into_parts();
                 strip_hop_by_hop(&mut head.headers);
+                // A hop's own, as for what the gateway forwards.
+                head.version = Version::HTTP_11;
                 let body = ResponseBody::upstream(body, self.stream_timeout, Busy::default());
                 Response::from_parts(head, body)
             }

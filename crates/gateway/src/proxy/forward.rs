@@ -152,7 +152,9 @@ impl Forwarder {
         }
         let progress = outgoing.body().progress();
         progress.begin();
-        let response = self.response(outgoing, &progress).await?;
+        let mut response = self.response(outgoing, &progress).await?;
+        // The version is a hop's own (RFC 9110, 2.5): an upstream's HTTP/1.0 must not end the caller's connection.
+        *response.version_mut() = Version::HTTP_11;
         Ok((response, permit.spend()))
     }
 

@@ -98,8 +98,7 @@ impl Exchange<'_> {
             return (self.refusal(&decision), true);
         }
         if let Some(response) = cors.preflight(view.method, view.headers) {
-            let whole = body.is_end_stream();
-            return (response.map(|bytes| ResponseBody::ours(bytes, self.busy)), !whole);
+            return (response.map(|bytes| ResponseBody::ours(bytes, self.busy)), !body.is_received());
         }
         if let Some(found) = runtime.endpoints.find(view.target.path(), view.method) {
             let response = match found {
@@ -110,8 +109,7 @@ impl Exchange<'_> {
                     refused(&decision)
                 }
             };
-            let whole = body.is_end_stream();
-            return (response.map(|bytes| ResponseBody::ours(bytes, self.busy)), !whole);
+            return (response.map(|bytes| ResponseBody::ours(bytes, self.busy)), !body.is_received());
         }
         let too_large = config.limits.max_body.filter(|limit| body.size_hint().lower() > *limit as u64);
         let decision = match (too_large, runtime.route(&view)) {
@@ -121,7 +119,7 @@ impl Exchange<'_> {
                 {
                     // Before anything is spent: what could not be asserted would not be forwarded.
                     let decision = self.refuse(&view, Check::Assertion, denial, started).await;
-                    return (self.refusal(&decision), !body.is_end_stream());
+                    return (self.refusal(&decision), !body.is_received());
                 }
                 let patience = config.limits.body_timeout;
                 let mut reader = PatientReader { reader: BodyReader(&mut body), patience };
@@ -140,7 +138,7 @@ impl Exchange<'_> {
             (_, Err((check, denial))) => self.refuse(&view, check, denial, started).await,
         };
         // A body that nobody will read: the guard drains a little of it and lingers.
-        (self.refusal(&decision), !body.is_end_stream())
+        (self.refusal(&decision), !body.is_received())
     }
 
     /// Answers a request to a path of ours.

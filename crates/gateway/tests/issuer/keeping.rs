@@ -71,6 +71,7 @@ fn no_token_is_left_in_a_log_a_metric_or_a_decision() {
     client.refresh(&tokens);
     let in_path = format!("/oauth/{}", text(&next, "access_token"));
     client.gateway.get(&in_path, None);
+    client.gateway.get(&format!("/oauth/{}", text(&next, "refresh_token")), None);
     let metrics = metrics(&client.gateway);
     let decisions = client.gateway.explain_latest().to_string();
     client.gateway.stop();

@@ -9,20 +9,13 @@ mod opening;
 mod peers;
 mod refusals;
 
-use countersign::crypto::ethereum::{EthereumKey, encode_hex};
-use countersign::crypto::jwt::{JwtHeader, sign};
-use countersign::crypto::{Ed25519Key, Random as _, Secret, SigningKey, SystemRandom};
+use countersign::crypto::{Ed25519Key, Secret, SigningKey, SystemRandom};
 use serde_json::{Value, json};
+use support::oauth::{
+    JWT_BEARER, SHOP, SIWE, WALLET, client_assertion, post, proven_by, shop, url, wallet, write_shop,
+};
 use support::signed::now;
 use support::{Gateway, Request, Response};
-
-const WALLET: &str = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318";
-const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-const SIWE: &str = "urn:countersign:grant-type:siwe";
-
-fn wallet() -> EthereumKey {
-    EthereumKey::from_hex(WALLET).unwrap()
-}
 
 /// A gateway whose issuer knows these clients, as TOML, and one wallet. It has a route for nobody.
 fn configure(gateway: &Gateway, clients: &str, more: &str) {
@@ -34,20 +27,9 @@ fn configure(gateway: &Gateway, clients: &str, more: &str) {
     gateway.configure("", &text);
 }
 
-fn url(gateway: &Gateway) -> String {
-    format!("http://{}", gateway.address)
-}
-
 #[track_caller]
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}"))
-}
-
-/// The client `shop`, as the configuration describes it.
-const SHOP: &str = "{ id = \"shop\", public_key_file = \"shop.jwk\", scopes = [\"orders:read\"] }";
-
-fn shop() -> SigningKey {
-    Ed25519Key::from_seed(Secret::new([1; 32])).into()
 }
 
 /// A client that is described in the configuration, with our own tools.
@@ -59,7 +41,7 @@ struct Client {
 impl Client {
     fn started(more: &str) -> Self {
         let (key, gateway) = (shop(), Gateway::new(""));
-        std::fs::write(gateway.path("shop.jwk"), key.verifying_key().to_jwk().unwrap()).unwrap();
+        write_shop(&gateway);
         configure(&gateway, SHOP, more);
         let mut client = Self { key, gateway };
         client.gateway.start();
@@ -67,18 +49,11 @@ impl Client {
     }
 
     fn assertion(&self) -> String {
-        let mut jti = [0; 12];
-        SystemRandom.fill(&mut jti);
-        let claims = json!({
-            "iss": "shop", "sub": "shop", "aud": url(&self.gateway), "jti": encode_hex(&jti),
-            "iat": now().as_secs(), "exp": now().as_secs() + 60,
-        });
-        sign(&self.key, &JwtHeader::default(), &claims).unwrap()
+        client_assertion(&self.gateway)
     }
 
     fn proven(&self) -> String {
-        let by = "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
-        format!("{by}&client_assertion={}", self.assertion())
+        proven_by(&self.assertion())
     }
 
     fn post(&self, path: &str, body: &str) -> Response {
@@ -102,15 +77,6 @@ impl Client {
         let body = format!("token={}&{}", token.as_str().unwrap(), self.proven());
         self.post("/oauth/introspect", &body).json()["active"] == true
     }
-}
-
-fn post(gateway: &Gateway, path: &str, body: &str, proof: Option<&str>) -> Response {
-    let mut request = Request::new("POST", path).body(body.as_bytes());
-    request = request.header("Content-Type", "application/x-www-form-urlencoded");
-    if let Some(proof) = proof {
-        request = request.header("DPoP", proof);
-    }
-    gateway.send(&request)
 }
 
 fn metrics(gateway: &Gateway) -> String {

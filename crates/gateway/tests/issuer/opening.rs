@@ -3,8 +3,11 @@
 use countersign::schemes::asymmetric::signer::sign_header;
 use http::Method;
 
+use countersign::crypto::ethereum::EthereumKey;
+
 use super::*;
 use crate::support::Echo;
+use crate::support::oauth::{siwe_message, siwe_nonce};
 
 /// A gateway that takes its own tokens: with a wallet's signature at `/signed`, alone at `/plain`.
 fn started() -> Gateway {
@@ -21,7 +24,7 @@ fn started() -> Gateway {
         url(&gateway)
     );
     let more = [bearer, route("signed", "bearer+asymmetric"), route("plain", "bearer")].concat();
-    std::fs::write(gateway.path("shop.jwk"), shop().verifying_key().to_jwk().unwrap()).unwrap();
+    write_shop(&gateway);
     configure(&gateway, SHOP, &more);
     gateway.start();
     let set = ["subject", "set", &wallet().address().to_string(), "--claim", "country=CH"];
@@ -30,17 +33,7 @@ fn started() -> Gateway {
 }
 
 fn signed_in(gateway: &Gateway) -> String {
-    let nonce = post(gateway, "/oauth/nonce", "", None).json();
-    let text = format!(
-        "{} wants you to sign in with your Ethereum account:\n{}\n\n\nURI: {}\nVersion: 1\nChain ID: 1\nNonce: {}\nIssued At: {}",
-        gateway.address,
-        wallet().address().checksummed(),
-        url(gateway),
-        text(&nonce, "nonce"),
-        now()
-    );
-    let signature = format!("0x{}", encode_hex(&wallet().sign_personal_message(text.as_bytes())));
-    let assertion = json!({ "message": text, "signature": signature }).to_string();
+    let assertion = siwe_message(gateway, &wallet(), &siwe_nonce(gateway));
     let assertion = assertion.replace('%', "%25").replace('+', "%2B").replace('&', "%26");
     let body = format!("grant_type={SIWE}&assertion={assertion}");
     let answer = post(gateway, "/oauth/token", &body, None);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::site::{ANN, BOB, Held, PASSWORD, Site};
+use crate::support::keep_alive::Connection;
 use crate::support::{Echo, Gateway, Request};
 
 #[test]
@@ -46,6 +47,21 @@ fn a_session_begins_is_proven_by_both_halves_and_ends() {
     assert_eq!(cleared, "session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
     site.get(&ann).is(401, "proof_mismatch");
     site.send(&ann, "POST", "/auth/handshake", &[]).is(401, "proof_mismatch");
+}
+
+#[test]
+fn a_connection_whose_request_was_read_whole_serves_on() {
+    let site = Site::new();
+    let mut connection = Connection::to(site.gateway.address).unwrap();
+    let body = json!({ "email": ANN, "password": PASSWORD }).to_string();
+    let request = format!(
+        "POST /auth/signin HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    for _ in 0..2 {
+        let answer = connection.exchange(&request).expect("an answer on the same connection");
+        assert_eq!(answer.is(401, "sign_in_refused").header("connection"), None);
+    }
 }
 
 #[test]

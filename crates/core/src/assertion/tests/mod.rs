@@ -87,7 +87,7 @@ fn said(value: &HeaderValue) -> Value {
     let mut buffer = Vec::new();
     let jwt = Jwt::parse(value.to_str().unwrap(), LONGEST, &mut buffer).unwrap();
     assert!(jwt.is_type("countersign-assertion+jwt") && jwt.algorithm() == "EdDSA");
-    Value::Object(jwt.unverified_claims().unwrap().into_members())
+    Value::Object(jwt.unverified_claims().unwrap().to_map())
 }
 
 #[tokio::test]

@@ -73,12 +73,12 @@ impl JwtAlgorithm {
     /// The algorithm of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == name || algorithm.is_also_called(name))
+        Self::ALL.into_iter().find(|algorithm| algorithm.is_called(name))
     }
 
-    /// RFC 9864 names the curve.
-    pub(super) fn is_also_called(self, name: &str) -> bool {
-        self == Self::EdDsa && name == "Ed25519"
+    /// By its name in RFC 7518 or RFC 8037; RFC 9864 names the curve.
+    pub(super) fn is_called(self, name: &str) -> bool {
+        self.as_str() == name || (self == Self::EdDsa && name == "Ed25519")
     }
 
     /// The token algorithm that signs as this one does.

@@ -5,17 +5,20 @@
 //! `x5c` are not read.
 
 mod claims;
+mod header;
+mod json;
 mod key;
 mod sign;
 
-use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
 
-pub use claims::{Claims, parse_json};
+use header::Header;
+
+pub use claims::Claims;
+pub use json::{Json, Members};
 pub use key::{JwtAlgorithm, JwtKey};
 pub use sign::{JwtHeader, sign};
 
@@ -47,33 +50,15 @@ pub enum JwtError {
 pub struct Jwt<'a> {
     header: Header<'a>,
     signed: &'a str,
-    payload: &'a str,
-    signature: Vec<u8>,
-}
-
-/// The header's members that matter here; one of them twice is an error, others are passed over (RFC 7515
-/// §4), except `crit`.
-#[derive(Clone, Deserialize)]
-struct Header<'a> {
-    #[serde(borrow)]
-    alg: Cow<'a, str>,
-    #[serde(borrow)]
-    kid: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    typ: Option<Cow<'a, str>>,
-    crit: Option<serde::de::IgnoredAny>,
-    /// Encrypted tokens have it.
-    enc: Option<serde::de::IgnoredAny>,
-    /// RFC 7797: unencoded payloads, which need `crit`.
-    b64: Option<serde::de::IgnoredAny>,
-    jwk: Option<claims::Once>,
+    payload: &'a [u8],
+    signature: &'a [u8],
 }
 
 /// A header is small; what is longer is a token's payload in the wrong place.
 const LONGEST_HEADER: usize = 4096;
 
 impl<'a> Jwt<'a> {
-    /// Splits a token of at most `longest` bytes and reads its header. `buffer` holds the decoded header.
+    /// Splits a token of at most `longest` bytes and reads its header. `buffer` holds what its parts say.
     ///
     /// # Errors
     /// [`JwtError::TooLong`], [`JwtError::Malformed`], [`JwtError::Critical`].
@@ -90,31 +75,30 @@ impl<'a> Jwt<'a> {
         if header.len() > LONGEST_HEADER {
             return Err(JwtError::TooLong);
         }
-        let base64url = |_| JwtError::Malformed("a part is not base64url");
+        // One after the other in one buffer, which is made once.
         buffer.clear();
-        URL_SAFE_NO_PAD.decode_vec(header, buffer).map_err(base64url)?;
-        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(base64url)?;
-        let malformed = |_| JwtError::Malformed("its header is no JSON object with `alg`, each member once");
-        let header: Header<'a> = serde_json::from_slice(buffer).map_err(malformed)?;
-        if header.crit.is_some() || header.b64.is_some() {
-            return Err(JwtError::Critical);
+        buffer.reserve(token.len());
+        let mut ends = [0; 2];
+        for (part, end) in [header, payload].into_iter().zip(&mut ends) {
+            decode(part, buffer)?;
+            *end = buffer.len();
         }
-        if header.enc.is_some() {
-            return Err(JwtError::Malformed("it is encrypted"));
-        }
-        Ok(Self { header, signed, payload, signature })
+        decode(signature, buffer)?;
+        let (signed_bytes, signature) = buffer.split_at(ends[1]);
+        let (header, payload) = signed_bytes.split_at(ends[0]);
+        Ok(Self { header: Header::read(header)?, signed, payload, signature })
     }
 
     /// The key that it says signed it.
     #[must_use]
     pub fn key_id(&self) -> Option<&str> {
-        self.header.kid.as_deref()
+        self.header.key_id.as_deref()
     }
 
     /// The algorithm that it says it was signed with, as written.
     #[must_use]
     pub fn algorithm(&self) -> &str {
-        &self.header.alg
+        &self.header.algorithm
     }
 
     /// Whether its type is `expected`, `at+jwt` for example: compared as media types are, case aside and
@@ -138,15 +122,15 @@ impl<'a> Jwt<'a> {
 
     /// The key that it brings along, as JSON: only a proof of possession may (RFC 9449 §4.2).
     #[must_use]
-    pub fn own_key(&self) -> Option<&serde_json::Value> {
-        self.header.jwk.as_ref().map(|claims::Once(jwk)| jwk)
+    pub const fn own_key(&self) -> Option<&Json<'a>> {
+        self.header.own_key.as_ref()
     }
 
     /// Its claims, if `key` signed it.
     ///
     /// # Errors
     /// [`JwtError::Algorithm`], [`JwtError::Signature`], [`JwtError::Claims`].
-    pub fn verify(&self, key: &JwtKey) -> Result<Claims, JwtError> {
+    pub fn verify(&self, key: &JwtKey) -> Result<Claims<'a>, JwtError> {
         self.check_signature(key)?;
         self.unverified_claims()
     }
@@ -158,10 +142,10 @@ impl<'a> Jwt<'a> {
     /// [`JwtError::Algorithm`], [`JwtError::Signature`].
     pub fn check_signature(&self, key: &JwtKey) -> Result<(), JwtError> {
         // Before any computing: an HMAC under a public key, `none`, and the like.
-        if key.algorithm().as_str() != self.header.alg && !key.algorithm().is_also_called(&self.header.alg) {
+        if !key.algorithm().is_called(&self.header.algorithm) {
             return Err(JwtError::Algorithm);
         }
-        if !key.verify(self.signed.as_bytes(), &self.signature) {
+        if !key.verify(self.signed.as_bytes(), self.signature) {
             return Err(JwtError::Signature);
         }
         Ok(())
@@ -171,18 +155,21 @@ impl<'a> Jwt<'a> {
     /// showing.
     ///
     /// # Errors
-    /// [`JwtError::Malformed`], [`JwtError::Claims`].
-    pub fn unverified_claims(&self) -> Result<Claims, JwtError> {
-        let base64url = |_| JwtError::Malformed("a part is not base64url");
-        let payload = URL_SAFE_NO_PAD.decode(self.payload).map_err(base64url)?;
-        Claims::parse(&payload)
+    /// [`JwtError::Claims`].
+    pub fn unverified_claims(&self) -> Result<Claims<'a>, JwtError> {
+        Claims::parse(self.payload)
     }
+}
+
+fn decode(part: &str, into: &mut Vec<u8>) -> Result<(), JwtError> {
+    let malformed = |_| JwtError::Malformed("a part is not base64url");
+    URL_SAFE_NO_PAD.decode_vec(part, into).map_err(malformed)
 }
 
 /// Nothing that would let the token be put together again.
 impl fmt::Debug for Jwt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Jwt({}, [redacted])", self.header.alg.chars().take(20).collect::<String>())
+        write!(f, "Jwt({}, [redacted])", self.header.algorithm.chars().take(20).collect::<String>())
     }
 }
 

@@ -14,8 +14,8 @@ fn public(key: &SigningKey) -> JwtKey {
     key.verifying_key().clone().into()
 }
 
-fn verify(token: &str, key: &JwtKey) -> Result<Claims, JwtError> {
-    Jwt::parse(token, LONGEST, &mut Vec::new())?.verify(key)
+fn verify(token: &str, key: &JwtKey) -> Result<serde_json::Map<String, Value>, JwtError> {
+    Jwt::parse(token, LONGEST, &mut Vec::new())?.verify(key).map(|claims| claims.to_map())
 }
 
 fn encoded(header: &str, claims: &str) -> String {
@@ -121,17 +121,18 @@ fn types_are_compared_as_media_types() {
 
 #[test]
 fn claims_have_their_types() {
-    let claims = |value: Value| Claims::parse(value.to_string().as_bytes()).unwrap();
-    let typed = claims(json!({"aud": ["a", "b"], "exp": 1.5, "sub": 1, "nbf": "5", "iat": -1}));
+    let claims = |json: &'static [u8]| Claims::parse(json).unwrap();
+    let typed = claims(br#"{"aud": ["a", "b"], "exp": 1.5, "sub": 1, "nbf": "5", "iat": -1}"#);
     assert_eq!((typed.is_for("b"), typed.is_for("c")), (Ok(true), Ok(false)));
     assert_eq!(typed.moment("exp"), Ok(Some(Timestamp::from_millis(1500))));
     assert_eq!(
         (typed.text("sub"), typed.moment("nbf"), typed.moment("iat")),
         (Err("sub"), Err("nbf"), Err("iat"))
     );
-    assert_eq!(claims(json!({"aud": ["a", 1]})).is_for("a"), Err("aud"));
-    assert_eq!(claims(json!({"aud": {"a": 1}})).is_for("a"), Err("aud"));
-    assert_eq!(claims(json!({})).is_for("a"), Ok(false));
+    assert_eq!(claims(br#"{"aud": ["a", 1]}"#).is_for("a"), Err("aud"));
+    assert_eq!(claims(br#"{"aud": {"a": 1}}"#).is_for("a"), Err("aud"));
+    assert_eq!(claims(b"{}").is_for("a"), Ok(false));
+    assert_eq!(format!("{typed:?}"), r#"{"aud", "exp", "sub", "nbf", "iat"}"#, "values stay out");
 }
 
 #[test]
@@ -159,6 +160,5 @@ proptest::proptest! {
     fn no_text_makes_it_panic(text in "[A-Za-z0-9_.-]{0,80}", noise in "\\PC{0,40}") {
         let _ = verify(&text, &public(&key()));
         let _ = verify(&noise, &public(&key()));
-        let _ = parse_json(noise.as_bytes());
     }
 }

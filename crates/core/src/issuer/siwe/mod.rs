@@ -15,7 +15,7 @@ pub(super) use nonce::Nonces;
 
 use super::subjects::is_thumbprint;
 use crate::crypto::ethereum::{Address, decode_hex, personal_message_hash, recover};
-use crate::crypto::jwt::parse_json;
+use crate::crypto::jwt::Json;
 use crate::denial::{Code, Denial};
 use crate::public_url::PublicUrl;
 use crate::store::{Id, Spend};
@@ -88,9 +88,9 @@ fn read(assertion: &str) -> Result<(String, [u8; 65]), Denial> {
         }
     };
     let form = || invalid("not {message, signature}, both strings, once each");
-    let json = parse_json(json).ok_or_else(form)?;
+    let json = Json::parse(json).ok_or_else(form)?;
     let members = json.as_object().filter(|members| members.len() == 2).ok_or_else(form)?;
-    let text = |name| members.get(name).and_then(serde_json::Value::as_str).ok_or_else(form);
+    let text = |name| members.get(name).and_then(Json::as_str).ok_or_else(form);
     let signature = text("signature")?.strip_prefix("0x").and_then(decode_hex::<65>);
     let signature = signature.ok_or_else(|| invalid("the signature is not 0x and 130 hexadecimal digits"))?;
     Ok((text("message")?.to_owned(), signature))

@@ -3,10 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::issuers::{FOREIGN_TYPES, IssuerTerms};
-use crate::crypto::jwt::{Claims, Jwt};
+use crate::crypto::jwt::{Claims, Json, Jwt};
 use crate::denial::{Code, Denial};
 use crate::issuer::KeyName;
 use crate::principal::{Permissions, Principal, Scheme, Subject};
@@ -37,7 +35,7 @@ pub(super) fn check_type(jwt: &Jwt<'_>, terms: &IssuerTerms) -> Result<(), Denia
 ///
 /// # Errors
 /// `token_claims`, `token_audience`, `token_expired`; `token_invalid` before its time.
-pub(super) fn check_aim(claims: &Claims, terms: &IssuerTerms, now: Timestamp) -> Result<(), Denial> {
+pub(super) fn check_aim(claims: &Claims<'_>, terms: &IssuerTerms, now: Timestamp) -> Result<(), Denial> {
     let moment = |name: &'static str| claims.moment(name).map_err(mistyped);
     let expires = moment("exp")?.ok_or_else(|| missing("exp"))?;
     let (begins, issued) = (moment("nbf")?, moment("iat")?);
@@ -70,16 +68,19 @@ pub(super) fn check_aim(claims: &Claims, terms: &IssuerTerms, now: Timestamp) ->
 ///
 /// # Errors
 /// `token_claims`; `token_invalid` for a binding that is not known here.
-pub(super) fn principal(claims: Claims, terms: &IssuerTerms) -> Result<(Principal, Option<String>), Denial> {
+pub(super) fn principal(
+    claims: &Claims<'_>,
+    terms: &IssuerTerms,
+) -> Result<(Principal, Option<String>), Denial> {
     let sub = claims.text("sub").map_err(mistyped)?.ok_or_else(|| missing("sub"))?;
     let subject = if terms.names_keys { key_named(sub)? } else { user_named(sub, &terms.issuer)? };
     let bound_to = claims.get("cnf").map(bound_to).transpose()?;
     let mut principal = Principal::new(subject, Scheme::Bearer);
-    principal.permissions = permissions(&claims, terms)?;
+    principal.permissions = permissions(claims, terms)?;
     // As long as it is accepted.
     principal.expires = claims.moment("exp").map_err(mistyped)?.map(|expires| expires.plus(SKEW));
-    let about_subject = |(name, _): &(String, Value)| !OF_THE_TOKEN.contains(&name.as_str());
-    principal.claims = claims.into_members().into_iter().filter(about_subject).collect();
+    let about_subject = claims.iter().filter(|(name, _)| !OF_THE_TOKEN.contains(name));
+    principal.claims = about_subject.map(|(name, value)| (name.to_owned(), value.to_value())).collect();
     Ok((principal, bound_to))
 }
 
@@ -116,16 +117,16 @@ fn without_chain(account: &str) -> &str {
 }
 
 /// RFC 7800 §3.1: a binding that is not understood must not be passed over.
-fn bound_to(cnf: &Value) -> Result<String, Denial> {
+fn bound_to(cnf: &Json<'_>) -> Result<String, Denial> {
     let members = cnf.as_object().ok_or_else(|| wrong("cnf is no object"))?;
-    match (members.get("jkt").and_then(Value::as_str), members.len()) {
+    match (members.get("jkt").and_then(Json::as_str), members.len()) {
         // 43 characters of base64url: SHA-256 (RFC 7638).
         (Some(thumbprint), 1) if thumbprint.len() == 43 => Ok(thumbprint.to_owned()),
         _ => Err(Denial::new(Code::TokenInvalid, "cnf binds it to something else than a DPoP key")),
     }
 }
 
-fn permissions(claims: &Claims, terms: &IssuerTerms) -> Result<Permissions, Denial> {
+fn permissions(claims: &Claims<'_>, terms: &IssuerTerms) -> Result<Permissions, Denial> {
     let said = match &terms.permissions_claim {
         Some(name) => member(claims, name),
         None => claims.get("scope").or_else(|| claims.get("scp")),
@@ -133,8 +134,8 @@ fn permissions(claims: &Claims, terms: &IssuerTerms) -> Result<Permissions, Deni
     let Some(said) = said else { return Ok(Permissions::Unstated) };
     let no_names = || wrong("permissions are neither text nor a list of texts");
     let names: Vec<&str> = match said {
-        Value::String(names) => names.split(' ').filter(|name| !name.is_empty()).collect(),
-        Value::Array(names) => names.iter().map(Value::as_str).collect::<Option<_>>().ok_or_else(no_names)?,
+        Json::Text(names) => names.split(' ').filter(|name| !name.is_empty()).collect(),
+        Json::List(names) => names.iter().map(Json::as_str).collect::<Option<_>>().ok_or_else(no_names)?,
         _ => return Err(no_names()),
     };
     let granted: BTreeSet<Arc<str>> = match &terms.permissions {
@@ -146,11 +147,11 @@ fn permissions(claims: &Claims, terms: &IssuerTerms) -> Result<Permissions, Deni
 
 /// A claim by its whole name, which may have dots, or else by the names of members of members:
 /// `realm_access.roles`.
-fn member<'c>(claims: &'c Claims, name: &str) -> Option<&'c Value> {
+fn member<'c, 'a>(claims: &'c Claims<'a>, name: &str) -> Option<&'c Json<'a>> {
     claims.get(name).or_else(|| {
         let mut names = name.split('.');
         let outermost = claims.get(names.next()?)?;
-        names.try_fold(outermost, |value, name| value.get(name))
+        names.try_fold(outermost, |value, name| value.as_object()?.get(name))
     })
 }
 

@@ -183,8 +183,8 @@ impl<F: Fetch> BearerVerifier<F> {
         claims::check_aim(&claims, &issuer.terms, request.received_at)?;
         let key = issuer.keys.find(jwt.key_id(), algorithm, request, &self.fetch).await?;
         jwt.check_signature(&key).map_err(|error| invalid(error.to_string()))?;
-        let jti = claims.get("jti").and_then(serde_json::Value::as_str).map(str::to_owned);
-        let (principal, bound_to) = claims::principal(claims, &issuer.terms)?;
+        let jti = claims.text("jti").ok().flatten().map(str::to_owned);
+        let (principal, bound_to) = claims::principal(&claims, &issuer.terms)?;
         let kid = jwt.key_id().map(str::to_owned);
         let verified = Verified { issuer: number, kid, algorithm, key, jti, principal, bound_to };
         let verified = Arc::new(verified);

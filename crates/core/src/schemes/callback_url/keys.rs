@@ -54,7 +54,7 @@ impl<S: Store> CallbackKeys<S> {
     ///
     /// # Errors
     /// `token_invalid`; what the keyring's store says.
-    pub(super) async fn verify(&self, jwt: &Jwt<'_>, now: Timestamp) -> Result<Claims, Denial> {
+    pub(super) async fn verify<'t>(&self, jwt: &Jwt<'t>, now: Timestamp) -> Result<Claims<'t>, Denial> {
         let claims = match (jwt.key_id(), &self.keyring, &self.shared) {
             (Some(kid), Some(keyring), _) => {
                 let keys = keyring.keys(now).await?;

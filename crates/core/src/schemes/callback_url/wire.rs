@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize as _;
 
-use crate::crypto::jwt::Claims;
+use crate::crypto::jwt::{Claims, Json};
 use crate::crypto::{Digest, Random, Secret, decode_base62, encode_base62, hash_parts, sha256};
 use crate::time::Timestamp;
 
@@ -240,7 +240,7 @@ impl CallbackClaims {
     ///
     /// # Errors
     /// The name of a claim that is missing or of another type, or `aud` if it is for others.
-    pub fn read(claims: &Claims, audience: &str) -> Result<Self, ClaimError> {
+    pub fn read(claims: &Claims<'_>, audience: &str) -> Result<Self, ClaimError> {
         let missing = |name| ClaimError::Missing(name);
         let text = |name| match claims.text(name) {
             Ok(Some(text)) => Ok(text.to_owned()),
@@ -261,7 +261,7 @@ impl CallbackClaims {
         let expires = claims.moment("exp").ok().flatten().ok_or(missing("exp"))?;
         let methods = match claims.get("htm") {
             None => Vec::new(),
-            Some(serde_json::Value::Array(several)) if !several.is_empty() => several
+            Some(Json::List(several)) if !several.is_empty() => several
                 .iter()
                 .map(|one| one.as_str().map(str::to_owned).ok_or(missing("htm")))
                 .collect::<Result<_, _>>()?,

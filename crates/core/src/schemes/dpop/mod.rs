@@ -55,7 +55,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderName, HeaderValue};
 
-use crate::crypto::jwt::{Claims, Jwt, JwtAlgorithm, JwtKey};
+use crate::crypto::jwt::{Claims, Json, Jwt, JwtAlgorithm, JwtKey};
 use crate::crypto::{Secret, sha256};
 use crate::denial::{Code, Denial};
 use crate::request::RequestView;
@@ -243,7 +243,7 @@ impl Dpop {
 
     /// When a proof was made and until when it is good: by our own clock where it has a nonce of ours, by
     /// its maker's elsewhere.
-    fn window(&self, claims: &Claims, now: Timestamp) -> Result<Window, Denial> {
+    fn window(&self, claims: &Claims<'_>, now: Timestamp) -> Result<Window, Denial> {
         let iat = claims.moment("iat").ok().flatten();
         let iat = iat.ok_or_else(|| Check::Form.failed("iat is missing, or no number of seconds"))?;
         let nonce = claims.text("nonce").map_err(|_| Check::Nonce.failed("it is no string"))?;
@@ -268,7 +268,7 @@ struct Window {
     until: Timestamp,
 }
 
-fn about_request(claims: &Claims, request: &RequestView<'_>) -> Result<(), Denial> {
+fn about_request(claims: &Claims<'_>, request: &RequestView<'_>) -> Result<(), Denial> {
     if !wire::is_method(text(claims, "htm", Check::Htm)?, request.method) {
         return Err(Check::Htm.failed("it is for another method"));
     }
@@ -279,7 +279,7 @@ fn about_request(claims: &Claims, request: &RequestView<'_>) -> Result<(), Denia
     Ok(())
 }
 
-fn text<'c>(claims: &'c Claims, name: &str, check: Check) -> Result<&'c str, Denial> {
+fn text<'c>(claims: &'c Claims<'_>, name: &str, check: Check) -> Result<&'c str, Denial> {
     let text = claims.text(name).ok().flatten();
     text.ok_or_else(|| check.failed("it is missing, or no string"))
 }
@@ -287,8 +287,8 @@ fn text<'c>(claims: &'c Claims, name: &str, check: Check) -> Result<&'c str, Den
 /// The key that a proof brings along, by the algorithm that the proof names: both are its maker's. A key
 /// that names another itself is refused.
 fn own_key(jwt: &Jwt<'_>) -> Result<JwtKey, Denial> {
-    let own = jwt.own_key().and_then(serde_json::Value::as_object);
-    let mut jwk = own.ok_or_else(|| Check::Key.failed("the header has no jwk"))?.clone();
+    let own = jwt.own_key().and_then(Json::as_object);
+    let mut jwk = own.ok_or_else(|| Check::Key.failed("the header has no jwk"))?.to_map();
     let named = JwtAlgorithm::from_name(jwt.algorithm());
     let named = named.ok_or_else(|| Check::Key.failed("alg is none that proofs are signed with here"))?;
     if jwk.get("n").and_then(serde_json::Value::as_str).is_some_and(|n| n.len() > LONGEST_MODULUS) {

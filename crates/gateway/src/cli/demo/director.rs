@@ -104,7 +104,7 @@ pub(super) fn place(folder: Option<&Path>) -> Result<(Option<tempfile::TempDir>,
 }
 
 /// A port that the seed has given away.
-fn must_be_free(who: &str, address: SocketAddr) -> Result<(), Failure> {
+pub(super) fn must_be_free(who: &str, address: SocketAddr) -> Result<(), Failure> {
     // The runtime's listener, for it may take a port whose last connections have just ended.
     let socket = tokio::net::TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;

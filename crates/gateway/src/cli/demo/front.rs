@@ -13,6 +13,8 @@ use countersign::{ChosenBy, Fetch as _, FetchRequest};
 use countersign_io::egress::{EgressPolicy, GuardedClient};
 use http::{HeaderMap, StatusCode};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -22,7 +24,9 @@ use crate::config::TlsFiles;
 use crate::server::tls::server_config;
 
 /// Bodies here are small.
-const LONGEST: usize = 64 * 1024;
+pub(super) const LONGEST: usize = 64 * 1024;
+/// What is written anew on each connection.
+pub(super) const FRAMING: [&str; 4] = ["connection", "keep-alive", "transfer-encoding", "content-length"];
 /// How long anything may take here.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -46,10 +50,36 @@ impl Log {
     }
 }
 
-/// Speaks TLS with the certificate in a folder.
-struct Tls {
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
+/// Connections on which TLS has been agreed upon, with the certificate in a folder.
+pub(super) struct Tls {
+    agreed: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
+    address: SocketAddr,
+}
+
+impl Tls {
+    /// Speaks HTTP/1.1 alone: what passes by is noted as it is written there.
+    pub(super) fn over(listener: TcpListener, folder: &Path) -> Result<Self, Failure> {
+        let files = TlsFiles { cert_file: folder.join("tls.pem"), key_file: folder.join("tls.key") };
+        let mut config = (*server_config(&files)?).clone();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let address = listener.local_addr()?;
+        let (sender, agreed) = mpsc::channel(16);
+        tokio::spawn(async move {
+            let mut listener = listener;
+            while !sender.is_closed() {
+                let (stream, peer) = axum::serve::Listener::accept(&mut listener).await;
+                let (acceptor, sender) = (acceptor.clone(), sender.clone());
+                // Browsers connect before they know what to ask for: nobody waits for them.
+                tokio::spawn(async move {
+                    if let Ok(Ok(stream)) = timeout(PATIENCE, acceptor.accept(stream)).await {
+                        let _ = sender.send((stream, peer)).await;
+                    }
+                });
+            }
+        });
+        Ok(Self { agreed, address })
+    }
 }
 
 impl axum::serve::Listener for Tls {
@@ -57,17 +87,15 @@ impl axum::serve::Listener for Tls {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, SocketAddr) {
-        loop {
-            let (stream, peer) = axum::serve::Listener::accept(&mut self.listener).await;
-            // One after another will do for three.
-            if let Ok(Ok(stream)) = tokio::time::timeout(PATIENCE, self.acceptor.accept(stream)).await {
-                return (stream, peer);
-            }
+        match self.agreed.recv().await {
+            Some(agreed) => agreed,
+            // Whoever listened is gone, and with it the runtime.
+            None => std::future::pending().await,
         }
     }
 
     fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        self.listener.local_addr()
+        Ok(self.address)
     }
 }
 
@@ -83,11 +111,7 @@ pub(super) async fn open(
     address: SocketAddr,
     behind: Option<SocketAddr>,
 ) -> Result<Log, Failure> {
-    let files = TlsFiles { cert_file: folder.join("tls.pem"), key_file: folder.join("tls.key") };
-    let mut config = (*server_config(&files)?).clone();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let listener = listen(address).await?;
-    let tls = Tls { listener, acceptor: TlsAcceptor::from(Arc::new(config)) };
+    let tls = Tls::over(listen(address).await?, folder)?;
     let log = Log::default();
     let front = Front { log: log.clone(), behind: behind.map(|address| (loopback_client(), address)) };
     let service = axum::Router::new().fallback(pass).with_state(front);
@@ -142,7 +166,7 @@ async fn pass(State(front): State<Front>, request: Request) -> Response {
             seen.answer = String::from_utf8_lossy(&answer.body).into_owned();
             let mut response = status(answer.status);
             *response.headers_mut() = answer.headers;
-            for name in ["connection", "keep-alive", "transfer-encoding", "content-length"] {
+            for name in FRAMING {
                 response.headers_mut().remove(name);
             }
             *response.body_mut() = Body::from(answer.body);

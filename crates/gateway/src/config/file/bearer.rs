@@ -14,7 +14,7 @@ use super::{Text, Truth};
 pub struct Bearer {
     /// `accepted`, or `required`: then every DPoP proof has a nonce of ours. Default: accepted.
     #[schemars(with = "Option<String>")]
-    pub dpop_nonce: Option<Text>,
+    pub dpop_nonces: Option<Text>,
     /// Whose tokens are taken. Default: nobody's.
     #[schemars(with = "Vec<BearerIssuer>")]
     pub issuer: Vec<Spanned<BearerIssuer>>,
@@ -27,9 +27,11 @@ pub struct BearerIssuer {
     /// Its identifier, byte for byte what `iss` says. Our own `public_url` means `[issuer]` here: nobody is dialled.
     #[schemars(with = "String")]
     pub issuer: Text,
-    /// What its tokens for us are for: one of these is among `aud`.
-    #[schemars(with = "OneOrSeveral")]
-    pub audience: Spanned<OneOrSeveral>,
+    /// What its tokens for us are for: one of these is among `aud`. Only our own `[issuer]` knows it already, and
+    /// has its `audience` as the default.
+    #[serde(default)]
+    #[schemars(with = "Option<OneOrSeveral>")]
+    pub audience: Option<Spanned<OneOrSeveral>>,
     /// Where its keys are. Default: where its discovery document says.
     #[serde(default)]
     #[schemars(with = "Option<String>")]

@@ -3,32 +3,27 @@
 use std::sync::Arc;
 
 use countersign::schemes::bearer::{FOREIGN_TYPES, IssuerTerms};
-use countersign::schemes::dpop::NoncePolicy;
 use http::Uri;
 use toml::Spanned;
 
 use super::Reader;
 use crate::config::file::{self, BearerIssuer, Text};
-use crate::config::{BearerConfig, EgressConfig, KeysFrom, ListedIssuer, ServerConfig};
+use crate::config::{BearerConfig, EgressConfig, IssuerConfig, KeysFrom, ListedIssuer, ServerConfig};
 
 impl Reader<'_> {
-    /// `issues`: whether `[issuer]` is enabled.
+    /// `own`: our own issuer, if it is enabled.
     pub(super) fn bearer(
         &mut self,
         bearer: &file::Bearer,
         server: Option<&ServerConfig>,
         egress: &EgressConfig,
-        issues: bool,
+        own: Option<&IssuerConfig>,
     ) -> BearerConfig {
-        let nonces = self.maybe("bearer.dpop_nonce", bearer.dpop_nonce.as_ref(), |text| match text {
-            "accepted" => Ok(NoncePolicy::Accepted),
-            "required" => Ok(NoncePolicy::Required),
-            _ => Err(format!("`{text}` is no policy: write \"accepted\" or \"required\"")),
-        });
+        let dpop_nonces = self.dpop_nonces("bearer.dpop_nonces", bearer.dpop_nonces.as_ref());
         let mut issuers: Vec<ListedIssuer> = Vec::new();
         for written in &bearer.issuer {
             let span = written.get_ref().issuer.span();
-            let Some(listed) = self.listed_issuer(written.get_ref(), server, egress, issues) else {
+            let Some(listed) = self.listed_issuer(written.get_ref(), server, egress, own) else {
                 continue;
             };
             if issuers.iter().any(|other| other.terms.issuer == listed.terms.issuer) {
@@ -37,7 +32,7 @@ impl Reader<'_> {
             }
             issuers.push(listed);
         }
-        BearerConfig { dpop_nonces: nonces.unwrap_or_default(), issuers }
+        BearerConfig { dpop_nonces, issuers }
     }
 
     fn listed_issuer(
@@ -45,21 +40,16 @@ impl Reader<'_> {
         written: &BearerIssuer,
         server: Option<&ServerConfig>,
         egress: &EgressConfig,
-        issues: bool,
+        own: Option<&IssuerConfig>,
     ) -> Option<ListedIssuer> {
         let issuer = self.parsed("bearer.issuer.issuer", Some(&written.issuer), "", |text| {
             parse_url(text).map(|_| text.to_owned())
         });
-        let audiences = written.audience.get_ref().to_list();
-        self.show("bearer.issuer.audience", audiences.join(", "), Some(written.audience.span()));
-        if audiences.is_empty() || audiences.iter().any(String::is_empty) {
-            let message = "an issuer makes tokens for others too: name the audience that means us";
-            self.wrong(message, "bearer.issuer.audience", Some(written.audience.span()));
-        }
         let issuer = issuer?;
         let ours = server.is_some_and(|server| server.public_url.to_string() == issuer);
+        let audiences = self.audiences(written, own.filter(|_| ours));
         let keys = self.keys_from(written, &issuer, ours, egress);
-        if ours && !issues {
+        if ours && own.is_none() {
             let message = "this is our own public_url, and issuer.enabled is not true";
             self.wrong(message, "bearer.issuer.issuer", Some(written.issuer.span()));
         }
@@ -86,6 +76,21 @@ impl Reader<'_> {
             terms.permissions = Some(map.collect());
         }
         Some(ListedIssuer { terms, keys: keys? })
+    }
+
+    fn audiences(&mut self, written: &BearerIssuer, own: Option<&IssuerConfig>) -> Vec<String> {
+        let audiences = match (&written.audience, own) {
+            (Some(audiences), _) => audiences.get_ref().to_list(),
+            (None, Some(own)) => vec![own.audience.clone()],
+            (None, None) => Vec::new(),
+        };
+        let span = written.audience.as_ref().map(Spanned::span);
+        self.show("bearer.issuer.audience", audiences.join(", "), span.clone());
+        if audiences.is_empty() || audiences.iter().any(String::is_empty) {
+            let message = "an issuer makes tokens for others too: name the audience that means us";
+            self.wrong(message, "bearer.issuer.audience", span.or(Some(written.issuer.span())));
+        }
+        audiences
     }
 
     fn keys_from(

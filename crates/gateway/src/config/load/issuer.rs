@@ -7,7 +7,6 @@ use std::time::Duration;
 use countersign::crypto::ethereum::Address;
 use countersign::issuer::{LONGEST_REFRESH, Wallets};
 use countersign::schemes::api_key::KeyId;
-use countersign::schemes::dpop::NoncePolicy;
 use serde::Deserialize as _;
 use toml::{Spanned, Value};
 
@@ -48,12 +47,7 @@ impl Reader<'_> {
             let message = "a key is published for a shorter time before it signs than it signs";
             self.wrong(message, "issuer.publish_before", issuer.publish_before.as_ref().map(Spanned::span));
         }
-        let dpop_nonces =
-            self.parsed("issuer.dpop_nonces", issuer.dpop_nonces.as_ref(), "accepted", |text| match text {
-                "accepted" => Ok(NoncePolicy::Accepted),
-                "required" => Ok(NoncePolicy::Required),
-                _ => Err(format!("`{text}` is no policy: write \"accepted\" or \"required\"")),
-            });
+        let dpop_nonces = self.dpop_nonces("issuer.dpop_nonces", issuer.dpop_nonces.as_ref());
         let own = server.map(|server| server.public_url.to_string()).unwrap_or_default();
         let audience = self.parsed("issuer.audience", issuer.audience.as_ref(), &own, |text| match text {
             "" => Err("an audience has a name".to_owned()),
@@ -83,7 +77,7 @@ impl Reader<'_> {
             refresh_life: refresh?,
             rotate_every: rotate?,
             publish_before: publish?,
-            dpop_nonces: dpop_nonces?,
+            dpop_nonces,
         })
     }
 

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use countersign::PublicUrl;
-use countersign::schemes::dpop::NoncePolicy;
 use countersign::schemes::session::{HandshakePolicy, Lifetimes, SessionDemand};
 use countersign_tower::SessionSettings;
 use toml::Spanned;
@@ -31,12 +30,7 @@ impl Reader<'_> {
         let idle = self.life("session.idle", session.idle.as_ref(), "24h", SHORTEST_IDLE);
         let absolute =
             self.life("session.absolute", session.absolute.as_ref(), "30d", Duration::from_secs(1));
-        let nonces =
-            self.parsed("session.dpop_nonces", session.dpop_nonces.as_ref(), "accepted", |text| match text {
-                "accepted" => Ok(NoncePolicy::Accepted),
-                "required" => Ok(NoncePolicy::Required),
-                _ => Err(format!("`{text}` is no policy: write \"accepted\" or \"required\"")),
-            });
+        let dpop_nonces = self.dpop_nonces("session.dpop_nonces", session.dpop_nonces.as_ref());
         // What cannot be read is a problem already, and nothing is served with what stands here instead.
         let lifetimes = Lifetimes::default();
         let settings = SessionSettings {
@@ -46,7 +40,7 @@ impl Reader<'_> {
                 idle: idle.unwrap_or(lifetimes.idle),
                 absolute: absolute.unwrap_or(lifetimes.absolute),
             },
-            dpop_nonces: nonces.unwrap_or_default(),
+            dpop_nonces,
         };
         SessionConfig { enabled, settings }
     }
