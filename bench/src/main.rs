@@ -4,7 +4,7 @@
 //! contender once a round, and ratios are taken within a round. Nothing is asserted.
 //!
 //! ```text
-//! cargo run --release -p countersign-bench -- [--rounds 12] [--seconds 3] [--quick] [webhook | signature]
+//! cargo run --release -p countersign-bench -- [--rounds 12] [--seconds 3] [--quick] [webhook | signature | bearer]
 //! ```
 
 mod contender;
@@ -16,6 +16,7 @@ mod process;
 mod report;
 mod serve;
 mod signature;
+mod tokens;
 mod webhook;
 
 use std::net::SocketAddr;
@@ -50,6 +51,9 @@ enum Role {
     Webhook,
     /// Measures signed requests through the gateway beside the same requests through a public route.
     Signature,
+    /// Measures tokens through the gateway: access tokens, beside HAProxy's, callback URLs, and issuing.
+    #[command(name = "bearer")]
+    Tokens,
     /// Answers every request with a few bytes.
     #[command(hide = true)]
     Upstream { listen: SocketAddr },
@@ -69,6 +73,7 @@ fn main() -> ExitCode {
     let done = match arguments.role {
         Some(Role::Webhook) => webhook::measure(arguments.rounds, arguments.seconds),
         Some(Role::Signature) => signature::measure(arguments.rounds, arguments.seconds),
+        Some(Role::Tokens) => tokens::measure(arguments.rounds, arguments.seconds),
         Some(Role::Upstream { listen }) => serve::upstream(listen),
         Some(Role::Proxy { listen, upstream }) => serve::proxy(listen, upstream),
         None => measure(&arguments),
