@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(prints(&jwk), Some(vec![first.clone()]));
         let both = prints(&format!("{{\"keys\":[{jwk},{other}]}}")).unwrap();
         assert!(both.len() == 2 && both[0] == first);
-        let nine = vec![&*jwk; 9].join(",");
+        let nine = [&*jwk; 9].join(",");
         for wrong in [
             "",
             "x",
