@@ -39,6 +39,25 @@ pub(crate) fn measure(
     })
 }
 
+/// Takes a sample of each of so many contenders once a round. Whoever was first is last in the next round.
+pub(crate) fn rounds(
+    rounds: usize,
+    contenders: usize,
+    mut sample: impl FnMut(usize) -> Result<Sample, Failure>,
+) -> Result<Vec<Vec<Sample>>, Failure> {
+    let mut samples = Vec::new();
+    for round in 0..rounds.max(1) {
+        eprintln!("round {} of {}", round + 1, rounds.max(1));
+        let mut row = vec![None; contenders];
+        for turn in 0..contenders {
+            let index = (turn + round) % contenders;
+            row[index] = Some(sample(index)?);
+        }
+        samples.push(row.into_iter().flatten().collect());
+    }
+    Ok(samples)
+}
+
 /// How many requests were answered, and in what time. Anything but an answer of 2xx is a failure: a
 /// refusal is quick, and would look like speed.
 pub(crate) fn run(address: SocketAddr, script: &Path, seconds: u64) -> Result<(f64, Duration), Failure> {

@@ -4,7 +4,7 @@
 //! contender once a round, and ratios are taken within a round. Nothing is asserted.
 //!
 //! ```text
-//! cargo run --release -p countersign-bench -- [--rounds 12] [--seconds 3] [--quick] [webhook | signature | session]
+//! cargo run --release -p countersign-bench -- [--rounds 12] [--seconds 3] [--quick] [MEASUREMENT]
 //! ```
 
 mod contender;
@@ -17,6 +17,7 @@ mod report;
 mod serve;
 mod session;
 mod signature;
+mod tokens;
 mod webhook;
 
 use std::net::SocketAddr;
@@ -53,6 +54,9 @@ enum Role {
     Signature,
     /// Measures sessions through the gateway beside the same requests through a public route, and sign-ins.
     Session,
+    /// Measures tokens through the gateway: access tokens, beside HAProxy's, callback URLs, and issuing.
+    #[command(name = "bearer")]
+    Tokens,
     /// Answers every request with a few bytes.
     #[command(hide = true)]
     Upstream { listen: SocketAddr },
@@ -73,6 +77,7 @@ fn main() -> ExitCode {
         Some(Role::Webhook) => webhook::measure(arguments.rounds, arguments.seconds),
         Some(Role::Signature) => signature::measure(arguments.rounds, arguments.seconds),
         Some(Role::Session) => session::measure(arguments.rounds, arguments.seconds),
+        Some(Role::Tokens) => tokens::measure(arguments.rounds, arguments.seconds),
         Some(Role::Upstream { listen }) => serve::upstream(listen),
         Some(Role::Proxy { listen, upstream }) => serve::proxy(listen, upstream),
         None => measure(&arguments),

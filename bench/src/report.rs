@@ -168,6 +168,30 @@ fn heading(plan: &Plan) -> String {
     text
 }
 
+/// A table of contenders, each beside the first.
+pub(crate) fn beside(names: &[&str], samples: &[Vec<Sample>]) -> Result<String, Failure> {
+    let of = |index: usize, value: fn(&Sample) -> f64| -> Vec<f64> {
+        samples.iter().map(|round| value(&round[index])).collect()
+    };
+    let mut text =
+        String::from("| | requests a second | CPU µs a request | ratio by requests | ratio by CPU |\n");
+    text.push_str("|---|--:|--:|--:|--:|\n");
+    for (index, name) in names.iter().enumerate() {
+        let ratios = |value: fn(&Sample) -> f64| -> Vec<f64> {
+            samples.iter().map(|round| value(&round[index]) / value(&round[0])).collect()
+        };
+        writeln!(
+            text,
+            "| {name} | {:.0} | {:.1} | {} | {} |",
+            median(of(index, |sample| sample.rate)),
+            median(of(index, |sample| sample.cpu)),
+            spread(ratios(|sample| sample.rate)),
+            spread(ratios(|sample| 1.0 / sample.cpu)),
+        )?;
+    }
+    Ok(text)
+}
+
 /// The one in the middle.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);

@@ -2,7 +2,6 @@
 //!
 //! A nonce passes once, so every request is signed beforehand and sent once.
 
-use std::fmt::Write as _;
 use std::io::{BufWriter, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,8 +18,7 @@ use tempfile::TempDir;
 
 use crate::load::{self, Sample};
 use crate::process::{GATEWAY, Place, Process, free_address, pinned};
-use crate::report::{median, spread};
-use crate::{Failure, machine};
+use crate::{Failure, machine, report};
 
 /// More than pass in a second.
 const MOST: u64 = 50_000;
@@ -49,19 +47,13 @@ pub(crate) fn measure(rounds: usize, seconds: u64) -> Result<(), Failure> {
     }
     let bench = Bench::start()?;
     let contenders = bench.contenders()?;
-    let mut samples = Vec::new();
-    for round in 0..rounds.max(1) {
-        eprintln!("round {} of {rounds}", round + 1);
-        let mut row = vec![None; contenders.len()];
-        // Whoever was first is last in the next round.
-        for turn in 0..contenders.len() {
-            let index = (turn + round) % contenders.len();
-            let sample = bench.load(&contenders[index], seconds.max(1));
-            row[index] = Some(sample.map_err(|error| format!("{}: {error}", contenders[index].name))?);
-        }
-        samples.push(row.into_iter().flatten().collect());
-    }
-    print(&contenders, &samples)
+    let samples = load::rounds(rounds, contenders.len(), |index| {
+        let contender = &contenders[index];
+        bench.load(contender, seconds.max(1)).map_err(|error| format!("{}: {error}", contender.name).into())
+    })?;
+    let names: Vec<&str> = contenders.iter().map(|contender| contender.name).collect();
+    let text = format!("{}.\n\n{}", machine::machine(), report::beside(&names, &samples)?);
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
 }
 
 impl Bench {
@@ -178,30 +170,4 @@ fn walking(list: &Path, path: &str) -> String {
          end\n",
         list.display()
     )
-}
-
-fn print(contenders: &[Contender], samples: &[Vec<Sample>]) -> Result<(), Failure> {
-    let of = |index: usize, value: fn(&Sample) -> f64| -> Vec<f64> {
-        samples.iter().map(|round| value(&round[index])).collect()
-    };
-    let mut text = format!("{}.\n\n", machine::machine());
-    writeln!(text, "| | requests a second | CPU µs a request | ratio by requests | ratio by CPU |")?;
-    writeln!(text, "|---|--:|--:|--:|--:|")?;
-    for (index, contender) in contenders.iter().enumerate() {
-        let ratios = |value: fn(&Sample) -> f64| -> Vec<f64> {
-            samples.iter().map(|round| value(&round[index]) / value(&round[0])).collect()
-        };
-        let cpu = ratios(|sample| 1.0 / sample.cpu);
-        writeln!(
-            text,
-            "| {} | {:.0} | {:.1} | {} | {} |",
-            contender.name,
-            median(of(index, |sample| sample.rate)),
-            median(of(index, |sample| sample.cpu)),
-            spread(ratios(|sample| sample.rate)),
-            spread(cpu),
-        )?;
-    }
-    std::io::stdout().write_all(text.as_bytes())?;
-    Ok(())
 }

@@ -194,3 +194,57 @@ impl Clients {
         Ok(Some(Client { id: id.to_owned(), keys: key.into_iter().collect(), scopes }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{Ed25519Key, Secret};
+
+    fn client(id: &str, scope: &str) -> Client {
+        Client { id: id.to_owned(), keys: Vec::new(), scopes: Some([scope.to_owned()].into()) }
+    }
+
+    #[test]
+    fn what_cannot_be_told_apart_or_written_down_is_no_client() {
+        let mut clients = Clients::default();
+        assert_eq!(clients.add_configured(client("shop", "orders:read")), Ok(()));
+        let twice = ClientError::Twice("shop".to_owned());
+        assert_eq!(clients.add_configured(client("shop", "orders:write")), Err(twice));
+        for id in ["", "a b", "a\n", &"a".repeat(65), "0x0000000000000000000000000000000000000000"] {
+            assert_eq!(clients.add_configured(client(id, "a")), Err(ClientError::Id(id.to_owned())));
+        }
+        for scope in ["", "a b", "a\"b", "a\\b"] {
+            let refused = clients.add_configured(client("stall", scope));
+            assert_eq!(refused, Err(ClientError::Scope(scope.to_owned())));
+        }
+    }
+
+    #[test]
+    fn keys_are_read_from_pem_a_jwk_and_a_set() {
+        let pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n";
+        let key = VerifyingKey::from_pem(pem, None).unwrap();
+        let jwk = key.to_jwk().unwrap();
+        let other = Ed25519Key::from_seed(Secret::new([1; 32])).public();
+        let other = VerifyingKey::from_ed25519(other).unwrap().to_jwk().unwrap();
+        let prints = |text: &str| -> Option<Vec<String>> {
+            let keys = ClientKey::read(text).ok()?;
+            Some(keys.iter().map(|key| key.thumbprint().to_owned()).collect())
+        };
+        let first = key.thumbprint().unwrap();
+        assert_eq!(prints(pem), Some(vec![first.clone()]));
+        assert_eq!(prints(&jwk), Some(vec![first.clone()]));
+        let both = prints(&format!("{{\"keys\":[{jwk},{other}]}}")).unwrap();
+        assert!(both.len() == 2 && both[0] == first);
+        let nine = [&*jwk; 9].join(",");
+        for wrong in [
+            "",
+            "x",
+            "{}",
+            "{\"keys\":[]}",
+            &format!("{{\"keys\":[{nine}]}}"),
+            &format!("{{\"kid\":1,{}", &jwk[..9]),
+        ] {
+            assert_eq!(prints(wrong), None, "{wrong}");
+        }
+    }
+}

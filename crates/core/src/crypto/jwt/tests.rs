@@ -107,6 +107,9 @@ fn what_has_not_three_parts_in_base64url_is_no_token() {
     }
     let token = sign(&key(), &JwtHeader::default(), &json!({"a": "x".repeat(LONGEST)})).unwrap();
     assert_eq!(verify(&token, &public(&key())), Err(JwtError::TooLong));
+    let long = format!(r#"{{"alg":"EdDSA","x":"{}"}}"#, "x".repeat(LONGEST_HEADER));
+    let read = |token: &str| Jwt::parse(token, 4 * LONGEST, &mut Vec::new()).err();
+    assert_eq!(read(&forged(&long, "{}", &key())), Some(JwtError::TooLong), "a header is small");
 }
 
 #[test]
@@ -153,6 +156,18 @@ fn a_jwk_has_one_algorithm() {
     for algorithm in ["ES256", "EdDSA", "HS256", "RSA-OAEP", "none"] {
         assert!(with(algorithm).is_err(), "{algorithm}");
     }
+}
+
+#[test]
+fn a_jwk_that_holds_a_secret_is_no_key_that_verifies() {
+    let public: Value = serde_json::from_str(&key().verifying_key().to_jwk().unwrap()).unwrap();
+    assert!(JwtKey::from_jwk(&public.to_string()).is_ok());
+    let mut private = public;
+    private["d"] = URL_SAFE_NO_PAD.encode([7; 32]).into();
+    assert!(JwtKey::from_jwk(&private.to_string()).is_err());
+    assert!(
+        JwtKey::from_jwk(&json!({"kty": "oct", "k": URL_SAFE_NO_PAD.encode([7; 32])}).to_string()).is_err()
+    );
 }
 
 proptest::proptest! {
