@@ -37,7 +37,10 @@ const MOST: u64 = 40_000;
 /// Sessions that take turns; a user has no more than a hundred.
 const SESSIONS: usize = 64;
 const PUBLIC: &str = "https://orders.example";
-const EMAIL: &str = "ann@example.org";
+/// Whose sessions take turns.
+const ANN: &str = "ann@example.org";
+/// Who signs in again and again, which ends the oldest of their sessions.
+const BOB: &str = "bob@example.org";
 const PASSWORD: &str = "correct horse battery";
 /// Those who sign in at once: on its one core the gateway hashes one password, and one waits.
 const CALLERS: usize = 2;
@@ -170,17 +173,18 @@ impl Bench {
             sources: Arc::default(),
             _upstream,
         };
-        bench.add_user()?;
+        bench.add_user(ANN)?;
+        bench.add_user(BOB)?;
         Ok(bench)
     }
 
-    fn add_user(&self) -> Result<(), Failure> {
+    fn add_user(&self, email: &str) -> Result<(), Failure> {
         use std::os::unix::fs::PermissionsExt as _;
         let file = self.folder.path().join("password");
         std::fs::write(&file, PASSWORD)?;
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600))?;
         let output = Command::new(self.folder.path().join(GATEWAY))
-            .args(["user", "add", "--email", EMAIL, "--name", "Ann", "--password-file"])
+            .args(["user", "add", "--email", email, "--name", "Somebody", "--password-file"])
             .arg(file)
             .arg("--config")
             .arg(self.folder.path().join("countersign.toml"))
@@ -191,9 +195,9 @@ impl Bench {
         }
     }
 
-    /// A sign-in of the password `typed`, from a source that nobody has seen: guessing is slowed for each source.
-    fn sign_in(&self, typed: &str, proof: Option<&str>) -> Result<Request<Full<Bytes>>, Failure> {
-        let body = format!("{{\"email\":\"{EMAIL}\",\"password\":\"{typed}\"}}");
+    /// A sign-in, from a source that nobody has seen: guessing is slowed for each source.
+    fn sign_in(&self, email: &str, proof: Option<&str>) -> Result<Request<Full<Bytes>>, Failure> {
+        let body = format!("{{\"email\":\"{email}\",\"password\":\"{PASSWORD}\"}}");
         let source = std::net::Ipv4Addr::from(0x0b00_0000 + self.sources.fetch_add(1, Ordering::Relaxed));
         let request = Request::post(format!("http://{}/auth/signin", self.address))
             .header(CONTENT_TYPE, "application/json")
@@ -209,7 +213,7 @@ impl Bench {
         let target = Uri::try_from(format!("{PUBLIC}/auth/signin"))?;
         let prove = || self.key.prove(&Method::POST, &target, None, None, SystemClock.now());
         let proof = if bound { Some(prove().ok_or("no proof")?) } else { None };
-        let request = self.sign_in(PASSWORD, proof.as_deref())?;
+        let request = self.sign_in(ANN, proof.as_deref())?;
         self.runtime.block_on(async {
             let (parts, body) = self.client.request(request).await?.into_parts();
             let token = String::from_utf8(body.collect().await?.to_bytes().to_vec())?;
@@ -279,7 +283,7 @@ impl Bench {
         let caller = || async move {
             let mut all = SignIns::default();
             while Instant::now() < until {
-                let answer = self.client.request(self.sign_in(PASSWORD, None)?).await?;
+                let answer = self.client.request(self.sign_in(BOB, None)?).await?;
                 match answer.status() {
                     StatusCode::OK => all.begun += 1,
                     StatusCode::TOO_MANY_REQUESTS => all.refused += 1,
