@@ -271,3 +271,26 @@ impl<S: Store + Inventory> Subjects<S> {
         Ok(all)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_one_name_in_two_spellings_and_nothing_else_is_one() {
+        let print = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+        let address = "0x2c7536e3605d9c16a7a3d7b1898e529396a65c23";
+        for (bare, prefix) in [(print, "jkt:"), (address, "eip155:")] {
+            let name = KeyName::parse(bare).unwrap();
+            assert_eq!(KeyName::parse(&format!("{prefix}{bare}")), Ok(name.clone()));
+            assert_eq!(name.sub(), bare);
+        }
+        let shorter = &print[1..];
+        for wrong in
+            ["", "alice", "jkt:", shorter, &format!("{print}A"), &format!("{shorter}="), &address[..41]]
+        {
+            assert_eq!(KeyName::parse(wrong), Err(KeyNameError), "{wrong}");
+        }
+        assert_eq!(KeyName::parse(&format!("eip155:{print}")), Err(KeyNameError));
+    }
+}

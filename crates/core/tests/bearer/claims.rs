@@ -186,3 +186,17 @@ async fn a_subject_that_names_a_key_is_the_same_however_it_is_written() {
         assert_eq!(world.token(&token).await, Some(Code::TokenClaims), "{sub}");
     }
 }
+
+#[tokio::test]
+async fn whoever_explains_at_another_time_hears_what_was_so_then() {
+    let world = World::new();
+    world.pass_seconds(100);
+    let token = signed(&with(json!({ "nbf": world.now(), "exp": world.now() + 300 })));
+    assert_eq!(world.token(&token).await, None);
+    let explained = Request::bearing(&token).explained();
+    assert_eq!(world.code(&explained).await, None);
+    let view = explained.view(NOW);
+    let verdict = world.gate.decide(&world.rule, &view, &mut Bytes::new()).await;
+    let told = verdict.decision().denial().map(Denial::code);
+    assert_eq!(told, Some(Code::TokenInvalid), "its time had not come, though it has passed since");
+}

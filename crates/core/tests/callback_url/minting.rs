@@ -49,6 +49,8 @@ async fn what_cannot_be_a_callback_is_not_minted() {
         let why = refused(&world, form, terms.clone(), ttl).await;
         assert!(!why.is_empty(), "{terms:?}");
     }
+    let most = refused(&world, signed, with(|terms| terms.methods = vec!["POST".into(); 2000]), TTL).await;
+    assert!(most.contains("longer than 8 KiB"), "nobody would read it: {most}");
     let bare = world.minter.mint(&route("/done/{token}"), signed, terms("42"), TTL, NOW).await;
     assert!(matches!(bare, Err(MintError::Terms(_))));
     assert_eq!(world.minter.callbacks.list().await.unwrap(), []);

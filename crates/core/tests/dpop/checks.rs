@@ -230,3 +230,14 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_key_whose_proofs_would_be_large_or_no_proofs_makes_none() {
+    let samples: Value = serde_json::from_str(include_str!("../../../../vectors/keys.json")).unwrap();
+    let rsa = samples["keys"].as_array().unwrap().iter().find(|key| key["jwk"]["kty"] == "RSA").unwrap();
+    let rsa = SigningKey::from_pem(rsa["private"][0].as_str().unwrap(), None).unwrap();
+    let secret = SigningKey::from_hmac_secret(&Secret::new(vec![7; 32])).unwrap();
+    for key in [rsa, secret] {
+        assert!(DpopSigner::new(key, Arc::new(SystemRandom)).is_err());
+    }
+}

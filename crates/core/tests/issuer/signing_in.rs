@@ -158,6 +158,8 @@ fn a_text_is_such_a_message_only_in_its_one_form() {
         ("2026-01-31T12:00:00Z", "2026-01-31", MessageError::Value("Issued At")),
         ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00", MessageError::Value("Issued At")),
         ("2026-01-31T12:00:00Z", "2026-01-31 12:00:00Z", MessageError::Value("Issued At")),
+        ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00.Z", MessageError::Value("Issued At")),
+        ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00.0000000001Z", MessageError::Value("Issued At")),
         ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00Z[UTC]", MessageError::Value("Issued At")),
         ("2026-01-31T12:00:00Z", "2026-02-31T12:00:00Z", MessageError::Value("Issued At")),
         ("12:00:00Z", "12:00:00Z\n", MessageError::Rest),
