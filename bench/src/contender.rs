@@ -7,12 +7,13 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::Failure;
 use crate::keys::{self, PERMISSION};
 use crate::load::{self, Sample};
 use crate::machine::{has, server};
 use crate::process::{GATEWAY, Place, Process, free_address, pinned};
 use crate::report::Plan;
+use crate::script::{Script, Turns};
+use crate::{Failure, gateway};
 
 /// A way through which the same requests reach the same upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,22 +90,17 @@ pub(crate) struct Bench {
 impl Bench {
     /// Makes stores and scripts, and starts the upstream.
     pub(crate) fn set_up(plan: &Plan) -> Result<Self, Failure> {
-        if !has("wrk") {
-            return Err("wrk generates the load: install it with `apt-get install wrk`".into());
-        }
         raise_file_limit();
-        let folder = tempfile::Builder::new().prefix("countersign-bench-").tempdir()?;
-        let this = std::env::current_exe()?;
-        std::os::unix::fs::symlink(&this, folder.path().join(GATEWAY))?;
+        let folder = gateway::folder()?;
         for count in [plan.few_keys, plan.keys, plan.many_keys] {
             eprintln!("{} keys", crate::report::grouped(count));
-            let made = keys::make(&folder.path().join(format!("{count}.redb")), count)?;
-            load::write_script(&folder.path().join(format!("{count}.lua")), &made)?;
+            let mut script = Script::new(folder.path(), &count.to_string())?;
+            for key in keys::make(&folder.path().join(format!("{count}.redb")), count)? {
+                script.add("GET", "/orders/1", &[("Authorization", &format!("Bearer {key}"))], "")?;
+            }
+            script.finish(Turns::Endless)?;
         }
-        let upstream = free_address()?;
-        let mut command = pinned(Place::Upstream, this);
-        command.args(["upstream", &upstream.to_string()]);
-        let process = Process::start(command, upstream)?;
+        let (process, upstream) = gateway::upstream()?;
         Ok(Self {
             folder,
             upstream,
@@ -128,7 +124,7 @@ impl Bench {
                 _ => self.keys,
             };
             let script = self.path(&format!("{keys}.lua"));
-            let sample = load::measure(&process, address, &script, seconds)
+            let sample = load::measure(&process, address, &script, &script, seconds)
                 .map_err(|error| format!("{}: {error}", contender.name()))?;
             samples[index] = Some(sample);
         }

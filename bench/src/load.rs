@@ -21,14 +21,15 @@ pub(crate) struct Sample {
     pub(crate) resident: u64,
 }
 
-/// Loads `process` and measures it, after a second of warming up.
+/// Loads `process` and measures it, after a second of warming up with a script that may be another.
 pub(crate) fn measure(
     process: &Process,
     address: SocketAddr,
+    warm: &Path,
     script: &Path,
     seconds: u64,
 ) -> Result<Sample, Failure> {
-    run(address, script, 1)?;
+    run(address, warm, 1)?;
     let before = process.cpu_time()?;
     let (requests, took) = run(address, script, seconds)?;
     let spent = process.cpu_time()?.saturating_sub(before);
@@ -60,7 +61,7 @@ pub(crate) fn rounds(
 
 /// How many requests were answered, and in what time. Anything but an answer of 2xx is a failure: a
 /// refusal is quick, and would look like speed.
-pub(crate) fn run(address: SocketAddr, script: &Path, seconds: u64) -> Result<(f64, Duration), Failure> {
+fn run(address: SocketAddr, script: &Path, seconds: u64) -> Result<(f64, Duration), Failure> {
     let output = pinned(Place::Load, "wrk")
         .args(["-t", "1", "-c", &CONNECTIONS.to_string(), "-d", &format!("{seconds}s"), "-s"])
         .arg(script)
@@ -83,31 +84,4 @@ pub(crate) fn run(address: SocketAddr, script: &Path, seconds: u64) -> Result<(f
         return Err(format!("wrk said: {text}{}", String::from_utf8_lossy(&output.stderr)).into());
     };
     Ok((requests, Duration::from_micros(micros)))
-}
-
-/// Writes a script for wrk that sends each key in turn: the same requests to everybody, so that what
-/// is compared is what is done with them.
-pub(crate) fn write_script(path: &Path, keys: &[String]) -> Result<(), Failure> {
-    let mut script = String::from("local keys = {\n");
-    for key in keys {
-        script.push_str(&format!("\"{key}\",\n"));
-    }
-    script.push_str(concat!(
-        "}\n",
-        "local requests, turn = {}, 0\n",
-        "function init(args)\n",
-        "  for i, key in ipairs(keys) do\n",
-        "    requests[i] = wrk.format(nil, nil, { Host = wrk.headers[\"Host\"], Authorization = \"Bearer \" .. key })\n",
-        "  end\n",
-        "  keys = nil\n",
-        "end\n",
-        "function request()\n",
-        "  turn = turn % #requests + 1\n",
-        "  return requests[turn]\n",
-        "end\n",
-        "function done(summary)\n",
-        "  print(string.format(\"measured %d %d\", summary.requests, summary.duration))\n",
-        "end\n",
-    ));
-    Ok(std::fs::write(path, script)?)
 }

@@ -8,12 +8,14 @@
 //! ```
 
 mod contender;
+mod gateway;
 mod keys;
 mod load;
 mod machine;
 mod memory;
 mod process;
 mod report;
+mod script;
 mod serve;
 mod session;
 mod signature;

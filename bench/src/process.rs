@@ -50,7 +50,7 @@ pub(crate) struct Process(Child);
 impl Process {
     /// Starts it, and waits until `address` accepts connections.
     pub(crate) fn start(mut command: Command, address: SocketAddr) -> Result<Self, Failure> {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
         let mut process = Self(child.map_err(|error| format!("{command:?}: {error}"))?);
         let start = Instant::now();
         while TcpStream::connect(address).is_err() {

@@ -168,26 +168,34 @@ fn heading(plan: &Plan) -> String {
     text
 }
 
-/// A table of contenders, each beside the first.
-pub(crate) fn beside(names: &[&str], samples: &[Vec<Sample>]) -> Result<String, Failure> {
-    let of = |index: usize, value: fn(&Sample) -> f64| -> Vec<f64> {
-        samples.iter().map(|round| value(&round[index])).collect()
-    };
-    let mut text =
-        String::from("| | requests a second | CPU µs a request | ratio by requests | ratio by CPU |\n");
-    text.push_str("|---|--:|--:|--:|--:|\n");
-    for (index, name) in names.iter().enumerate() {
-        let ratios = |value: fn(&Sample) -> f64| -> Vec<f64> {
-            samples.iter().map(|round| value(&round[index]) / value(&round[0])).collect()
-        };
-        writeln!(
-            text,
-            "| {name} | {:.0} | {:.1} | {} | {} |",
-            median(of(index, |sample| sample.rate)),
-            median(of(index, |sample| sample.cpu)),
-            spread(ratios(|sample| sample.rate)),
-            spread(ratios(|sample| 1.0 / sample.cpu)),
-        )?;
+/// A row of [`beside`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    /// What it is called.
+    pub(crate) name: &'static str,
+    /// The number of the row that it is compared with.
+    pub(crate) against: usize,
+}
+
+/// A table of contenders, each beside another or itself.
+pub(crate) fn beside(rows: &[Row], samples: &[Vec<Sample>]) -> Result<String, Failure> {
+    let of =
+        |value: &dyn Fn(&[Sample]) -> f64| samples.iter().map(|round| value(round)).collect::<Vec<f64>>();
+    let mut text = String::from(
+        "| | requests a second | CPU µs a request | CPU µs added | ratio by requests | ratio by CPU |\n\
+         |---|--:|--:|--:|--:|--:|\n",
+    );
+    for (index, row) in rows.iter().enumerate() {
+        let (rate, cpu) = (median(of(&|round| round[index].rate)), median(of(&|round| round[index].cpu)));
+        write!(text, "| {} | {rate:.0} | {cpu:.1} ", row.name)?;
+        if row.against == index {
+            text.push_str("| | | |\n");
+            continue;
+        }
+        let added = of(&|round| round[index].cpu - round[row.against].cpu);
+        let by_rate = of(&|round| round[index].rate / round[row.against].rate);
+        let by_cpu = of(&|round| round[row.against].cpu / round[index].cpu);
+        writeln!(text, "| {} | {} | {} |", spread(added), spread(by_rate), spread(by_cpu))?;
     }
     Ok(text)
 }

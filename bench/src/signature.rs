@@ -2,10 +2,8 @@
 //!
 //! A nonce passes once, so every request is signed beforehand and sent once.
 
-use std::io::{BufWriter, Write as _};
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::ffi::OsStr;
+use std::io::Write as _;
 use std::sync::Arc;
 
 use countersign::Clock as _;
@@ -14,160 +12,88 @@ use countersign::schemes::signature::{RequestSigner, SIGNATURE, SIGNATURE_INPUT}
 use countersign::schemes::webhook::signer::OutgoingBody;
 use countersign_io::SystemClock;
 use http::{HeaderMap, Method, Uri};
-use tempfile::TempDir;
 
+use crate::gateway::{Gateway, PUBLIC, secret_file};
 use crate::load::{self, Sample};
-use crate::process::{GATEWAY, Place, Process, free_address, pinned};
+use crate::report::Row;
+use crate::script::{Script, Turns};
 use crate::{Failure, machine, report};
 
 /// More than pass in a second.
 const MOST: u64 = 50_000;
-const PUBLIC: &str = "https://orders.example";
 const SECRET: [u8; 32] = [7; 32];
 
-/// A path, what its row is called, and who signs.
+/// A path, its row in the table, and who signs.
 struct Contender {
     path: &'static str,
-    name: &'static str,
+    row: Row,
     signer: RequestSigner,
-}
-
-/// A gateway and what stands behind it.
-struct Bench {
-    folder: TempDir,
-    gateway: Process,
-    address: SocketAddr,
-    _upstream: Process,
 }
 
 /// Measures each contender once a round, and prints Markdown.
 pub(crate) fn measure(rounds: usize, seconds: u64) -> Result<(), Failure> {
-    if !machine::has("wrk") {
-        return Err("wrk generates the load: install it with `apt-get install wrk`".into());
-    }
-    let bench = Bench::start()?;
-    let contenders = bench.contenders()?;
+    let gateway = Gateway::start(|_, upstream| {
+        Ok(format!(
+            "[limits]\nnonces = \"1000000000/min\"\n\
+             [[route]]\npath = \"/open/*\"\nupstream = \"{upstream}\"\npublic = true\n\
+             [[route]]\npath = \"/signed/*\"\nupstream = \"{upstream}\"\naccept = [\"signature\"]\n"
+        ))
+    })?;
+    let contenders = contenders(&gateway)?;
     let samples = load::rounds(rounds, contenders.len(), |index| {
         let contender = &contenders[index];
-        bench.load(contender, seconds.max(1)).map_err(|error| format!("{}: {error}", contender.name).into())
+        contender
+            .load(&gateway, seconds.max(1))
+            .map_err(|error| format!("{}: {error}", contender.row.name).into())
     })?;
-    let names: Vec<&str> = contenders.iter().map(|contender| contender.name).collect();
-    let text = format!("{}.\n\n{}", machine::machine(), report::beside(&names, &samples)?);
+    let rows: Vec<Row> = contenders.iter().map(|contender| contender.row).collect();
+    let text = format!("{}.\n\n{}", machine::machine(), report::beside(&rows, &samples)?);
     Ok(std::io::stdout().write_all(text.as_bytes())?)
 }
 
-impl Bench {
-    fn start() -> Result<Self, Failure> {
-        let folder = tempfile::Builder::new().prefix("countersign-bench-").tempdir()?;
-        let this = std::env::current_exe()?;
-        std::os::unix::fs::symlink(&this, folder.path().join(GATEWAY))?;
-        let (upstream, address) = (free_address()?, free_address()?);
-        let mut command = pinned(Place::Upstream, this);
-        command.args(["upstream", &upstream.to_string()]);
-        let _upstream = Process::start(command, upstream)?;
-        let text = format!(
-            "[server]\nlisten = \"{address}\"\npublic_url = \"{PUBLIC}\"\n\
-             [store]\nurl = \"redb:{}\"\n[audit]\ndecisions = false\n[limits]\nnonces = \"1000000000/min\"\n\
-             [[route]]\npath = \"/open/*\"\nupstream = \"http://{upstream}\"\npublic = true\n\
-             [[route]]\npath = \"/signed/*\"\nupstream = \"http://{upstream}\"\naccept = [\"signature\"]\n",
-            folder.path().join("store.redb").display(),
-        );
-        std::fs::write(folder.path().join("countersign.toml"), text)?;
-        let mut command = pinned(Place::Server, folder.path().join(GATEWAY));
-        command.args(["serve", "--config"]).arg(folder.path().join("countersign.toml"));
-        command.env("COUNTERSIGN_LOG", "warn");
-        let gateway = Process::start(command, address)?;
-        Ok(Self { folder, gateway, address, _upstream })
-    }
-
-    fn contenders(&self) -> Result<[Contender; 3], Failure> {
-        let ed25519 = || Ed25519Key::from_seed(Secret::new(SECRET));
-        let jwk = VerifyingKey::from_ed25519(ed25519().public())?.to_jwk().ok_or("no JWK")?;
-        let public = self.registered("--public", jwk.as_bytes())?;
-        let shared = self.registered("--hmac-secret-file", &SECRET)?;
-        let signer = |key: SigningKey, id: &str| RequestSigner::new(key, id, Arc::new(SystemRandom));
-        let hmac = || SigningKey::from_hmac_secret(&Secret::new(SECRET.to_vec()));
-        Ok([
-            Contender {
-                path: "/open/1",
-                name: "the same requests, public route",
-                signer: signer(hmac()?, &shared),
-            },
-            Contender { path: "/signed/1", name: "HMAC-SHA256", signer: signer(hmac()?, &shared) },
-            Contender { path: "/signed/1", name: "Ed25519", signer: signer(ed25519().into(), &public) },
-        ])
-    }
-
-    /// The name under which the gateway knows a key from now on.
-    fn registered(&self, flag: &str, key: &[u8]) -> Result<String, Failure> {
-        use std::os::unix::fs::PermissionsExt as _;
-        let file = self.folder.path().join("key");
-        std::fs::write(&file, key)?;
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600))?;
-        let output = Command::new(self.folder.path().join(GATEWAY))
-            .args(["key", "add", flag])
-            .arg(file)
-            .args(["--label", "bench", "--json", "--config"])
-            .arg(self.folder.path().join("countersign.toml"))
-            .output()?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let id = text.split_once("\"id\":\"").and_then(|(_, rest)| rest.split_once('"'));
-        let (id, _) = id.ok_or_else(|| format!("{text}{}", String::from_utf8_lossy(&output.stderr)))?;
-        Ok(id.to_owned())
-    }
-
-    fn load(&self, contender: &Contender, seconds: u64) -> Result<Sample, Failure> {
-        let warm = self.script(contender, MOST)?;
-        load::run(self.address, &warm, 1)?;
-        let script = self.script(contender, seconds * MOST)?;
-        let before = self.gateway.cpu_time()?;
-        let (requests, took) = load::run(self.address, &script, seconds)?;
-        let spent = self.gateway.cpu_time()?.saturating_sub(before);
-        Ok(Sample {
-            rate: requests / took.as_secs_f64(),
-            cpu: spent.as_secs_f64() * 1e6 / requests,
-            resident: self.gateway.resident()?,
-        })
-    }
-
-    /// Signs so many requests, and writes a script for wrk that sends each of them once.
-    fn script(&self, contender: &Contender, count: u64) -> Result<PathBuf, Failure> {
-        let (list, script) = (self.folder.path().join("signed"), self.folder.path().join("signed.lua"));
-        let target = Uri::try_from(format!("{PUBLIC}{}", contender.path))?;
-        let now = SystemClock.now();
-        let mut lines = BufWriter::new(std::fs::File::create(&list)?);
-        for _ in 0..count {
-            let mut headers = HeaderMap::new();
-            contender.signer.sign_request(&Method::GET, &target, &mut headers, OutgoingBody::Absent, now)?;
-            let [input, signature] = [SIGNATURE_INPUT, SIGNATURE].map(|name| headers[name].to_str());
-            writeln!(lines, "{}\t{}", input?, signature?)?;
-        }
-        lines.flush()?;
-        std::fs::write(&script, walking(&list, contender.path))?;
-        Ok(script)
-    }
+fn contenders(gateway: &Gateway) -> Result<[Contender; 4], Failure> {
+    let ed25519 = || Ed25519Key::from_seed(Secret::new(SECRET));
+    let jwk = VerifyingKey::from_ed25519(ed25519().public())?.to_jwk().ok_or("no JWK")?;
+    let public = registered(gateway, "--public", jwk.as_bytes())?;
+    let shared = registered(gateway, "--hmac-secret-file", &SECRET)?;
+    let hmac = || SigningKey::from_hmac_secret(&Secret::new(SECRET.to_vec()));
+    let contender = |path, name, against, key: SigningKey, id: &str| Contender {
+        path,
+        row: Row { name, against },
+        signer: RequestSigner::new(key, id, Arc::new(SystemRandom)),
+    };
+    Ok([
+        contender("/open/1", "HMAC-SHA256, public route", 0, hmac()?, &shared),
+        contender("/signed/1", "HMAC-SHA256", 0, hmac()?, &shared),
+        contender("/open/1", "Ed25519, public route", 2, ed25519().into(), &public),
+        contender("/signed/1", "Ed25519", 2, ed25519().into(), &public),
+    ])
 }
 
-/// A script that sends the requests of a list in their order. At its end wrk stops: a request that is sent
-/// again is refused, and refusals fail the measurement.
-fn walking(list: &Path, path: &str) -> String {
-    format!(
-        "local requests, turn = {{}}, 0\n\
-         function init(args)\n\
-         \x20 for line in io.lines(\"{}\") do\n\
-         \x20   local input, signature = line:match(\"(.*)\\t(.*)\")\n\
-         \x20   requests[#requests + 1] = wrk.format(\"GET\", \"{path}\",\n\
-         \x20     {{ Host = \"orders.example\", [\"Signature-Input\"] = input, Signature = signature }})\n\
-         \x20 end\n\
-         end\n\
-         function request()\n\
-         \x20 turn = turn + 1\n\
-         \x20 if turn == #requests then wrk.thread:stop() end\n\
-         \x20 return requests[turn]\n\
-         end\n\
-         function done(summary)\n\
-         \x20 print(string.format(\"measured %d %d\", summary.requests, summary.duration))\n\
-         end\n",
-        list.display()
-    )
+/// The name under which the gateway knows a key from now on.
+fn registered(gateway: &Gateway, flag: &str, key: &[u8]) -> Result<String, Failure> {
+    let file = secret_file(gateway.folder.path(), "key", key)?;
+    let arguments = ["key", "add", "--label", "bench", "--json", flag].map(OsStr::new);
+    let text = gateway.run(&[&arguments[..], &[file.as_os_str()]].concat())?;
+    let key: serde_json::Value = serde_json::from_str(&text)?;
+    Ok(key["id"].as_str().ok_or(text)?.to_owned())
+}
+
+impl Contender {
+    fn load(&self, gateway: &Gateway, seconds: u64) -> Result<Sample, Failure> {
+        gateway.load(Turns::Once, seconds, |script, seconds| self.write(script, seconds * MOST))
+    }
+
+    /// Signs so many requests.
+    fn write(&self, script: &mut Script, count: u64) -> Result<(), Failure> {
+        let target = Uri::try_from(format!("{PUBLIC}{}", self.path))?;
+        let now = SystemClock.now();
+        for _ in 0..count {
+            let mut headers = HeaderMap::new();
+            self.signer.sign_request(&Method::GET, &target, &mut headers, OutgoingBody::Absent, now)?;
+            let [input, signature] = [SIGNATURE_INPUT, SIGNATURE].map(|name| headers[name].to_str());
+            script.add("GET", self.path, &[("Signature-Input", input?), ("Signature", signature?)], "")?;
+        }
+        Ok(())
+    }
 }

@@ -322,7 +322,7 @@ impl<S: Store> Gate<S> {
         request: &RequestView<'_>,
         body: &mut dyn BodySource,
     ) -> Verdict {
-        let mut steps = Vec::with_capacity(6);
+        let mut steps = Vec::with_capacity(12);
         let result = self.judge(rule, request, body, &mut steps).await;
         let result = result.map_err(|denial| match denial.code().status().as_u16() {
             401 => {
@@ -488,12 +488,12 @@ impl<S: Store> Gate<S> {
             let looked = quota.look(&principal.subject, request.received_at);
             note(steps, Check::Limit, None, looked.map_err(|wait| over_quota(quota.rate(), wait)))?;
         }
-        let mut digest = sha256(b"");
+        let mut digest = None;
         let reserves = spends.iter().any(|spending| matches!(spending, Spending::Use(_)));
         for demand in bodies {
             let whole = body.read(demand.limit).await.and_then(|bytes| {
                 if reserves {
-                    digest = sha256(&bytes);
+                    digest = Some(sha256(&bytes));
                 }
                 (demand.check)(&bytes)
             });
@@ -508,6 +508,7 @@ impl<S: Store> Gate<S> {
             let is_proof = matches!(spending, Spending::Proof { .. });
             let spent = match spending {
                 Spending::Use(one) => {
+                    let digest = digest.unwrap_or_else(|| sha256(b""));
                     let reserved = one.reserve(&self.store, digest, self.clock.now()).await;
                     reserved.map(|reserved| reservation = Some(reserved))
                 }

@@ -24,3 +24,8 @@ pub mod server;
 pub mod session;
 pub mod state;
 mod terminal;
+
+/// A request is some forty small allocations, and buffers that come and go among them: the system's allocator spends
+/// a tenth of a request's time on them (docs/performance.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

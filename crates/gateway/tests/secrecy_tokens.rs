@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use http::{HeaderMap, Method};
 use serde_json::Value;
 use support::callbacks::{Callback, ROUTE};
 use support::keep_alive::Connection;
-use support::{Echo, Gateway, Process, Request, oauth, wait_for};
+use support::{Echo, Gateway, Process, Request, Response, oauth, wait_for};
 
 /// Something that opens something: how to have one, and whether a string is one.
 struct Kind {
@@ -65,6 +66,8 @@ struct Scene {
     echo: Echo,
     /// A token that is bound to the key of [`holder`], which everybody knows here.
     known: String,
+    /// What the gateway said where it refused a request that had a token somewhere.
+    refusals: RefCell<Vec<u8>>,
 }
 
 /// Whose key a bound token needs.
@@ -106,7 +109,7 @@ impl Scene {
         serve.env("COUNTERSIGN_LOG", "trace").stdout(log.try_clone().unwrap()).stderr(log);
         let process = Process::start(&mut serve);
         wait_for(gateway.admin);
-        let mut scene = Self { gateway, echo, known: String::new() };
+        let mut scene = Self { gateway, echo, known: String::new(), refusals: RefCell::default() };
         scene.known = scene.bound();
         (scene, process)
     }
@@ -255,6 +258,22 @@ impl Scene {
         runtime.block_on(verifier.verify(&view)).is_ok()
     }
 
+    /// Sends what has a token somewhere. Of the answers, those that the gateway makes itself are looked through:
+    /// the upstream repeats what it is asked.
+    fn put(&self, request: &Request<'_>) {
+        self.hear(self.gateway.send(request));
+    }
+
+    fn hear(&self, answer: Response) {
+        if answer.status >= 400 {
+            let mut refusals = self.refusals.borrow_mut();
+            for (name, value) in answer.headers {
+                refusals.extend(format!("{name}: {value}\n").into_bytes());
+            }
+            refusals.extend(answer.body);
+        }
+    }
+
     /// A token in all the places in which somebody might put it.
     fn put_everywhere(&self, token: &str) {
         let escaped: String = token.bytes().map(|byte| format!("%{byte:02x}")).collect();
@@ -269,7 +288,7 @@ impl Scene {
             targets.push(format!("/oauth/{text}"));
         }
         for target in &targets {
-            self.gateway.send(&Request::get(target));
+            self.put(&Request::get(target));
         }
         for (name, value) in [
             ("Authorization", format!("Bearer {token}")),
@@ -282,15 +301,15 @@ impl Scene {
             ("Referer", format!("https://x/{token}")),
             ("Connection", token.to_owned()),
         ] {
-            self.gateway.send(&Request::get("/orders/1").header(name, &value));
-            self.gateway.send(&Request::new("POST", "/orders/1").header(name, &value).body(token.as_bytes()));
+            self.put(&Request::get("/orders/1").header(name, &value));
+            self.put(&Request::new("POST", "/orders/1").header(name, &value).body(token.as_bytes()));
         }
-        self.gateway.send(&Request::new(token, "/orders/1"));
+        self.put(&Request::new(token, "/orders/1"));
         // A grant that is not known is refused before anything else in the form is used.
         let form = ["assertion", "refresh_token", "client_assertion", "token", "scope", token];
         let form = form.map(|name| format!("&{name}={token}")).concat();
         for path in ["/oauth/token", "/oauth/introspect", "/oauth/revoke", "/oauth/nonce", "/callbacks"] {
-            oauth::post(&self.gateway, path, &format!("grant_type={token}{form}"), Some(token));
+            self.hear(oauth::post(&self.gateway, path, &format!("grant_type={token}{form}"), Some(token)));
         }
     }
 
@@ -305,6 +324,7 @@ impl Scene {
             ("audit log", std::fs::read(self.gateway.path("audit.jsonl")).unwrap()),
             ("log", std::fs::read(self.gateway.path("log")).unwrap()),
             ("database", std::fs::read(self.gateway.path("countersign.redb")).unwrap()),
+            ("refusals", self.refusals.take()),
         ]
     }
 }

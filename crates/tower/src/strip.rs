@@ -79,7 +79,8 @@ pub fn strip_credentials(headers: &mut HeaderMap, uri: &mut Uri, carriers: &[Car
             Carrier::Segment(number) => remove_segment(uri, *number),
             Carrier::Cookie(name) => remove_cookie(headers, name),
             Carrier::Subprotocol(begins) => {
-                keep_members(headers, &SEC_WEBSOCKET_PROTOCOL, ",", ", ", |name| !name.starts_with(begins));
+                let keeps = |name: &[u8]| !name.starts_with(begins.as_bytes());
+                keep_members(headers, &SEC_WEBSOCKET_PROTOCOL, b',', b", ", keeps);
             }
         }
     }
@@ -100,8 +101,9 @@ pub fn strip_credentials(headers: &mut HeaderMap, uri: &mut Uri, carriers: &[Car
 
 /// Takes a cookie out of a request; the others stay.
 pub fn remove_cookie(headers: &mut HeaderMap, name: &str) {
-    keep_members(headers, &COOKIE, ";", "; ", |cookie| {
-        cookie.split('=').next().is_some_and(|known| known.trim() != name)
+    keep_members(headers, &COOKIE, b';', b"; ", |cookie| {
+        let known = cookie.split(|byte| *byte == b'=').next().unwrap_or_default();
+        known.trim_ascii() != name.as_bytes()
     });
 }
 
@@ -142,26 +144,23 @@ fn readdress(uri: &mut Uri, target: String) {
 fn keep_members(
     headers: &mut HeaderMap,
     name: &HeaderName,
-    separator: &str,
-    joined_by: &str,
-    keeps: impl Fn(&str) -> bool,
+    separator: u8,
+    joined_by: &[u8],
+    keeps: impl Fn(&[u8]) -> bool,
 ) {
-    let goes = |value: &HeaderValue| {
-        let text = String::from_utf8_lossy(value.as_bytes());
-        text.split(separator).any(|member| !keeps(member.trim()))
-    };
-    if !headers.get_all(name).iter().any(goes) {
+    let members = |line| HeaderValue::as_bytes(line).split(|byte| *byte == separator).map(<[u8]>::trim_ascii);
+    if headers.get_all(name).iter().flat_map(members).all(&keeps) {
         return;
     }
-    let lines: Vec<HeaderValue> = headers.get_all(name).iter().cloned().collect();
+    // What is left of a header's value makes one.
+    let left = |line| {
+        let kept: Vec<&[u8]> = members(line).filter(|member| keeps(member)).collect();
+        if kept.is_empty() { None } else { HeaderValue::from_bytes(&kept.join(joined_by)).ok() }
+    };
+    let left: Vec<HeaderValue> = headers.get_all(name).iter().filter_map(left).collect();
     headers.remove(name);
-    for line in lines {
-        let text = String::from_utf8_lossy(line.as_bytes());
-        let kept: Vec<&str> = text.split(separator).map(str::trim).filter(|member| keeps(member)).collect();
-        // What is left of a header value makes one, unless it was not UTF-8: then it goes with the rest.
-        if let (false, Ok(value)) = (kept.is_empty(), HeaderValue::from_str(&kept.join(joined_by))) {
-            headers.append(name, value);
-        }
+    for line in left {
+        headers.append(name, line);
     }
 }
 

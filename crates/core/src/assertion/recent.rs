@@ -77,13 +77,15 @@ mod tests {
     #[test]
     fn what_is_remembered_is_bounded() {
         let recent = Recent::default();
-        recent.keep(vec![b'x'; LARGEST], NOW, &value());
         for number in 0..5 * MOST {
             recent.keep(number.to_be_bytes().to_vec(), NOW, &value());
         }
+        let within = LARGEST - value().len();
+        recent.keep(vec![b'x'; within], NOW, &value());
+        recent.keep(vec![b'x'; within + 1], NOW, &value());
         let generations = recent.0.lock().unwrap();
         assert!(generations.young.len() + generations.old.len() <= 2 * MOST);
-        assert!(generations.young.keys().chain(generations.old.keys()).all(|key| key.len() < 100));
+        assert_eq!(generations.young.keys().map(|key| key.len()).max(), Some(within));
         drop(generations);
         assert_eq!(recent.get(&(5 * MOST - 1).to_be_bytes(), NOW), Some(value()));
         assert_eq!(recent.get(&0_usize.to_be_bytes(), NOW), None);

@@ -15,6 +15,7 @@ mod stage;
 mod wallet;
 mod webhook;
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use serde_json::json;
@@ -71,4 +72,19 @@ fn list(shared: &Shared) -> ExitCode {
         say(&format!("  countersign demo {name:9} {shows}"));
     }
     ExitCode::SUCCESS
+}
+
+/// How the configuration of a gateway begins: where it listens, what it is called, what it keeps beside it.
+fn configuration_of(scene: &str, listen: SocketAddr, public_url: &str) -> String {
+    format!(
+        "# Written by `countersign demo {scene}`, anew at each start.\n\
+         [server]\n\
+         listen = \"{listen}\"\n\
+         public_url = \"{public_url}\"\n\
+         management_socket = \"management.sock\"\n\
+         drain_timeout = \"1s\"\n\
+         \n[store]\n\
+         url = \"redb:store.redb\"\n\
+         seal_key_file = \"seal.key\"\n"
+    )
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::configuration_of;
 use super::stage::{Place, RECEIVER, Stage};
 
 pub(super) fn of_alice(stage: &Stage) -> String {
@@ -40,23 +41,14 @@ pub(super) fn of_bob(stage: &Stage) -> String {
 fn common(place: &Place, stage: &Stage, others: &[&Place]) -> String {
     let mut ports: Vec<_> = others.iter().map(|other| other.front.port()).collect();
     ports.dedup();
+    let begins = configuration_of("webhook", place.gateway, &place.url());
     format!(
-        "# Written by `countersign demo webhook`, anew at each start.\n\
-         [server]\n\
-         listen = \"{gateway}\"\n\
-         public_url = \"{url}\"\n\
-         management_socket = \"management.sock\"\n\
-         drain_timeout = \"1s\"\n\
-         \n[store]\n\
-         url = \"redb:store.redb\"\n\
-         seal_key_file = \"seal.key\"\n\
+        "{begins}\
          \n# For this laboratory: a certificate authority of its own, and addresses that are not public.\n\
          [egress]\n\
          ca_file = \"ca.pem\"\n\
          ports = {ports:?}\n\
          allow_private = {ranges:?}\n",
-        gateway = place.gateway,
-        url = place.url(),
         ranges = stage.ranges,
     )
 }

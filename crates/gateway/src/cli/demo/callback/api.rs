@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::super::super::Outcome;
 use super::super::actor::{follow_orders, gateway};
+use super::super::configuration_of;
 use super::super::front::{listen, loopback_client};
 use super::super::orders::{Kept, Order, Report, Task};
 use super::{KINDS, Places, RESULTS, SHORT};
@@ -148,16 +149,9 @@ async fn minted(
 /// What an operator would write.
 fn configuration(places: &Places) -> String {
     let upstream = format!("upstream = \"http://{}\"", places.application);
+    let begins = configuration_of("callback", places.gateway, &format!("http://{}", places.gateway));
     format!(
-        "# Written by `countersign demo callback`, anew at each start.\n\
-         [server]\n\
-         listen = \"{listen}\"\n\
-         public_url = \"http://{listen}\"\n\
-         management_socket = \"management.sock\"\n\
-         drain_timeout = \"1s\"\n\
-         \n[store]\n\
-         url = \"redb:store.redb\"\n\
-         seal_key_file = \"seal.key\"\n\
+        "{begins}\
          \n# The seed's three kinds of callback.\n\
          [[route]]\n\
          path = \"/none/results/{{id}}\"\n\
@@ -171,7 +165,6 @@ fn configuration(places: &Places) -> String {
          path = \"/jwt/results/{{id}}/{{token}}\"\n\
          {upstream}\n\
          accept = [\"callback-url\"]\n",
-        listen = places.gateway,
     )
 }
 

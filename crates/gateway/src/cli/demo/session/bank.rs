@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::super::super::{Failure, Outcome};
 use super::super::actor::{follow_orders, gateway};
+use super::super::configuration_of;
 use super::super::front::{Tls, listen};
 use super::super::orders::Report;
 use super::peer::Peer;
@@ -64,16 +65,9 @@ async fn sign_up(management: &Management, password: &str) -> Result<(), Failure>
 /// What an operator would write.
 fn configuration(places: &Places) -> String {
     let upstream = format!("upstream = \"http://{}\"", places.application);
+    let begins = configuration_of("session", places.gateway, &places.bank);
     format!(
-        "# Written by `countersign demo session`, anew at each start.\n\
-         [server]\n\
-         listen = \"{listen}\"\n\
-         public_url = \"{bank}\"\n\
-         management_socket = \"management.sock\"\n\
-         drain_timeout = \"1s\"\n\
-         \n[store]\n\
-         url = \"redb:store.redb\"\n\
-         seal_key_file = \"seal.key\"\n\
+        "{begins}\
          \n# /auth/*: sign-up, sign-in, handshakes, sign-out.\n\
          [session]\n\
          enabled = true\n\
@@ -99,8 +93,6 @@ fn configuration(places: &Places) -> String {
          methods = [\"GET\"]\n\
          {upstream}\n\
          public = true\n",
-        listen = places.gateway,
-        bank = places.bank,
     )
 }
 

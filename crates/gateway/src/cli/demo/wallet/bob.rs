@@ -12,6 +12,7 @@ use http::Method;
 
 use super::super::super::Outcome;
 use super::super::actor::{follow_orders, gateway};
+use super::super::configuration_of;
 use super::super::front::listen;
 use super::super::orders::{Order, Report};
 use super::Places;
@@ -55,16 +56,9 @@ pub(super) async fn play(folder: &Path, places: Places, directed: bool) -> Outco
 fn configuration(places: &Places) -> String {
     let upstream = format!("upstream = \"http://{}\"", places.application);
     let require = "require = { permission = [\"orders:read\"], claim = { country = [\"CH\"] } }";
+    let begins = configuration_of("wallet", places.gateway, &format!("http://{}", places.gateway));
     format!(
-        "# Written by `countersign demo wallet`, anew at each start.\n\
-         [server]\n\
-         listen = \"{listen}\"\n\
-         public_url = \"http://{listen}\"\n\
-         management_socket = \"management.sock\"\n\
-         drain_timeout = \"1s\"\n\
-         \n[store]\n\
-         url = \"redb:store.redb\"\n\
-         seal_key_file = \"seal.key\"\n\
+        "{begins}\
          \n# Tokens for a signed message.\n\
          [issuer]\n\
          enabled = true\n\
