@@ -39,17 +39,19 @@ pub(crate) struct Guard {
     pub(crate) routes: usize,
     /// It writes down each decision.
     pub(crate) audit: bool,
+    /// It tells the upstream who was proven in a signed assertion.
+    pub(crate) assertion: bool,
 }
 
 impl Guard {
     /// A public route.
     pub(crate) const fn public(keys: usize) -> Self {
-        Self { keyed: false, keys, routes: 1, audit: false }
+        Self { keyed: false, keys, routes: 1, audit: false, assertion: false }
     }
 
     /// One route that asks for a key.
     pub(crate) const fn keyed(keys: usize) -> Self {
-        Self { keyed: true, keys, routes: 1, audit: false }
+        Self { keyed: true, keys, routes: 1, audit: false, assertion: false }
     }
 }
 
@@ -69,6 +71,9 @@ impl Contender {
                 }
                 if guard.audit {
                     name.push_str(", audit log");
+                }
+                if guard.assertion {
+                    name.push_str(", an assertion each");
                 }
                 name
             }
@@ -159,7 +164,10 @@ impl Bench {
             guard.audit,
         );
         let access = match guard.keyed {
-            true => format!("accept = [\"api-key\"]\nrequire = {{ permission = [\"{PERMISSION}\"] }}"),
+            true => format!(
+                "accept = [\"api-key\"]\nassertion = {}\nrequire = {{ permission = [\"{PERMISSION}\"] }}",
+                guard.assertion
+            ),
             false => "public = true".into(),
         };
         let paths = (1..guard.routes).map(|number| format!("/other{number}/*"));
@@ -227,6 +235,7 @@ fn contenders(plan: &Plan) -> Vec<Contender> {
     contenders.extend(has("haproxy").then_some(Contender::HaProxy));
     contenders.extend([
         Contender::Gateway(Guard { audit: true, ..keyed }),
+        Contender::Gateway(Guard { assertion: true, ..keyed }),
         Contender::Gateway(Guard { routes: plan.routes, ..keyed }),
         Contender::Gateway(Guard::keyed(plan.few_keys)),
         Contender::Gateway(Guard::keyed(plan.many_keys)),

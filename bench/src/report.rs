@@ -73,6 +73,7 @@ fn comparisons(plan: &Plan) -> Vec<Comparison> {
         of(key, Contender::HaProxy, ""),
         of(Contender::Bare, Contender::Nginx, ""),
         of(Contender::Gateway(Guard { audit: true, ..keyed }), key, ""),
+        of(Contender::Gateway(Guard { assertion: true, ..keyed }), key, ""),
         of(Contender::Gateway(Guard { routes: plan.routes, ..keyed }), key, "flat"),
         of(
             Contender::Gateway(Guard::keyed(plan.many_keys)),

@@ -146,7 +146,7 @@ impl Bench {
                 "trusted_proxies = [\"127.0.0.1\"]\n\
                  [limits]\nnonces = \"1000000000/min\"\n[session]\nenabled = true\n\
                  [[route]]\npath = \"/open/*\"\nupstream = \"{upstream}\"\npublic = true\n\
-                 [[route]]\npath = \"/mine/*\"\nupstream = \"{upstream}\"\naccept = [\"session\"]\n"
+                 [[route]]\npath = \"/mine/*\"\nupstream = \"{upstream}\"\naccept = [\"session\"]\nassertion = false\n"
             ))
         })?;
         let password = secret_file(gateway.folder.path(), "password", PASSWORD.as_bytes())?;

@@ -36,7 +36,7 @@ pub(crate) fn measure(rounds: usize, seconds: u64) -> Result<(), Failure> {
         Ok(format!(
             "[limits]\nnonces = \"1000000000/min\"\n\
              [[route]]\npath = \"/open/*\"\nupstream = \"{upstream}\"\npublic = true\n\
-             [[route]]\npath = \"/signed/*\"\nupstream = \"{upstream}\"\naccept = [\"signature\"]\n"
+             [[route]]\npath = \"/signed/*\"\nupstream = \"{upstream}\"\naccept = [\"signature\"]\nassertion = false\n"
         ))
     })?;
     let contenders = contenders(&gateway)?;
