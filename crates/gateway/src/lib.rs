@@ -25,7 +25,7 @@ pub mod session;
 pub mod state;
 mod terminal;
 
-/// A request is some forty small allocations, and buffers that come and go among them: the system's allocator spends
-/// a tenth of a request's time on them (docs/performance.md).
+/// A request is some forty small allocations with buffers that come and go among them, for which glibc's allocator is
+/// slow (docs/decisions/0032-what-a-release-is-built-with.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
