@@ -417,6 +417,7 @@ fn an_api_key_mints_what_it_lists_and_nothing_else() {
         let problem = answer.json();
         assert!(problem["status"] == 400 && problem["detail"].as_str().unwrap().contains(said), "{problem}");
     }
+    ask(&minter, &with("user", "u".repeat(16 * 1024).into())).is(413, "body_too_large");
     let put = Callback::of(&ask(&minter, &with("method", "PUT".into())).json());
     put.post(&gateway, "x").is(403, "callback_scope");
     assert_eq!(gateway.send(&Request::new("PUT", &put.target)).status, 200);

@@ -22,6 +22,11 @@ fn refusals_are_in_the_words_of_rfc_6749_and_the_operator_finds_why() {
     let basic = client.gateway.send(&basic.header("Authorization", "Basic c2hvcDpodW50ZXIy"));
     refused(&basic, 401, "invalid_client");
     assert!(basic.header("www-authenticate").unwrap().starts_with("Basic "));
+    let decision = basic.header("countersign-decision").unwrap();
+    assert_eq!(client.gateway.explain_latest()["id"], decision);
+    support::eventually("the audit log names it", || {
+        std::fs::read_to_string(client.gateway.path("audit.jsonl")).is_ok_and(|log| log.contains(decision))
+    });
     let large = "x".repeat(16 * 1024 + 1);
     refused(&token(&large), 413, "invalid_request");
     let json = Request::new("POST", "/oauth/token").header("Content-Type", "application/json").body(b"{}");
