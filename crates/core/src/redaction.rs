@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use http::Method;
 
+use crate::crypto::is_of_base64url;
+
 /// Shown instead of a key.
 const KEY: &str = "cs_…";
 /// Shown instead of what could be the secret part of one, or a token.
@@ -170,10 +172,6 @@ fn begins_token(units: &[Unit], at: usize) -> bool {
 /// base64url, and the dots between a token's parts.
 fn is_of_tokens(byte: u8) -> bool {
     is_of_base64url(byte) || matches!(byte, b'.' | b'=')
-}
-
-fn is_of_base64url(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
 /// What is shown instead of the key or the refresh token that begins here, if one does.

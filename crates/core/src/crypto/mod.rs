@@ -2,6 +2,7 @@
 
 mod algorithm;
 mod base62;
+mod base64url;
 mod der;
 mod digest;
 mod ed25519;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use algorithm::Algorithm;
 pub use base62::{decode_base62, encode_base62};
+pub(crate) use base64url::is_of_base64url;
 pub use digest::{Digest, equal, hash_parts, sha256};
 pub use ed25519::{Ed25519Key, Ed25519Seed, derive_ed25519, thumbprint, verify_ed25519};
 pub use key_error::KeyError;
