@@ -260,6 +260,7 @@ mod tests {
         let cookies = |value| left("cookie", value, Carrier::Cookie("__Host-session"));
         assert_eq!(cookies("a=1; __Host-session=x; b=2").as_deref(), Some("a=1; b=2"));
         assert_eq!(cookies("__Host-session=x;__Host-session=y"), None);
+        assert_eq!(cookies("__Host-session =x; a=1").as_deref(), Some("a=1"), "a parser may trim the name");
         assert_eq!(cookies("a=1;b=__Host-session").as_deref(), Some("a=1;b=__Host-session"));
         let protocols = |value| left("sec-websocket-protocol", value, Carrier::Subprotocol("countersign."));
         assert_eq!(protocols("chat, countersign.half.x,v2").as_deref(), Some("chat, v2"));
