@@ -24,8 +24,8 @@ export function signed(key, keyId, method, url, body = "") {
   const names = Object.keys(covered).map((name) => `"${name}"`).join(" ");
   const now = Math.floor(Date.now() / 1000);
   const parameters =
-    `(${names});created=${now};expires=${now + 60};keyid="${keyId}"` +
-    `;nonce="${randomBytes(16).toString("base64url")}";tag="countersign"`;
+    `(${names});created=${now};expires=${now + 60}` +
+    `;nonce="${randomBytes(16).toString("base64url")}";keyid="${keyId}";tag="countersign"`;
   const lines = Object.entries(covered).map(([name, value]) => `"${name}": ${value}`);
   const base = [...lines, `"@signature-params": ${parameters}`].join("\n");
   const signature = sign(null, Buffer.from(base), key).toString("base64");

@@ -33,8 +33,8 @@ def sign(key, key_id, method, url, body=b""):
     names = " ".join(f'"{name}"' for name in covered)
     now = int(time.time())
     parameters = (
-        f'({names});created={now};expires={now + 60};keyid="{key_id}"'
-        f';nonce="{secrets.token_urlsafe(16)}";tag="countersign"'
+        f'({names});created={now};expires={now + 60}'
+        f';nonce="{secrets.token_urlsafe(16)}";keyid="{key_id}";tag="countersign"'
     )
     lines = [f'"{name}": {value}' for name, value in covered.items()]
     base = "\n".join([*lines, f'"@signature-params": {parameters}'])

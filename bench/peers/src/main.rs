@@ -7,12 +7,10 @@
 
 use std::hint::black_box;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use countersign::crypto::{Algorithm, Signer as _, SigningKey};
-use countersign::schemes::signature::{Message, SIGNATURE, SIGNATURE_INPUT, Signed, signature_base, verify};
-use http::{HeaderMap, Method, Request, Uri};
+use countersign::crypto::Algorithm;
+use countersign::schemes::signature::{Message, Signed, signature_base, verify};
+use http::{Method, Request, Uri};
 use http_body_util::Empty;
 use httpsig_hyper::MessageSignatureReq as _;
 use httpsig_hyper::prelude::{AlgorithmName, PublicKey, SharedKey};
@@ -34,7 +32,7 @@ fn main() {
     let mut groups = Vec::new();
     for (key, primitive) in samples::keys() {
         let name = key.algorithm();
-        let headers = in_their_order(samples::signed(&target, &key), &target, &key);
+        let headers = samples::signed(&target, &key);
         let mut request = Request::builder()
             .method(Method::POST)
             .uri(&target)
@@ -97,23 +95,6 @@ fn main() {
             println!("| {} | {micros:.2} | {ratio:.2} | {lower:.2} to {upper:.2} | {work} |", contender.name);
         }
     }
-}
-
-/// The same signed again, its parameters in the order in which `httpsig-hyper` writes them: it verifies no
-/// others, for it does not keep the order in which they came.
-fn in_their_order(mut headers: HeaderMap, target: &Uri, key: &SigningKey) -> HeaderMap {
-    let input = headers[SIGNATURE_INPUT].to_str().expect("text").to_owned();
-    let (start, rest) = input.split_once(";keyid=").expect("a keyid");
-    let (keyid, rest) = rest.split_once(";nonce=").expect("a nonce");
-    let (nonce, end) = rest.split_once(";tag=").expect("a tag");
-    let input = format!("{start};nonce={nonce};keyid={keyid};tag={end}");
-    headers.insert(SIGNATURE_INPUT, input.parse().expect("a header"));
-    let read = Signed::read(&headers, samples::TAGS).expect("readable").remove(0);
-    let message = Message::request(&Method::POST, target, &headers);
-    let base = signature_base(&read.components, read.signature_params(), &message).expect("a base");
-    let signature = STANDARD.encode(key.sign(base.as_bytes()).expect("a signature"));
-    headers.insert(SIGNATURE, format!("sig1=:{signature}:").parse().expect("a header"));
-    headers
 }
 
 /// The ratios of two series, round by round.

@@ -33,7 +33,7 @@ async function importKey(key: PrivateKey, algorithm: { name: string; namedCurve?
 function registered(keyId: string, key: CryptoKey, algorithm: AlgorithmIdentifier | EcdsaParams): RequestSigner {
   if (!/^[!#-[\]-~]+$/.test(keyId)) throw new TypeError("a key's id is visible ASCII without quotes");
   return {
-    parameters: (nonce) => `;keyid="${keyId}";nonce="${nonce}";tag="countersign"`,
+    parameters: (nonce) => `;nonce="${nonce}";keyid="${keyId}";tag="countersign"`,
     sign: async (base) => new Uint8Array(await (await subtle()).sign(algorithm, key, base)),
   };
 }

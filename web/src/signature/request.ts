@@ -7,7 +7,7 @@ import { coverFloor, signatureBase, type Head } from "./base.js";
 
 /** Who signs, and what the parameters say of it beside times and nonce. */
 export interface RequestSigner {
-  /** `;keyid="…";nonce="…"` and so on, in the order in which the scheme writes them. */
+  /** `;nonce="…";keyid="…"` and so on, in the order in which the scheme writes them. */
   parameters(nonce: string): string;
   sign(base: Bytes): Promise<Bytes>;
 }

@@ -167,7 +167,8 @@ fn with_member(mut joined: String, label: &str, value: &str) -> Option<HeaderVal
     HeaderValue::try_from(joined).ok()
 }
 
-/// The value of `@signature-params` (RFC 9421 §2.3).
+/// The value of `@signature-params` (RFC 9421 §2.3). Any order will do there; this one is that of libraries
+/// which write the parameters anew before they verify, instead of taking them as they came.
 pub(super) fn signature_params(
     components: &[Component],
     parameters: &Parameters,
@@ -181,9 +182,9 @@ pub(super) fn signature_params(
     text.push(')');
     write_moment(&mut text, "created", parameters.created)?;
     write_moment(&mut text, "expires", parameters.expires)?;
-    write_text(&mut text, "keyid", parameters.keyid.as_deref())?;
     write_text(&mut text, "nonce", parameters.nonce.as_deref())?;
     write_text(&mut text, "alg", parameters.alg.as_deref())?;
+    write_text(&mut text, "keyid", parameters.keyid.as_deref())?;
     write_text(&mut text, "tag", parameters.tag.as_deref())?;
     Ok(text)
 }

@@ -131,7 +131,7 @@ fn compared(
 }
 
 const NAMES: [&str; 4] = ["\"@method\"", "\"@path\"", "\"x\";key=\"a\"", "\"y\""];
-const PARAMETERS: &str = r#";created=1000;expires=1060;keyid="k";nonce="n""#;
+const PARAMETERS: &str = r#";created=1000;expires=1060;nonce="n";keyid="k""#;
 
 #[test]
 fn the_first_line_that_differs_is_named() {

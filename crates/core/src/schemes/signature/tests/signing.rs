@@ -82,6 +82,17 @@ fn a_signed_request_verifies_as_it_was_and_under_its_key_alone() {
     );
 }
 
+/// `httpsig-hyper` writes the parameters anew before it verifies, in this order and no other.
+#[test]
+fn parameters_are_written_in_the_order_that_verifiers_which_write_them_anew_expect() {
+    let mut headers = HeaderMap::new();
+    signed(&mut headers, "s", &[], Some("ed25519")).unwrap();
+    let input = headers["signature-input"].to_str().unwrap();
+    let (_, parameters) = input.split_once(')').unwrap();
+    let expected = r#";created=1000;expires=1060;nonce="a \"nonce\\\"";alg="ed25519";keyid="k";tag="t""#;
+    assert_eq!(parameters, expected);
+}
+
 #[test]
 fn a_covered_field_can_be_neither_changed_nor_dropped_nor_doubled() {
     let mut headers = fields(&[("content-type", "text/plain")]);
