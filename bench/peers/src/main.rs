@@ -8,7 +8,7 @@
 use std::hint::black_box;
 
 use bytes::Bytes;
-use countersign::crypto::Algorithm;
+use countersign::crypto::{Algorithm, Signer as _};
 use countersign::schemes::signature::{Message, Signed, signature_base, verify};
 use http::{Method, Request, Uri};
 use http_body_util::Empty;
