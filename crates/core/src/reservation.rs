@@ -178,7 +178,7 @@ pub enum Delivery {
     Declined,
     /// Nobody knows what the upstream did: open for the same body.
     Uncertain,
-    /// Nothing of it was sent: open for the same body, and no attempt is counted.
+    /// Nothing of it was sent: the use is as it was before this delivery. A strict one stays consumed.
     NotSent,
 }
 
@@ -219,6 +219,8 @@ impl Reservation {
             Delivery::Taken => State::Idle { used: used + 1 },
             Delivery::Declined => State::Idle { used },
             Delivery::Uncertain => tried(attempts),
+            // Without an earlier attempt, no upstream has seen any body: none is bound.
+            Delivery::NotSent if attempts == 1 => State::Idle { used },
             Delivery::NotSent => tried(attempts - 1),
         };
         store.replace(one.space, one.id, written, after.encode(), Some(one.until)).await.map(drop)

@@ -74,13 +74,35 @@ async fn what_may_have_arrived_is_open_for_the_same_body_five_times() {
 }
 
 #[tokio::test]
-async fn an_attempt_of_which_nothing_was_sent_does_not_count() {
+async fn an_attempt_of_which_nothing_was_sent_leaves_the_use_as_it_was() {
     let world = world();
+    for digest in [FIRST, OTHER].repeat(3 * usize::from(ATTEMPTS)) {
+        assert_eq!(world.deliver(digest, Delivery::NotSent).await, Ok(()));
+    }
+    assert_eq!(world.deliver(OTHER, Delivery::Taken).await, Ok(()));
+}
+
+#[tokio::test]
+async fn an_attempt_of_which_nothing_was_sent_frees_no_body_that_may_have_arrived_before() {
+    let world = world();
+    assert_eq!(world.deliver(FIRST, Delivery::Uncertain).await, Ok(()));
     for _ in 0..3 * ATTEMPTS {
         assert_eq!(world.deliver(FIRST, Delivery::NotSent).await, Ok(()));
+        assert_eq!(world.reserve(OTHER).await.unwrap_err(), Code::CallbackConsumed);
     }
-    assert_eq!(world.reserve(OTHER).await.unwrap_err(), Code::CallbackConsumed, "the body stays bound");
-    assert_eq!(world.deliver(FIRST, Delivery::Taken).await, Ok(()));
+    for _ in 1..ATTEMPTS {
+        assert_eq!(world.deliver(FIRST, Delivery::Uncertain).await, Ok(()));
+    }
+    assert_eq!(world.reserve(FIRST).await.unwrap_err(), Code::CallbackConsumed);
+}
+
+#[tokio::test]
+async fn a_delivery_whose_time_was_over_may_have_arrived_whatever_the_next_one_met() {
+    let world = world();
+    let _lost = world.reserve(FIRST).await.unwrap();
+    world.clock.advance(LEASE);
+    assert_eq!(world.deliver(FIRST, Delivery::NotSent).await, Ok(()));
+    assert_eq!(world.reserve(OTHER).await.unwrap_err(), Code::CallbackConsumed);
 }
 
 #[tokio::test]

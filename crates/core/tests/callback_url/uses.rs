@@ -18,6 +18,15 @@ async fn what_was_delivered_is_consumed_and_what_was_declined_is_open() {
 }
 
 #[tokio::test]
+async fn a_callback_of_which_nothing_was_sent_is_as_before() {
+    let world = World::new();
+    let call = Call::post(&world.mint("42").await);
+    world.deliver(&call, Delivery::NotSent).await;
+    world.deliver(&call.clone().body("another"), Delivery::Taken).await;
+    assert_eq!(world.refused(&call).await, Code::CallbackConsumed);
+}
+
+#[tokio::test]
 async fn an_uncertain_delivery_is_open_for_the_same_body_five_times() {
     let world = World::new();
     let call = Call::post(&world.mint("42").await);
