@@ -20,6 +20,7 @@ pub mod request;
 pub mod requirement;
 pub mod reservation;
 pub mod schemes;
+pub mod sealed;
 pub mod store;
 pub mod time;
 pub mod verifier;

@@ -1,24 +1,26 @@
 //! From a configuration to a gateway that could decide: seal, store, audit log, routes. No port yet.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use countersign::assertion::Asserter;
-use countersign::crypto::{Random, SystemRandom};
+use countersign::crypto::{Random, SealKey, SystemRandom};
 use countersign::schemes::api_key::LastUses;
 use countersign::schemes::signature::RegisteredKeys;
 use countersign::schemes::webhook::Budget;
+use countersign::sealed::{Found, SealMismatch};
 use countersign::{Clock, Workers};
 use countersign_io::workers::Pool;
 use countersign_io::{AnyStore, OpenError, StoreUrl, SystemClock};
 use tokio::sync::watch;
 
 use crate::audit::Audit;
-use crate::config::Config;
+use crate::config::{Config, StoreConfig};
 use crate::decisions::Decisions;
 use crate::metrics::Metrics;
 use crate::proofs::KeyFileError;
-use crate::seal::{SecretFileError, passing_seal_key, seal_key};
+use crate::seal::{SecretFileError, make_seal_key, passing_seal_key, seal_key};
 use crate::state::{Gateway, Parts, Runtime, RuntimeError};
 
 /// Why a gateway did not come up.
@@ -30,6 +32,9 @@ pub enum SetUpError {
     /// The store.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// The key that sealed the store is not there, or another is in its place.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// A folder or the audit log.
     #[error("{what}: {error}")]
     File {
@@ -68,6 +73,107 @@ pub enum SetUpError {
     AdminToken(&'static str),
 }
 
+/// Why a store is not worked on with the sealing key that there is. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// There is none, for a store that has been there before.
+    #[error(
+        "{} is missing, and {store} was sealed with it: bring it back. If it is lost for good, make another \
+         (`head -c 32 /dev/urandom > {0} && chmod 600 {0}`); `countersign store give-up-sealed` then says what goes with \
+         the old one", file.display()
+    )]
+    Missing {
+        /// Where it should be.
+        file: PathBuf,
+        /// Which store.
+        store: String,
+    },
+    /// There is another.
+    #[error(
+        "{store} cannot be used with {}: {mismatch}. Bring back the key that sealed it. If that is lost for good, \
+         `countersign store give-up-sealed` says what goes with it", file.display()
+    )]
+    Mismatch {
+        /// Which file holds the key.
+        file: PathBuf,
+        /// Which store.
+        store: String,
+        /// What does not fit.
+        mismatch: SealMismatch,
+    },
+}
+
+/// A store, and the key that seals what is secret in it. Whether it is the right one has not been asked.
+pub struct Sealed {
+    /// The store.
+    pub store: Arc<AnyStore>,
+    /// The key.
+    pub key: SealKey,
+    /// Where the key is kept, unless it ends with the process; and whether it was made just now.
+    file: Option<(PathBuf, bool)>,
+}
+
+impl Sealed {
+    /// Opens the store that `config` names. Its sealing key is made together with it, and never for one that was
+    /// there before.
+    ///
+    /// # Errors
+    /// [`SetUpError`].
+    pub async fn open(
+        config: &StoreConfig,
+        clock: &Arc<dyn Clock>,
+        random: &Arc<dyn Random>,
+    ) -> Result<Self, SetUpError> {
+        let mut made = false;
+        if let StoreUrl::Redb(path) = &config.url {
+            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                let failed = |error| SetUpError::File { what: folder.display().to_string(), error };
+                std::fs::create_dir_all(folder).map_err(failed)?;
+            }
+            // An empty file is none yet. The key comes first: a crash in between leaves a key without a store.
+            let is_new = std::fs::metadata(path).map_or(true, |file| file.len() == 0);
+            if let Some(file) = &config.seal_key_file {
+                if is_new && config.make_seal_key {
+                    made = make_seal_key(file, random)?;
+                } else if !is_new && !file.exists() {
+                    let (file, store) = (file.clone(), config.url.to_string());
+                    return Err(SealError::Missing { file, store }.into());
+                }
+            }
+        }
+        let key = match &config.seal_key_file {
+            Some(file) => seal_key(file)?,
+            // Nothing that is sealed with it outlives the process.
+            None => passing_seal_key(random),
+        };
+        let store = Arc::new(AnyStore::open(&config.url, clock.clone()).await?);
+        Ok(Self { store, key, file: config.seal_key_file.clone().map(|file| (file, made)) })
+    }
+
+    /// Sees to it that this is the key that sealed this store. Says so where the store is new.
+    async fn check(&self, config: &StoreConfig, random: &dyn Random) -> Result<(), SetUpError> {
+        let Some((file, made)) = &self.file else { return Ok(()) };
+        let store = config.url.to_string();
+        match countersign::sealed::check(&self.store, &self.key, random).await {
+            Ok(Found::Known) => {}
+            Ok(Found::Empty) if *made => {
+                tracing::info!(store, seal_key = %file.display(), "a new store was made")
+            }
+            Ok(Found::Empty) => tracing::warn!(
+                store,
+                "the store is new and empty, though its sealing key was there before: if there were keys and users, \
+                 this is not where they are"
+            ),
+            // Whoever holds the store must let go of it, as after any start that fails.
+            Err(mismatch) => {
+                let _ = self.store.close().await;
+                return Err(SealError::Mismatch { file: file.clone(), store, mismatch }.into());
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Opens everything that `config` names.
 ///
 /// # Errors
@@ -75,18 +181,9 @@ pub enum SetUpError {
 pub async fn open(config: Config) -> Result<Arc<Gateway>, SetUpError> {
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    if let StoreUrl::Redb(path) = &config.store.url
-        && let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty())
-    {
-        let failed = |error| SetUpError::File { what: folder.display().to_string(), error };
-        std::fs::create_dir_all(folder).map_err(failed)?;
-    }
-    let store = Arc::new(AnyStore::open(&config.store.url, clock.clone()).await?);
-    let seal_key = match &config.store.seal_key_file {
-        Some(path) => seal_key(path, config.store.make_seal_key, &random)?,
-        // Nothing that is sealed with it outlives the process.
-        None => passing_seal_key(&random),
-    };
+    let sealed = Sealed::open(&config.store, &clock, &random).await?;
+    sealed.check(&config.store, &*random).await?;
+    let Sealed { store, key: seal_key, .. } = sealed;
     let audit = Audit::open(&config.audit).map_err(|error| SetUpError::File {
         what: config
             .audit

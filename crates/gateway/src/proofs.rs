@@ -168,11 +168,7 @@ fn wallet(file: &Path, password_file: Option<&Path>) -> Result<EthereumKey, KeyF
         (Wallet::Key(key), _) => Ok(key),
         (Wallet::Locked(locked), Some(password)) => {
             let password = read_secret(password)?;
-            // An editor ends a file with a line break, which is no part of a password.
-            let bytes = password.expose();
-            let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-            let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-            locked.unlock(bytes).map_err(|error| content(file, error.to_string()))
+            locked.unlock(password.expose()).map_err(|error| content(file, error.to_string()))
         }
         (Wallet::Locked(_), None) => Err(content(
             file,

@@ -17,6 +17,7 @@ use countersign_io::egress::{EgressPolicy, GuardedClient};
 use countersign_tower::AssertionLayer;
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
+use support::sealed::exchange_keyrings;
 use support::signed::{Draft, PUBLIC, derived};
 use support::{Echo, Gateway, Request, Response, Seen};
 
@@ -246,8 +247,7 @@ fn without_its_keys_nothing_is_forwarded_and_nothing_is_spent() {
     let (_, key) = gateway.key(&[]);
     gateway.get("/orders/1", Some(&key)).is(200, "");
     gateway.stop();
-    let seal = std::fs::read(gateway.path("seal.key")).unwrap();
-    std::fs::write(gateway.path("seal.key"), [7; 32]).unwrap();
+    let keyrings = exchange_keyrings(&gateway, Some(7), &Vec::new());
     gateway.start();
     let draft = Draft::get("/orders/2").signed(&derived(&key));
     let send = |gateway: &Gateway| support::exchange(gateway.address, &draft.bytes());
@@ -258,7 +258,7 @@ fn without_its_keys_nothing_is_forwarded_and_nothing_is_spent() {
     assert_eq!(echo.seen().len(), 1);
     gateway.get("/without/1", Some(&key)).is(200, "");
     gateway.stop();
-    std::fs::write(gateway.path("seal.key"), seal).unwrap();
+    exchange_keyrings(&gateway, None, &keyrings);
     gateway.start();
     send(&gateway).is(200, "");
     send(&gateway).is(401, "signature_replayed");

@@ -150,10 +150,10 @@ fn over_tcp_management_needs_the_token_our_host_and_no_foreign_origin() {
         let permissions = std::fs::Permissions::from_mode(mode);
         std::fs::set_permissions(gateway.path("token"), permissions).unwrap();
     };
-    permit(0o640);
+    permit(0o644);
     let output = gateway.refuses_to_start(&[]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(said(&output).contains("can be read by others (mode 640)"), "{}", said(&output));
+    assert!(said(&output).contains("can be read by others (mode 644)"), "{}", said(&output));
     permit(0o600);
     gateway.start();
 

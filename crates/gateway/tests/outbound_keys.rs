@@ -178,7 +178,7 @@ fn exactly_one_kind_with_what_belongs_to_it_is_taken() {
 fn a_key_that_cannot_be_had_stops_the_start() {
     for (prove, file, mode, said) in [
         ("key_file = \"key\"", "nothing of the kind", 0o600, "no API key"),
-        ("key_file = \"key\"", "anything", 0o640, "chmod 600"),
+        ("key_file = \"key\"", "anything", 0o644, "chmod 600"),
         ("wallet_file = \"key\"", "0x1", 0o600, "64 hexadecimal digits"),
         ("private_key_file = \"key\", key_id = \"x\"", "secret words", 0o600, "neither PEM"),
         ("hmac_secret_file = \"key\", key_id = \"x\"", "short words", 0o600, "32 to 4096"),

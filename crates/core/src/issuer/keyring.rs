@@ -18,11 +18,13 @@ use self::record::{Entry, Record};
 use crate::crypto::jwt::{JwtAlgorithm, JwtHeader, JwtKey, sign};
 use crate::crypto::{Algorithm, Random, SealKey, SigningKey, VerifyingKey};
 use crate::denial::{Code, Denial};
-use crate::store::{Id, Space, Store};
+use crate::store::{Id, Space, Store, StoreError};
 use crate::time::Timestamp;
 
 /// Where keyrings are kept, sealed.
 pub const KEYRINGS: Space = Space::durable("keyrings");
+/// Every purpose for which a gateway keeps a keyring: of assertions, of callback URLs, of our tokens.
+pub const PURPOSES: [&str; 3] = ["assertion", "callback", "issuer"];
 /// How old a copy in memory may be: within this time a rotation elsewhere is known here.
 pub const FRESH: Duration = Duration::from_secs(5);
 
@@ -103,7 +105,7 @@ impl<S: Store> Keyring<S> {
     }
 
     async fn read(&self, now: Timestamp, rotate: bool) -> Result<Arc<Keys>, Denial> {
-        let id = Id::of(&[b"keyring/1", self.terms.purpose.as_bytes()]);
+        let id = place(self.terms.purpose);
         loop {
             let stored = self.store.get(KEYRINGS, id).await?;
             let before = stored.as_deref().map(Record::decode).transpose()?.unwrap_or_default();
@@ -152,13 +154,10 @@ impl<S: Store> Keyring<S> {
         let mut kid = key.verifying_key().thumbprint().ok_or_else(unavailable)?;
         // Short enough for a URL; of several keys none will share so much.
         kid.truncate(16);
-        let sealed = self.seal.seal(&*self.random, &self.sealed_for(), kid.as_bytes(), private.expose());
+        let sealed =
+            self.seal.seal(&*self.random, &sealed_for(self.terms.purpose), kid.as_bytes(), private.expose());
         let public = key.verifying_key().encode().ok_or_else(unavailable)?;
         Ok(Entry { kid, public, sealed, active_from })
-    }
-
-    fn sealed_for(&self) -> String {
-        format!("keyring/{}", self.terms.purpose)
     }
 
     /// Opens the keys and keeps a copy.
@@ -172,7 +171,8 @@ impl<S: Store> Keyring<S> {
         let first = || record.entries.iter().min_by_key(|entry| entry.active_from);
         let active = begun.max_by_key(|entry| entry.active_from).or_else(first);
         let active = active.ok_or_else(|| cannot("is not there"))?;
-        let private = self.seal.open(&self.sealed_for(), active.kid.as_bytes(), &active.sealed);
+        let sealed_for = sealed_for(self.terms.purpose);
+        let private = self.seal.open(&sealed_for, active.kid.as_bytes(), &active.sealed);
         let private = private.map_err(|_| cannot("does not open: is it the seal key that sealed it?"))?;
         let signing = SigningKey::from_private_bytes(self.terms.algorithm, &private);
         let signing = signing.ok_or_else(|| cannot("cannot be read"))?;
@@ -194,6 +194,53 @@ impl<S: Store> Keyring<S> {
         let keys = Arc::new(Keys { signing: (active.kid.clone(), signing), verifying, public, states });
         *self.copy.write().unwrap_or_else(PoisonError::into_inner) = Some((now, keys.clone()));
         Ok(keys)
+    }
+}
+
+fn place(purpose: &str) -> Id {
+    Id::of(&[b"keyring/1", purpose.as_bytes()])
+}
+
+/// What the private halves of a keyring are bound to, besides their `kid`.
+fn sealed_for(purpose: &str) -> String {
+    format!("keyring/{purpose}")
+}
+
+/// The private keys of the keyring for `purpose`: how many `seal` opens, and the names of those that it does not.
+pub(crate) async fn opened_by<S: Store>(
+    store: &S,
+    purpose: &str,
+    seal: &SealKey,
+) -> Result<(usize, Vec<String>), StoreError> {
+    let Some(stored) = store.get(KEYRINGS, place(purpose)).await? else { return Ok((0, Vec::new())) };
+    let entries = Record::decode(&stored)?.entries;
+    let all = entries.len();
+    let closed = entries.into_iter().filter(|entry| !entry.opens_with(purpose, seal));
+    let closed: Vec<String> = closed.map(|entry| entry.kid).collect();
+    Ok((all - closed.len(), closed))
+}
+
+/// Takes out of the keyring for `purpose` what `seal` does not open. What those keys signed is good no more.
+pub(crate) async fn forget_closed<S: Store>(
+    store: &S,
+    purpose: &str,
+    seal: &SealKey,
+) -> Result<(), StoreError> {
+    loop {
+        let Some(stored) = store.get(KEYRINGS, place(purpose)).await? else { return Ok(()) };
+        let mut record = Record::decode(&stored)?;
+        record.entries.retain(|entry| entry.opens_with(purpose, seal));
+        let left = Bytes::from(record.encode());
+        // An empty keyring makes its first key again when it is needed.
+        if left == stored || store.replace(KEYRINGS, place(purpose), stored, left, None).await? {
+            return Ok(());
+        }
+    }
+}
+
+impl Entry {
+    fn opens_with(&self, purpose: &str, seal: &SealKey) -> bool {
+        seal.open(&sealed_for(purpose), self.kid.as_bytes(), &self.sealed).is_ok()
     }
 }
 

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::callback::CallbackCommand;
 use super::key_add::{AddFlags, MintFlags};
+use super::store::StoreCommand;
 use super::subject::{IssuerCommand, SubjectCommand};
 use super::user::UserCommand;
 use crate::proofs::WalletForm;
@@ -62,6 +63,9 @@ pub(super) enum Command {
     /// Tend the issuer's signing keys.
     #[command(subcommand)]
     Issuer(IssuerCommand),
+    /// Tend the store itself.
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Call an API, and prove who is calling: like curl, with a proof.
     ///
     /// Exits 0 when an answer below 400 came, 1 for an answer of 400 and more, 2 for a mistake in use

@@ -10,7 +10,7 @@ use countersign::crypto::VerifyingKey;
 use countersign::schemes::api_key::MintRights;
 use zeroize::Zeroizing;
 
-use super::{Failure, complain, escape};
+use super::{Failure, escape};
 use crate::management::registered::{Registration, SharedSecret, read_public};
 use crate::seal::read_secret;
 
@@ -107,11 +107,6 @@ fn secret(path: &Path) -> Result<SharedSecret, Failure> {
     let (file, length) = (escape(&path.display().to_string()), secret.expose().len());
     if !(32..=4096).contains(&length) {
         return Err(Failure::said(format!("{file} holds {length} bytes: an HMAC secret has 32 to 4096")));
-    }
-    if secret.expose().ends_with(b"\n") {
-        complain(&format!(
-            "note: {file} ends with a line break, which is a part of the secret like all else"
-        ));
     }
     Ok(secret.into())
 }

@@ -14,6 +14,7 @@ mod key_add;
 mod raw;
 mod serve;
 mod sign;
+mod store;
 mod subject;
 mod user;
 mod verify;
@@ -81,6 +82,7 @@ fn run(arguments: Arguments) -> Outcome {
         Command::Subject(command) => current_thread(subject::subject(&shared, command)),
         Command::User(command) => current_thread(user::user(&shared, command)),
         Command::Issuer(command) => current_thread(subject::issuer(&shared, command)),
+        Command::Store(command) => current_thread(store::store(&shared, command)),
         Command::Call(flags) => current_thread(call::call(&shared, flags)),
         Command::Sign(flags) => current_thread(sign::sign(&shared, flags)),
         Command::Verify(flags) => verify::verify(&shared, &flags),

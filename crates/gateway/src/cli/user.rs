@@ -85,14 +85,11 @@ fn list(users: &[Value]) {
     }
 }
 
-/// A line break at the end is the editor's, not the password's.
 fn password(path: &Path) -> Result<String, Failure> {
     let secret = read_secret(path)?;
     let file = escape(&path.display().to_string());
     let password = std::str::from_utf8(secret.expose())
         .map_err(|_| Failure::said(format!("{file} holds no UTF-8 text")))?;
-    let password = password.strip_suffix('\n').unwrap_or(password);
-    let password = password.strip_suffix('\r').unwrap_or(password);
     if password.contains('\n') {
         return Err(Failure::said(format!("{file} has several lines: a password is one")));
     }

@@ -115,7 +115,7 @@ pub struct Store {
     /// `redb:<path>`, `redis://host[:port][/db]`, or `memory:` for tests. Default: `redb:countersign.redb` beside the file.
     #[schemars(with = "Option<String>")]
     pub url: Option<Text>,
-    /// 32 bytes that seal private keys and shared secrets at rest; mode 0600. Default: `seal.key` beside the redb file.
+    /// 32 bytes that seal private keys and shared secrets at rest; a secret file. Default: `seal.key` beside the redb file.
     #[schemars(with = "Option<String>")]
     pub seal_key_file: Option<Text>,
 }
@@ -266,7 +266,7 @@ pub struct Prove {
     /// Our webhook URL: where the peer asks. This gateway answers there if it is under `public_url`.
     #[schemars(with = "Option<String>")]
     pub webhook: Option<Text>,
-    /// A file that holds an API key (`cs_…`), which signs. All files are read at the start, mode 0600.
+    /// A file that holds an API key (`cs_…`), which signs. All files are read at the start.
     #[schemars(with = "Option<String>")]
     pub key_file: Option<Text>,
     /// Send the API key as itself instead.

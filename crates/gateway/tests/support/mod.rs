@@ -8,6 +8,7 @@ pub mod callbacks;
 pub mod oauth;
 pub mod peer;
 pub mod raw;
+pub mod sealed;
 pub mod webhook;
 
 use std::io::{Read, Write as _};

@@ -131,7 +131,7 @@ async fn the_store_and_debug_hold_no_private_key() {
     let keys = keyring.keys(START).await.unwrap();
     let (_, stored) = store.list(KEYRINGS, None, 10).await.unwrap().remove(0);
     let entry = Record::decode(&stored).unwrap().entries.remove(0);
-    let private = keyring.seal.open("keyring/test", entry.kid.as_bytes(), &entry.sealed).unwrap();
+    let private = keyring.seal.open(&super::sealed_for("test"), entry.kid.as_bytes(), &entry.sealed).unwrap();
     assert!(!stored.windows(32).any(|window| window == &private.expose()[..32]));
     assert!(!format!("{keys:?}").contains("seed"));
     assert!(Record::decode(&[2]).is_err() && Record::decode(&[]).is_err());

@@ -25,7 +25,7 @@ use super::{certificates, configuration};
 use crate::config::load;
 use crate::management::client::Management;
 use crate::run::Bound;
-use crate::seal::seal_key;
+use crate::seal::make_seal_key;
 
 pub(super) fn act(part: Part, folder: &Path, directed: bool) -> Outcome {
     as_process(directed, play(part, folder, directed))
@@ -91,7 +91,7 @@ pub(super) async fn gateway(folder: &Path, configuration: &str) -> Result<Bound,
     let file = folder.join("countersign.toml");
     certificates::write(&file, configuration)?;
     // With a Redis store nobody else makes it.
-    drop(seal_key(&folder.join("seal.key"), true, &SystemRandom)?);
+    make_seal_key(&folder.join("seal.key"), &SystemRandom)?;
     let overrides = environment()?;
     let loaded = load(&file, &overrides).map_err(Failure::Config)?;
     Ok(Bound::new(&file, loaded, overrides).await?)
