@@ -122,10 +122,9 @@ pub async fn give_up_closed<S: Store + Inventory + Clone>(
     }
     let registry = KeyRegistry::new(store.clone());
     for id in &closed.secrets {
-        match registry.revoke(*id, now).await {
-            Err(RegistryError::Store(error)) => return Err(error),
-            // One that is gone meanwhile opens nothing either.
-            Ok(_) | Err(_) => {}
+        // One that is gone meanwhile opens nothing either.
+        if let Err(RegistryError::Store(error)) = registry.revoke(*id, now).await {
+            return Err(error);
         }
     }
     // Last: until then the store still says that this is not its key.
