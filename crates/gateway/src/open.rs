@@ -157,7 +157,7 @@ impl Sealed {
         match countersign::sealed::check(&self.store, &self.key, random).await {
             Ok(Found::Known) => {}
             Ok(Found::Empty) if *made => {
-                tracing::info!(store, seal_key = %file.display(), "a new store was made")
+                tracing::info!(store, seal_key = %file.display(), "a new store was made");
             }
             Ok(Found::Empty) => tracing::warn!(
                 store,
