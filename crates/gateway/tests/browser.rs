@@ -63,8 +63,8 @@ fn drive(script: &str, authority: &Path, world: &Value) {
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "all is well", "{said}");
 }
 
-#[test]
-fn what_eve_tries_in_the_demonstration_opens_nothing_but_an_unbound_session_of_which_she_has_both_halves() {
+/// `demo session` on HTTPS origins, as long as a script drives a browser in it.
+fn drive_in_demonstration(script: &str) {
     let folder = tempfile::tempdir().unwrap();
     let mut command = countersign(&["demo", "session", "--json", "--tls"]);
     command.args(["--host", "bank.test", "--eve-host", "eve.test", "--port", "0", "--eve-port", "0"]);
@@ -73,18 +73,27 @@ fn what_eve_tries_in_the_demonstration_opens_nothing_but_an_unbound_session_of_w
     let mut line = String::new();
     BufReader::new(demonstration.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let stage: Value = serde_json::from_str(&line).unwrap();
-    drive("demo.mjs", &folder.path().join("ca.pem"), &json!({ "stage": stage }));
+    drive(script, &folder.path().join("ca.pem"), &json!({ "stage": stage }));
     demonstration.signal("-INT");
     assert_eq!(demonstration.0.wait().unwrap().code(), Some(0));
     let pids = stage["pids"].as_array().unwrap();
     assert!(pids.iter().all(|pid| !Path::new(&format!("/proc/{pid}")).exists()), "all have ended before it");
+}
 
+#[test]
+fn what_eve_tries_in_the_demonstration_opens_nothing_but_an_unbound_session_of_which_she_has_both_halves() {
+    drive_in_demonstration("demo.mjs");
     if std::env::var_os("UPDATE_SCREENSHOTS").is_some() {
         for name in PICTURES {
             let picture = std::fs::read(root().join(format!("target/browser/{name}.png"))).unwrap();
             std::fs::write(root().join(format!("docs/how-to/images/{name}.png")), picture).unwrap();
         }
     }
+}
+
+#[test]
+fn on_a_phone_what_happened_comes_into_view_the_focus_follows_and_each_comparison_starts_clean() {
+    drive_in_demonstration("phone.mjs");
 }
 
 /// A gateway at `https://api.bank.test`, in front of an upstream that the script plays; it also serves pages of

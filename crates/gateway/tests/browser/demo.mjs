@@ -48,6 +48,8 @@ await run(async (closing) => {
     return eve;
   };
 
+  // Pictures are of what does not move.
+  await page.emulateMedia({ reducedMotion: "reduce" });
   const answer = await page.goto(`${stage.bank}/`);
   const policy = (await answer.allHeaders())["content-security-policy"];
   assert.match(policy, /script-src 'self';/);
@@ -74,7 +76,7 @@ await run(async (closing) => {
     "borrowed-handshake 401 handshake_used",
   ]);
   assert.match(await page.textContent("#tally"), /5 times, and nothing opened/);
-  await picture("xss", "#found", ".attempt:nth-child(2)");
+  await picture("xss", "#story", ".attempt:nth-child(2)");
   await thanks.close();
 
   // CSRF: from another site the browser keeps the cookie, but for links; from the same site it adds it.
@@ -122,10 +124,10 @@ await run(async (closing) => {
   const eve = await eves("both-neighbour", true);
   await comes(["neighbour-preflight 401 credential_missing", "neighbour-socket 403 cross_site"]);
   await eve.close();
-  assert.equal(await balance(), "4,880", "nothing but her own transfer");
+  assert.equal(await balance(), "4,990", "nothing but her own transfer");
   await page.setViewportSize({ width: 390, height: 844 });
   assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "nothing sticks out on a phone");
-  await page.evaluate(() => scrollTo(0, 0));
+  await page.$eval("#story-title", (title) => title.scrollIntoView());
   await page.screenshot({ path: join(world.pictures, "phone.png") });
   await page.setViewportSize({ width: 1180, height: 900 });
 

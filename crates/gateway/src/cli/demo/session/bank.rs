@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::Router;
 use axum::extract::{Json, Query, State};
 use axum::http::HeaderMap;
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use bytes::Bytes;
 use http::{Method, Uri};
 use serde::{Deserialize, Serialize};
@@ -121,6 +121,7 @@ fn application_of_bank() -> Router {
     Router::new()
         .route("/api/account", get(account))
         .route("/api/transfers", any(transfer))
+        .route("/api/undo", post(undo))
         .route("/wallet/hello", any(hello))
         .with_state(Accounts::default())
         .merge(pages::of_bank())
@@ -147,6 +148,24 @@ async fn transfer(
         account.transfers.push(done.clone());
     }
     Json(json!({ "done": done, "balance": account.balance }))
+}
+
+#[derive(Deserialize)]
+struct Undo {
+    to: Option<String>,
+}
+
+/// Gives back what went to somebody, or everything: what is tried next begins with a clean account.
+async fn undo(
+    State(accounts): State<Accounts>,
+    Query(Undo { to }): Query<Undo>,
+    headers: HeaderMap,
+) -> Json<Account> {
+    let mut accounts = accounts.lock().unwrap_or_else(PoisonError::into_inner);
+    let account = accounts.entry(subject(&headers)).or_default();
+    let is_undone = |done: &mut Transfer| to.as_ref().is_none_or(|to| done.to == *to);
+    account.balance += account.transfers.extract_if(.., is_undone).map(|done| done.amount).sum::<u64>();
+    Json(account.clone())
 }
 
 fn form(body: &[u8]) -> Option<Transfer> {

@@ -19,13 +19,14 @@ const SVG: &str = "image/svg+xml";
 
 type Page = (&'static str, &'static str, &'static str);
 
-const BANK: [Page; 9] = [
+const BANK: [Page; 10] = [
     ("/", HTML, include_str!("pages/bank.html")),
     ("/mark.svg", SVG, include_str!("pages/mark.svg")),
     ("/bank.css", CSS, include_str!("pages/bank.css")),
     ("/story.css", CSS, include_str!("pages/story.css")),
     ("/bank.js", SCRIPT, include_str!("pages/bank.js")),
     ("/attempts.js", SCRIPT, include_str!("pages/attempts.js")),
+    ("/view.js", SCRIPT, include_str!("pages/view.js")),
     ("/wallet.js", SCRIPT, include_str!("pages/wallet.js")),
     // What `npm run build` makes in web/; a test there says that it is the same.
     ("/countersign.min.js", SCRIPT, include_str!("pages/countersign.min.js")),

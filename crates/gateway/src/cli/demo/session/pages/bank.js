@@ -2,6 +2,7 @@
 
 import { createClient } from "/countersign.min.js";
 import { isYours, opened, shown } from "/attempts.js";
+import { bring } from "/view.js";
 import { offerWallet } from "/wallet.js";
 
 const at = (id) => document.getElementById(id);
@@ -14,15 +15,17 @@ const plain = createClient();
 const keyBound = createClient({ keyBound: true });
 const session = () => (isBound() ? keyBound : plain);
 
+const money = (amount) => amount.toLocaleString("en");
 const cut = (secret) => `${secret.slice(0, 6)}…${secret.slice(-2)}`;
 
 function show(name, visible) {
   at(name).hidden = !visible;
 }
 
+/** Shows the account, and gives the balance. */
 async function account() {
   const { balance, transfers } = await (await session().fetch("/api/account")).json();
-  at("balance").textContent = balance.toLocaleString("en");
+  at("balance").textContent = money(balance);
   at("transfers").replaceChildren(
     ...transfers.slice(-4).map(({ to, amount }) => {
       const item = document.createElement("li");
@@ -31,7 +34,11 @@ async function account() {
       return item;
     }),
   );
+  return balance;
 }
+
+/** Gives back what went to somebody, or everything. */
+const undo = (to) => session().fetch(`/api/undo${to ? `?to=${to}` : ""}`, { method: "POST" });
 
 function halves() {
   at("half").textContent = cut(localStorage.getItem(`countersign:${location.origin}`) ?? "");
@@ -42,15 +49,20 @@ function halves() {
     : "Whatever changes something takes a fresh one, which counts once and for a minute.";
 }
 
+/** While somebody signs in, until the account is as it was in the beginning. */
+let isEntering = false;
+
 async function render() {
+  if (isEntering) return;
   const { signedIn } = session();
   show("signed-out", !signedIn);
   show("signed-in", signedIn);
   show("sign-out", signedIn);
   show("who", signedIn);
   show("steps", !signedIn);
+  show("again", signedIn);
   if (!signedIn) {
-    show("found", false);
+    putAway();
     show("story", false);
     return;
   }
@@ -79,16 +91,26 @@ at("form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const { name, email, password, bound } = Object.fromEntries(new FormData(event.target));
   show("problem", false);
+  isEntering = true;
   try {
     localStorage.setItem(BOUND, bound ? "yes" : "no");
     if (isNew) await session().signUp({ name, email, password });
     await session().signIn({ email, password });
+    await undo();
   } catch (error) {
     at("problem").textContent = error.detail ?? error.message;
     show("problem", true);
   }
+  isEntering = false;
+  await render();
+  // The form that had the focus is gone.
+  if (session().signedIn) bring(at("account-title"));
 });
-at("sign-out").addEventListener("click", () => session().signOut());
+at("sign-out").addEventListener("click", async () => {
+  await session()
+    .signOut()
+    .finally(() => bring(at("form-title")));
+});
 for (const client of [plain, keyBound]) client.onChange(render);
 
 at("transfer").addEventListener("click", async () => {
@@ -97,7 +119,7 @@ at("transfer").addEventListener("click", async () => {
   const body = JSON.stringify({ to: "the cat shelter", amount: 10 });
   const headers = { "Content-Type": "application/json" };
   await session().fetch(`/api/transfers?attempt=${attempt}`, { method: "POST", headers, body });
-  await account();
+  at("tally").textContent = `10 went to the cat shelter, and ${money(await account())} are left.`;
 });
 
 /** What the script of the attack has read, for whoever looks at this page. */
@@ -129,7 +151,6 @@ at("malware").addEventListener("click", async () => {
   await begin("Eve's server has both halves.");
   const half = localStorage.getItem(`countersign:${location.origin}`);
   await fetch("/demo/malware", { method: "POST", headers: { Authorization: `Bearer ${half}` } });
-  await account();
 });
 
 /** Beside this page, where there is room. */
@@ -139,7 +160,7 @@ function leadsTo(id, url) {
   at(id).addEventListener("click", (event) => {
     event.preventDefault();
     window.open(url, "_blank", "noopener,popup,width=520,height=760");
-    begin("Eve's page is open beside this one. Press her button there.");
+    begin("Eve's page is open in another window. Press her button there.");
   });
 }
 leadsTo("csrf-site", `${stage.eve}/`);
@@ -147,30 +168,52 @@ leadsTo("csrf-neighbour", `${stage.neighbour}/`);
 leadsTo("both-site", `${stage.eve}/#both`);
 leadsTo("both-neighbour", `${stage.neighbour}/#both`);
 
-/** What was noted on the way to the gateway since something was last begun here. */
+/** What was noted on the way to the gateway since something was last begun here, and the balance of then. */
 let last = 0;
 let seen = [];
+let before = 0;
+/** Counts what was begun: what comes late from an earlier one is not shown. */
+let run = 0;
+let isAwaited = false;
+
 async function story() {
+  const own = run;
   const { last: newest, attempts } = await (await fetch(`/demo/story?after=${last}`)).json();
+  if (own !== run) return;
   last = newest;
   if (attempts.length === 0) return;
   at("attempts").append(...attempts.map(shown));
-  seen = [...seen, ...attempts].filter((noted) => !isYours(noted));
-  const worked = seen.filter(opened).length;
-  const came = worked === 0 ? "and nothing opened" : `and ${worked === seen.length ? "all" : worked} worked`;
-  at("tally").textContent = seen.length > 0 ? `Eve tried ${seen.length} times, ${came}.` : "";
   show("story", true);
-  if (session().signedIn) await account();
+  // The page was too short for it when it was begun.
+  if (isAwaited) bring(at("story-title"));
+  isAwaited = false;
+  seen = [...seen, ...attempts].filter((noted) => !isYours(noted));
+  const tried = seen.length;
+  const worked = seen.filter(opened).length;
+  const left = session().signedIn ? await account() : before;
+  if (own !== run || tried === 0) return;
+  const came = worked === 0 ? "and nothing opened" : `and ${worked === tried ? "all" : worked} worked`;
+  const taken = left < before ? ` You had ${money(before)}, and have ${money(left)}.` : "";
+  at("tally").textContent = `Eve tried ${tried} times, ${came}.${taken}`;
 }
 
-/** Something new is begun: what came before is put away. */
-async function begin(told) {
-  last = (await (await fetch(`/demo/story?after=${last}`)).json()).last;
+function putAway() {
+  run += 1;
   seen = [];
   at("attempts").replaceChildren();
-  at("tally").textContent = told;
   show("found", false);
+}
+
+/** Something new is begun: what came before is put away, and what Eve took is given back. */
+async function begin(told) {
+  await undo("eve");
+  before = await account();
+  last = (await (await fetch(`/demo/story?after=${last}`)).json()).last;
+  putAway();
+  at("tally").textContent = told;
   show("story", true);
+  isAwaited = true;
+  bring(at("story-title"));
 }
 
 async function follow() {

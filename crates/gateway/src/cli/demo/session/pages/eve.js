@@ -71,6 +71,11 @@ const WITH_HALF = [
   ],
 ];
 
+function conclude(told) {
+  at("after").textContent = told;
+  at("after").scrollIntoView({ block: "nearest" });
+}
+
 async function run(attempts, loot) {
   for (const [what, attempt] of attempts) {
     const came = await Promise.resolve(attempt(loot)).then(
@@ -80,7 +85,7 @@ async function run(attempts, loot) {
     list(what, came);
     await pause(150);
   }
-  at("after").textContent = "The bank's page shows what came of it.";
+  conclude("The bank's page shows what came of it.");
 }
 
 /** What her server calls what it tries. */
@@ -102,7 +107,7 @@ async function received(text) {
   for (const { attempt, status, code } of await answer.json()) {
     list(TRIED[attempt], `${status} ${code ?? "it worked!"}`);
   }
-  at("after").textContent = "The bank's page shows what was sent.";
+  conclude("The bank's page shows what was sent.");
 }
 
 async function offer(both) {
@@ -116,7 +121,9 @@ async function offer(both) {
     : "You know you want one.";
   at("go").hidden = false;
   at("go").addEventListener("click", async () => {
+    // The button that had the focus is gone.
     at("go").hidden = true;
+    at("list").focus();
     if (both) return run(WITH_HALF, loot);
     // While the click still counts: a page that follows a link at once.
     const link = window.open(`${bank}/api/account?${marked("link")}`, "_blank", "popup,width=300,height=200");

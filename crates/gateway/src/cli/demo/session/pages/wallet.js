@@ -21,6 +21,7 @@ async function hello(name) {
   } catch (error) {
     told.textContent = error.message;
   }
+  told.scrollIntoView({ block: "nearest" });
 }
 
 /** Offers what this browser can do. */
