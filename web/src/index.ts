@@ -16,6 +16,7 @@ export { checksummed, Wallet } from "./wallet/wallet.js";
 export type { Provider } from "./wallet/wallet.js";
 export { asymmetricFetch, asymmetricHeader } from "./wallet/asymmetric.js";
 export { walletSigner } from "./wallet/erc8128.js";
+export type { WalletForm } from "./wallet/erc8128.js";
 export { refreshTokens, siwe } from "./wallet/siwe.js";
 export type { SiweOptions, TokenOptions, Tokens } from "./wallet/siwe.js";
 

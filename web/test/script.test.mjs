@@ -25,6 +25,7 @@ const kinds = {
   p256: [p256, "two", /;keyid="two";tag="countersign"$/],
   hmac: ["a secret of enough bytes for an HMAC", "three", /;keyid="three";tag="countersign"$/],
   erc8128: [vectors("asymmetric").key, "1", /;keyid="eip155:1:0x[\da-f]{40}";tag="erc8128"$/],
+  "erc8128-untagged": [vectors("asymmetric").key, "1", /;keyid="erc8128:1:0x[\da-f]{40}"$/],
   asymmetric: [vectors("asymmetric").key, "-", undefined],
 };
 

@@ -2,9 +2,10 @@
 //
 //     node test/sign-request.mjs KIND KEY_FILE KEY_ID METHOD URL [BODY [CONTENT_TYPE]]
 //
-// KIND is api-key, ed25519, p256, hmac, erc8128 or asymmetric. The file holds what the kind signs with: the
-// key as cs_…, a private key as PEM, the secret's bytes, or a wallet's key in hexadecimal digits. KEY_ID is
-// the chain for erc8128, and `-` where the kind needs none. Prints the status and the answer's body.
+// KIND is api-key, ed25519, p256, hmac, erc8128, erc8128-untagged or asymmetric. The file holds what the kind
+// signs with: the key as cs_…, a private key as PEM, the secret's bytes, or a wallet's key in hexadecimal
+// digits. KEY_ID is the chain for ERC-8128, and `-` where the kind needs none. Prints the status and the
+// answer's body.
 
 import { readFileSync } from "node:fs";
 import { asymmetricFetch, Wallet, walletSigner } from "../dist/index.js";
@@ -26,7 +27,8 @@ async function prove() {
     case "hmac":
       return signedFetch(await hmacSigner(id, readFileSync(file)), options);
     case "erc8128":
-      return signedFetch(walletSigner(await Wallet.connect(provider(text())), Number(id)), options);
+    case "erc8128-untagged":
+      return signedFetch(walletSigner(await Wallet.connect(provider(text())), Number(id), kind), options);
     case "asymmetric":
       return asymmetricFetch(await Wallet.connect(provider(text())), options);
     default:

@@ -14,7 +14,7 @@ use countersign::crypto::ethereum::{EthereumKey, RecoverableSignature, personal_
 use countersign::crypto::{Secret, Signer as _};
 use countersign::schemes::asymmetric::{Credential, signer, wire};
 use countersign::schemes::signature::{
-    ERC8128, Message, Parameters, Signed, sign_erc8128, signature_base, verify, verify_erc8128,
+    ERC8128, Message, Parameters, SignAs, Signed, sign_erc8128, signature_base, verify, verify_erc8128,
 };
 use countersign::{Body, Purpose, RequestView};
 use http::{HeaderMap, Method, Uri};
@@ -103,8 +103,17 @@ fn erc8128(target: &Uri) -> Pair<'_> {
         nonce: Some("bm9uY2Utb2YtMjItY2hhcnM".to_owned()),
         ..Parameters::default()
     };
-    sign_erc8128(&mut headers, &Method::GET, target, false, "sig1", 1, &parameters, &wallet())
-        .expect("signed");
+    sign_erc8128(
+        &mut headers,
+        &Method::GET,
+        target,
+        false,
+        "sig1",
+        SignAs::default(),
+        &parameters,
+        &wallet(),
+    )
+    .expect("signed");
     let message = Message::request(&Method::GET, target, &headers);
     let read = Signed::read(&headers, &[ERC8128]).expect("readable").remove(0);
     let base = signature_base(&read.components, read.signature_params(), &message).expect("a base");

@@ -16,7 +16,7 @@ use countersign::crypto::{Secret, SystemRandom};
 use countersign::schemes::api_key::ApiKeyVerifier;
 use countersign::schemes::asymmetric::AsymmetricVerifier;
 use countersign::schemes::signature::{
-    Directories, Parameters, RegisteredKeys, SignatureVerifier, WebBots, sign_erc8128,
+    Directories, Parameters, RegisteredKeys, SignAs, SignatureVerifier, WebBots, sign_erc8128,
 };
 use countersign::time::ManualClock;
 use countersign::{
@@ -303,8 +303,17 @@ fn wallets() -> Attack {
             nonce: Some(label.to_owned()),
             ..Parameters::default()
         };
-        sign_erc8128(&mut headers, &Method::GET, &target, false, label, 1, &parameters, &wallet)
-            .expect("signed");
+        sign_erc8128(
+            &mut headers,
+            &Method::GET,
+            &target,
+            false,
+            label,
+            SignAs::default(),
+            &parameters,
+            &wallet,
+        )
+        .expect("signed");
     }
     // The last one's bytes are those of the first.
     let mut lines: Vec<_> = headers.get_all("signature").iter().cloned().collect();

@@ -89,7 +89,7 @@ impl Rule {
     /// The challenges of this rule's schemes to a request that was denied, each once.
     fn challenges_to(&self, denial: &Denial) -> Vec<Challenge> {
         let mut challenges = Vec::with_capacity(self.verifiers.len());
-        for challenge in self.verifiers.iter().filter_map(|verifier| verifier.challenge_to(denial)) {
+        for challenge in self.verifiers.iter().flat_map(|verifier| verifier.challenges_to(denial)) {
             if !challenges.contains(&challenge) {
                 challenges.push(challenge);
             }

@@ -59,6 +59,11 @@ pub trait Verifier: Send + Sync + 'static {
         None
     }
 
+    /// A second way to ask, where credentials of another standard are taken as well.
+    fn also_challenges(&self) -> Option<Challenge> {
+        None
+    }
+
     /// What else a 401 to this request asks for, as a header of its own.
     fn asks(&self, _request: &RequestView<'_>) -> Option<(HeaderName, HeaderValue)> {
         None
@@ -184,7 +189,7 @@ pub(crate) trait AnyVerifier: Send + Sync {
     fn scheme(&self) -> Scheme;
     fn may_stand_for(&self) -> Option<Scheme>;
     fn carriers(&self) -> Vec<Carrier>;
-    fn challenge_to(&self, denial: &Denial) -> Option<Challenge>;
+    fn challenges_to(&self, denial: &Denial) -> Vec<Challenge>;
     fn tells(&self, at: Timestamp) -> Option<(HeaderName, HeaderValue)>;
     fn asks(&self, request: &RequestView<'_>) -> Option<(HeaderName, HeaderValue)>;
     fn present<'a>(&'a self, request: &'a RequestView<'a>)
@@ -225,8 +230,11 @@ impl<V: Verifier> AnyVerifier for V {
         Verifier::carriers(self)
     }
 
-    fn challenge_to(&self, denial: &Denial) -> Option<Challenge> {
-        Verifier::challenge_to(self, denial)
+    fn challenges_to(&self, denial: &Denial) -> Vec<Challenge> {
+        let first = self.challenge_to(denial);
+        let unproven = denial.code().status() == http::StatusCode::UNAUTHORIZED;
+        let second = self.also_challenges().filter(|_| unproven);
+        first.into_iter().chain(second).collect()
     }
 
     fn tells(&self, at: Timestamp) -> Option<(HeaderName, HeaderValue)> {

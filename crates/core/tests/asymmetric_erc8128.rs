@@ -4,7 +4,7 @@ use countersign::Code;
 use countersign::crypto::ethereum::{EthereumKey, encode_hex, personal_message_hash};
 use countersign::schemes::signature::{
     CONTENT_DIGEST, Component, ContentDigest, ERC8128, Message, Parameters, SIGNATURE, SIGNATURE_INPUT,
-    SignError, Signed, cover_floor, sign_erc8128, signature_base, verify_erc8128,
+    SignAs, SignError, Signed, cover_floor, sign_erc8128, signature_base, verify_erc8128,
 };
 use countersign::time::Timestamp;
 use http::header::CONTENT_TYPE;
@@ -87,7 +87,7 @@ impl Request {
 
     fn verify(&self) -> Result<String, Code> {
         let verified = verify_erc8128(&self.read(), &self.message());
-        verified.map(|address| address.to_string()).map_err(|denial| denial.code())
+        verified.map(|account| account.address.to_string()).map_err(|denial| denial.code())
     }
 }
 
@@ -237,7 +237,7 @@ fn parameters() -> Parameters {
 
 fn sign(request: &mut Request, label: &str, parameters: &Parameters) -> Result<(), SignError> {
     let Request { method, target, headers } = request;
-    sign_erc8128(headers, method, target, true, label, 1, parameters, &key())
+    sign_erc8128(headers, method, target, true, label, SignAs::default(), parameters, &key())
 }
 
 #[test]

@@ -8,7 +8,8 @@ use countersign::crypto::ethereum::{EthereumKey, decode_hex, personal_message_ha
 use countersign::crypto::{Random, Secret, SigningKey, VerifyingKey, derive_ed25519, sha256};
 use countersign::schemes::api_key::{ApiKey, DERIVATION};
 use countersign::schemes::signature::{
-    CONTENT_DIGEST, Message, RequestSigner, SIGNATURE, SIGNATURE_INPUT, Signed, signature_base,
+    CONTENT_DIGEST, Erc8128Form, Message, RequestSigner, SIGNATURE, SIGNATURE_INPUT, SignAs, Signed,
+    signature_base,
 };
 use countersign::schemes::webhook::signer::OutgoingBody;
 use countersign::time::Timestamp;
@@ -90,7 +91,15 @@ fn signer(described: &Value, nonce: [u8; 16]) -> RequestSigner {
         }
         "erc8128" => {
             let key = EthereumKey::from_hex(text(&described["key"])).unwrap();
-            RequestSigner::of_wallet(key, described["chain"].as_u64().unwrap(), random)
+            let form = match described["form"].as_str() {
+                Some("untagged") => Erc8128Form::Untagged,
+                _ => Erc8128Form::Tagged,
+            };
+            RequestSigner::of_wallet(
+                key,
+                SignAs { chain: described["chain"].as_u64().unwrap(), form },
+                random,
+            )
         }
         _ => {
             let key = SigningKey::from_jwk(&described["jwk"].to_string(), None).unwrap();
@@ -120,7 +129,7 @@ fn signed_requests_are_those_that_other_libraries_make() {
         let header = |name| headers.get(name).map(|value| value.to_str().unwrap());
         assert_eq!(header(CONTENT_DIGEST), case.digest.as_deref(), "{shown}");
         assert_eq!(header(SIGNATURE_INPUT), Some(&*case.input), "{shown}");
-        let signed = Signed::read(&headers, &["countersign", "erc8128"]).unwrap().remove(0);
+        let signed = Signed::read(&headers, &["countersign", "erc8128", ""]).unwrap().remove(0);
         let message = Message::request(&method, &target, &headers);
         let base = signature_base(&signed.components, signed.signature_params(), &message).unwrap();
         assert_eq!(base, case.base.join("\n"), "{shown}");
@@ -135,7 +144,7 @@ fn signed_requests_are_those_that_other_libraries_make() {
             assert_eq!(header(SIGNATURE), Some(&*case.signature), "{shown}");
         }
     }
-    assert_eq!((signers.len(), cases.len()), (5, 25));
+    assert_eq!((signers.len(), cases.len()), (6, 30));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use countersign::schemes::api_key::{
     ApiKey, ApiKeyVerifier, DERIVATION, KeyId, KeyRegistry, KeyTerms, LastUses,
 };
 use countersign::schemes::signature::{
-    COUNTERSIGN, ContentDigest, Parameters, RegisteredKeys, SignatureVerifier, cover_floor, sign,
+    COUNTERSIGN, ContentDigest, Parameters, RegisteredKeys, SignAs, SignatureVerifier, cover_floor, sign,
     sign_erc8128,
 };
 use countersign::time::ManualClock;
@@ -303,7 +303,8 @@ async fn wallets_and_signatures_without_a_tag_count_where_that_is_said_alone() {
         ..Parameters::default()
     };
     let Request { headers, target, .. } = &mut by_wallet;
-    sign_erc8128(headers, &Method::GET, target, false, "eth", 1, &parameters, &wallet).unwrap();
+    sign_erc8128(headers, &Method::GET, target, false, "eth", SignAs::default(), &parameters, &wallet)
+        .unwrap();
     for (wallets, untagged_too) in [(false, false), (true, false), (false, true)] {
         let rule = world.rule("signature", Also { wallets, untagged: untagged_too });
         let missing = |passes: bool| (!passes).then_some(Code::CredentialMissing);
@@ -358,7 +359,8 @@ async fn what_was_proven_holds_until_its_key_is_revoked() {
     let mut by_wallet = Request::get();
     let parameters = Parameters::fresh(NOW, &SystemRandom);
     let Request { headers, target, .. } = &mut by_wallet;
-    sign_erc8128(headers, &Method::GET, target, false, "eth", 1, &parameters, &wallet).unwrap();
+    sign_erc8128(headers, &Method::GET, target, false, "eth", SignAs::default(), &parameters, &wallet)
+        .unwrap();
     let mut standing = Vec::new();
     for request in [Request::get().signed(&holder), by_wallet] {
         let Verdict::Permit(permit) = world.decide(&rule, &request).await else { panic!("it passes") };

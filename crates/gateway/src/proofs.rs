@@ -9,7 +9,7 @@ use countersign::schemes::api_key::ApiKey;
 use countersign::schemes::bearer::signer::BearerSigner;
 use countersign::schemes::dpop::DpopSigner;
 use countersign::schemes::proof::Proof;
-use countersign::schemes::signature::RequestSigner;
+use countersign::schemes::signature::{Erc8128Form, RequestSigner, SignAs};
 
 use crate::seal::{SecretFileError, read_secret};
 
@@ -61,8 +61,11 @@ pub enum WalletForm {
     /// The header AsymmetricAuthentication.
     #[default]
     Asymmetric,
-    /// A message signature, ERC-8128.
+    /// A message signature, ERC-8128: an account of `eip155:…`, and a tag.
     Erc8128,
+    /// The same as an earlier text has it: an account of `erc8128:…`, and no tag. npm's `@slicekit/erc8128` 0.2 and the
+    /// crate `erc8128` 0.3 take this one alone.
+    Erc8128Untagged,
 }
 
 impl WalletForm {
@@ -71,7 +74,8 @@ impl WalletForm {
         match text {
             "asymmetric" => Ok(Self::Asymmetric),
             "erc8128" => Ok(Self::Erc8128),
-            _ => Err(format!("`{text}` is no form: write asymmetric or erc8128")),
+            "erc8128-untagged" => Ok(Self::Erc8128Untagged),
+            _ => Err(format!("`{text}` is no form: write asymmetric, erc8128 or erc8128-untagged")),
         }
     }
 }
@@ -122,12 +126,13 @@ impl KeyFile {
             }
             Self::Wallet { file, form, password_file } => {
                 let key = wallet(file, password_file.as_deref())?;
-                Ok(match form {
-                    WalletForm::Asymmetric => Proof::asymmetric(key),
-                    WalletForm::Erc8128 => {
-                        Proof::Signature(Box::new(RequestSigner::of_wallet(key, 1, random)))
-                    }
-                })
+                let form = match form {
+                    WalletForm::Asymmetric => return Ok(Proof::asymmetric(key)),
+                    WalletForm::Erc8128 => Erc8128Form::Tagged,
+                    WalletForm::Erc8128Untagged => Erc8128Form::Untagged,
+                };
+                let sign_as = SignAs { form, ..SignAs::default() };
+                Ok(Proof::Signature(Box::new(RequestSigner::of_wallet(key, sign_as, random))))
             }
         }
     }

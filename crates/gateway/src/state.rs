@@ -323,7 +323,8 @@ fn verified(
     if named.contains(Scheme::Signature) || named.contains(Scheme::ApiKey) {
         rule = rule.verifier(SignatureVerifier {
             keys: parts.registered_keys.clone(),
-            wallets: config.signature.wallets,
+            // A wallet holds no API key, and is asked for none.
+            wallets: config.signature.wallets && named.contains(Scheme::Signature),
             bots: (!config.signature.web_bot_auth.is_empty())
                 .then(|| WebBots { directories: Arc::clone(directories), fetch: egress.client.clone() }),
             untagged: options.untagged,

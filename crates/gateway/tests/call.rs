@@ -165,6 +165,7 @@ fn keys_and_wallets_on_file_prove_calls() {
         (&["--private-key", &private, "--key-id", &own][..], "signature", &*by_own),
         (&["--hmac-secret-file", &secret, "--key-id", &shared], "signature", &by_shared),
         (&["--wallet", &wallet, "--form", "erc8128"], "signature", ACCOUNT),
+        (&["--wallet", &wallet, "--form", "erc8128-untagged"], "signature", ACCOUNT),
         (&["--wallet", &wallet], "asymmetric", ACCOUNT),
     ] {
         let url = format!("http://{}/{scheme}?page=2", gateway.address);

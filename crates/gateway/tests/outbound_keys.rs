@@ -76,6 +76,12 @@ fn each_kind_of_key_proves_what_an_application_sends() {
         (format!("private_key_file = \"private.pem\", key_id = \"{own}\""), None, "signature", named(&own)),
         (format!("hmac_secret_file = \"secret\", key_id = \"{shared}\""), None, "signature", named(&shared)),
         ("wallet_file = \"wallet\", form = \"erc8128\"".to_owned(), None, "signature", ACCOUNT.to_owned()),
+        (
+            "wallet_file = \"wallet\", form = \"erc8128-untagged\"".to_owned(),
+            None,
+            "signature",
+            ACCOUNT.to_owned(),
+        ),
         ("wallet_file = \"wallet\"".to_owned(), None, "asymmetric", ACCOUNT.to_owned()),
     ] {
         let (mut alice, address) = outbound(&target, &prove);
@@ -164,7 +170,7 @@ fn exactly_one_kind_with_what_belongs_to_it_is_taken() {
         ("key_file = \"key\", password_file = \"x\"", "`password_file` goes with wallet_file"),
         ("key_file = \"key\", hash = \"bcrypt\"", "`hash` goes with webhook"),
         ("key_file = \"key\", scope = \"x\"", "`scope` goes with webhook"),
-        ("wallet_file = \"wallet\", form = \"x\"", "write asymmetric or erc8128"),
+        ("wallet_file = \"wallet\", form = \"x\"", "write asymmetric, erc8128 or erc8128-untagged"),
     ] {
         let (gateway, _) = outbound("http://127.0.0.1:1", prove);
         let output = gateway.run(&["config", "check"]);

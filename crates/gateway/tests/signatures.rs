@@ -3,7 +3,7 @@
 mod support;
 
 use countersign::crypto::{Algorithm, SystemRandom, ethereum::EthereumKey};
-use countersign::schemes::signature::{Parameters, sign_erc8128};
+use countersign::schemes::signature::{Parameters, SignAs, sign_erc8128};
 use countersign::time::Timestamp;
 use http::Uri;
 use support::signed::{
@@ -59,7 +59,8 @@ fn a_signed_only_key_passes_signed_and_not_as_itself() {
 fn signed_by_wallet(mut draft: Draft, wallet: &EthereumKey) -> Draft {
     let target: Uri = format!("{PUBLIC}{}", draft.target).parse().unwrap();
     let (own, body) = (parameters(""), !draft.body.is_empty());
-    sign_erc8128(&mut draft.headers, &draft.method, &target, body, "eth", 1, &own, wallet).unwrap();
+    sign_erc8128(&mut draft.headers, &draft.method, &target, body, "eth", SignAs::default(), &own, wallet)
+        .unwrap();
     draft
 }
 

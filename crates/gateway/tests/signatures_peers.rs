@@ -135,15 +135,20 @@ fn other_libraries_verify_what_we_sign_and_refuse_it_changed() {
 
 /// `draft` as `countersign sign` hands it back.
 fn signed_by_command(folder: &Path, draft: &Draft, key: &Value) -> Draft {
+    let flag = if key["algorithm"] == "hmac-sha256" { "--hmac-secret-file" } else { "--private-key" };
+    signed_with(folder, draft, key, &["--key-id", key["keyid"].as_str().unwrap()], flag)
+}
+
+/// The same with a key in a file that `flag` names.
+fn signed_with(folder: &Path, draft: &Draft, key: &Value, more: &[&str], flag: &str) -> Draft {
     let mut request = format!("POST {PUBLIC}{} HTTP/1.1\r\nHost: orders.example\r\n", draft.target);
     request
         .push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n", draft.body.len()));
     let file = folder.join("key");
     std::fs::write(&file, key["key"].as_str().unwrap()).unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let flag = if key["algorithm"] == "hmac-sha256" { "--hmac-secret-file" } else { "--private-key" };
     let mut command = support::countersign(&["sign", flag]);
-    command.arg(file).args(["--key-id", key["keyid"].as_str().unwrap()]).current_dir(folder);
+    command.arg(file).args(more).current_dir(folder);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(&[request.as_bytes(), &draft.body].concat()).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -215,5 +220,56 @@ fn wallets_of_other_libraries_sign_by_erc_8128_and_pass_once() {
             let other = peer.proves("erc8128", &draft, &json!({ "key": WALLET }));
             lab.refuses(&other.to("/signature/2"), 401, "signature_invalid");
         }
+    }
+}
+
+#[test]
+fn a_published_library_signs_by_erc_8128_and_passes_once() {
+    let lab = Lab::with("[signature]\nwallets = true\n", "");
+    let address = EthereumKey::from_hex(WALLET).unwrap().address();
+    let mut peer = Peer::start(Language::JavaScript, "signing_peer");
+    for (chain, draft) in [1, 8453].into_iter().zip(drafts("/signature")) {
+        let told = json!({ "key": WALLET, "chain": chain });
+        let signed = peer.proves("published_sign", &draft, &told);
+        let input = signed.headers["signature-input"].to_str().unwrap();
+        assert!(input.ends_with(&format!("keyid=\"erc8128:{chain}:{address}\"")), "{input}");
+        let seen = lab.passes(&signed);
+        assert_eq!(seen.header("countersign-subject"), Some(&*format!("eip155:{address}")));
+        lab.refuses(&signed, 401, "signature_replayed");
+        let other = peer.proves("published_sign", &draft, &told);
+        let changed = other.clone().to("/signature/2");
+        lab.refuses(&changed, 401, "signature_invalid");
+        let queried = other.clone().to("/signature/1?to=eve");
+        // Where there was no query, none was covered.
+        let code = if draft.target.contains('?') { "signature_invalid" } else { "signature_coverage" };
+        lab.refuses(&queried, 401, code);
+        lab.passes(&other);
+    }
+    // Where wallets are not let in, it is nothing of ours.
+    let draft =
+        peer.proves("published_sign", &drafts("/signature")[0], &json!({ "key": WALLET, "chain": 1 }));
+    Lab::start().refuses(&draft, 401, "credential_missing");
+}
+
+/// `draft` as `countersign sign` hands it back, signed by the wallet in this form.
+fn signed_by_wallet(draft: &Draft, form: &str) -> Draft {
+    let folder = tempfile::tempdir().unwrap();
+    let key = json!({ "key": WALLET.trim_start_matches("0x") });
+    signed_with(folder.path(), draft, &key, &["--form", form], "--wallet")
+}
+
+#[test]
+fn a_published_library_verifies_what_the_command_line_signs_in_its_form_alone() {
+    let address = EthereumKey::from_hex(WALLET).unwrap().address();
+    let mut peer = Peer::start(Language::JavaScript, "signing_peer");
+    for target in ["/signature/1", "/signature/1?a=b"] {
+        let draft = Draft::post(target, b"{}");
+        let signed = signed_by_wallet(&draft, "erc8128-untagged");
+        let verified = peer.ask(&order("published_verify", &signed, &json!({})));
+        assert_eq!(verified, json!({ "verified": true, "address": address.to_string(), "chain": 1 }));
+        let changed = order("published_verify", &signed.to("/signature/2"), &json!({}));
+        assert_eq!(peer.ask(&changed)["verified"], false);
+        let tagged = peer.ask(&order("published_verify", &signed_by_wallet(&draft, "erc8128"), &json!({})));
+        assert_eq!((&tagged["verified"], &tagged["why"]), (&json!(false), &json!("bad_keyid")));
     }
 }

@@ -9,6 +9,8 @@ import { coverFloor, signatureBase, type Head } from "./base.js";
 export interface RequestSigner {
   /** `;nonce="…";keyid="…"` and so on, in the order in which the scheme writes them. */
   parameters(nonce: string): string;
+  /** What is covered, unless it is what Countersign's own profile asks. */
+  covers?(head: Head): string[];
   sign(base: Bytes): Promise<Bytes>;
 }
 
@@ -40,7 +42,7 @@ export async function signHead(signer: RequestSigner, head: Head, body: Bytes, a
   const { headers } = head;
   if (headers.has("Signature-Input")) throw new TypeError("the request is signed already");
   if (body.length > 0) headers.set("Content-Digest", await contentDigest(body));
-  const components = coverFloor(headers);
+  const components = signer.covers?.(head) ?? coverFloor(headers);
   const created = Math.floor((at.now ?? Date.now()) / 1000);
   const names = components.map((name) => `"${name}"`).join(" ");
   const nonce = at.nonce ?? (await freshNonce());

@@ -284,7 +284,7 @@ pub struct Prove {
     /// An Ethereum wallet: a version 3 key file, or the private key in hexadecimal digits.
     #[schemars(with = "Option<String>")]
     pub wallet_file: Option<Text>,
-    /// What the wallet makes: `asymmetric` (default) or `erc8128`.
+    /// What the wallet makes: `asymmetric` (default), `erc8128` or `erc8128-untagged`.
     #[schemars(with = "Option<String>")]
     pub form: Option<Text>,
     /// A file that holds the wallet's password.

@@ -1,12 +1,13 @@
-// Signs and verifies with packages that others wrote: http-message-signatures and ethers.
+// Signs and verifies with packages that others wrote: http-message-signatures, ethers and @slicekit/erc8128.
 //
 //     signing_peer.js    reads orders, one on a line, and answers each with one line of JSON; they are
-//                        those of signing_peer.py
+//                        those of signing_peer.py, and two for the last of these packages
 
 const { createHash, randomBytes } = require("node:crypto");
 const { createInterface } = require("node:readline");
+const { pathToFileURL } = require("node:url");
 const { httpbis, createSigner, createVerifier } = require("http-message-signatures");
-const { Wallet, getBytes } = require("ethers");
+const { Wallet, getBytes, verifyMessage } = require("ethers");
 
 const PARAMETERS = ["created", "expires", "nonce", "keyid", "tag"];
 
@@ -63,7 +64,37 @@ async function erc8128(order) {
   return (await httpbis.signMessage(config(order, "eth", "erc8128", key, keyid), message(order))).headers;
 }
 
-const does = { sign, verify, asymmetric, erc8128 };
+// It is an ECMAScript module, which are not looked for in NODE_PATH.
+const published = () => import(pathToFileURL(require.resolve("@slicekit/erc8128")));
+
+function request({ method, url, headers, body }) {
+  return new Request(url, { method, headers, ...(body ? { body } : {}) });
+}
+
+// As its README has it, with ethers in the place of viem.
+async function published_sign(order) {
+  const { createSignerClient } = await published();
+  const wallet = new Wallet(order.key);
+  const signMessage = (message) => wallet.signMessage(message);
+  const client = createSignerClient({ chainId: order.chain, address: wallet.address, signMessage });
+  const signed = await client.signRequest(request(order));
+  const made = ["signature-input", "signature", "content-digest"].filter((name) => signed.headers.has(name));
+  return Object.fromEntries(made.map((name) => [name, signed.headers.get(name)]));
+}
+
+async function published_verify(order) {
+  const { createVerifierClient } = await published();
+  const seen = new Set();
+  const verifier = createVerifierClient({
+    verifyMessage: async ({ address, message, signature }) =>
+      verifyMessage(getBytes(message.raw), signature).toLowerCase() === address,
+    nonceStore: { consume: async (key) => !seen.has(key) && Boolean(seen.add(key)) },
+  });
+  const { ok, reason, address, chainId } = await verifier.verifyRequest({ request: request(order) });
+  return { verified: ok, why: reason, address, chain: chainId };
+}
+
+const does = { sign, verify, asymmetric, erc8128, published_sign, published_verify };
 
 async function main() {
   for await (const line of createInterface({ input: process.stdin })) {

@@ -20,18 +20,17 @@ use sfv::{BareItem, Dictionary, Item, ListEntry, Parser};
 
 use super::base::signature_base;
 use super::component::{Derived, Name};
-use super::digest::CONTENT_DIGEST;
 use super::directory::Directories;
 use super::input::Signed;
 use super::message::Message;
-use super::profile::{MAX_NONCE, covers_field, missing, plainly, within};
+use super::profile::{MAX_NONCE, covers_body, covers_field, missing, plainly, within};
 use super::verifier::with_base;
 use super::verify::verify;
 use crate::denial::{Code, Denial};
 use crate::fetch::Fetch;
 use crate::principal::{Principal, Scheme, Subject};
 use crate::public_url::PublicUrl;
-use crate::request::{Body, RequestView};
+use crate::request::RequestView;
 use crate::store::{Id, Spend};
 use crate::time::{SKEW, Timestamp};
 use crate::verifier::Proven;
@@ -144,15 +143,7 @@ fn covers(signed: &Signed, request: &RequestView<'_>) -> Result<(), Denial> {
     if !covers_field(signed, SIGNATURE_AGENT.as_str()) {
         return Err(missing("signature-agent"));
     }
-    match request.body {
-        Body::Absent => Ok(()),
-        Body::Announced if plainly(signed, &|name| *name == Name::Field(CONTENT_DIGEST)) => Ok(()),
-        Body::Announced => Err(missing("content-digest")),
-        Body::Withheld => {
-            let cause = "the body was withheld, so that content-digest cannot be checked";
-            Err(Denial::new(Code::SignatureCoverage, cause))
-        }
-    }
+    covers_body(signed, request)
 }
 
 /// What a signature by an agent says of itself.
@@ -174,7 +165,7 @@ impl<'a> Call<'a> {
         if nonce.is_some_and(|nonce| !(1..=MAX_NONCE).contains(&nonce.len())) {
             return Err(missing("a nonce of 1 to 256 characters"));
         }
-        within(created, expires, MAX_LIFE, received_at)?;
+        within(created, expires, expires.plus(SKEW), MAX_LIFE, received_at)?;
         Ok(Self { created, expires, keyid, nonce })
     }
 

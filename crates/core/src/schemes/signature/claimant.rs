@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, Uri};
 
 use super::difference::{BASE_DIGESTS, base_digests};
 use super::digest::{CONTENT_DIGEST, ContentDigest};
-use super::erc8128::sign_erc8128;
+use super::erc8128::{SignAs, sign_erc8128};
 use super::input::Parameters;
 use super::message::Message;
 use super::signer::{SignError, cover_floor, sign};
@@ -33,7 +33,7 @@ pub struct RequestSigner {
 
 enum Holder {
     Key { key: Box<SigningKey>, keyid: String },
-    Wallet { key: EthereumKey, chain: u64 },
+    Wallet { key: EthereumKey, sign_as: SignAs },
 }
 
 impl RequestSigner {
@@ -50,10 +50,10 @@ impl RequestSigner {
         Self::new(Ed25519Key::from_seed(seed).into(), key.id.as_str(), random)
     }
 
-    /// Signs as ERC-8128 says, with a wallet's key, for its account on `chain`; 1 is the main network.
+    /// Signs as ERC-8128 says, with a wallet's key.
     #[must_use]
-    pub fn of_wallet(key: EthereumKey, chain: u64, random: Arc<dyn Random>) -> Self {
-        Self::held_by(Holder::Wallet { key, chain }, random)
+    pub fn of_wallet(key: EthereumKey, sign_as: SignAs, random: Arc<dyn Random>) -> Self {
+        Self::held_by(Holder::Wallet { key, sign_as }, random)
     }
 
     fn held_by(holder: Holder, random: Arc<dyn Random>) -> Self {
@@ -120,8 +120,8 @@ impl RequestSigner {
         parameters: &Parameters,
     ) -> Result<(), SignError> {
         match &self.holder {
-            Holder::Wallet { key, chain } => {
-                sign_erc8128(headers, method, target, has_body, label, *chain, parameters, key)
+            Holder::Wallet { key, sign_as } => {
+                sign_erc8128(headers, method, target, has_body, label, *sign_as, parameters, key)
             }
             Holder::Key { key, .. } => {
                 let components = cover_floor(headers, has_body);
@@ -153,7 +153,9 @@ impl fmt::Debug for RequestSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.holder {
             Holder::Key { keyid, .. } => write!(f, "RequestSigner({keyid:?})"),
-            Holder::Wallet { key, chain } => write!(f, "RequestSigner(eip155:{chain}:{})", key.address()),
+            Holder::Wallet { key, sign_as: SignAs { chain, .. } } => {
+                write!(f, "RequestSigner(eip155:{chain}:{})", key.address())
+            }
         }
     }
 }

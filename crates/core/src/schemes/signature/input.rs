@@ -98,7 +98,9 @@ impl Signed {
     /// more than 4 of ours or 32 in all, one covers more than 64 components, or both headers
     /// together exceed 16 KiB.
     pub fn read(headers: &HeaderMap, tags: &[&str]) -> Result<Vec<Self>, Denial> {
-        Self::read_where(headers, &|tag| tags.contains(&tag))
+        let is_ours = |parameters: &Parameters| tags.contains(&parameters.tag.as_deref().unwrap_or_default());
+        let role = |parameters: &Parameters| if is_ours(parameters) { Role::Must } else { Role::Others };
+        Ok(Presented::read(headers, &role)?.must)
     }
 
     /// The signatures of every tag and of none, for whoever looks at a request that is not for them to
@@ -107,33 +109,70 @@ impl Signed {
     /// # Errors
     /// As [`Signed::read`], all being ours.
     pub fn read_all(headers: &HeaderMap) -> Result<Vec<Self>, Denial> {
-        Self::read_where(headers, &|_| true)
+        Ok(Presented::read(headers, &|_| Role::Must)?.must)
     }
 
-    fn read_where(headers: &HeaderMap, is_ours: &dyn Fn(&str) -> bool) -> Result<Vec<Self>, Denial> {
+    /// The value of `@signature-params`: what the last line of the signature base says.
+    #[must_use]
+    pub fn signature_params(&self) -> &str {
+        &self.text
+    }
+}
+
+/// What a signature is to whoever judges the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It must hold.
+    Must,
+    /// It may: of all such the first that holds counts.
+    May,
+    /// Not theirs to judge.
+    Others,
+}
+
+/// The signatures of a request that are judged.
+#[derive(Debug, Default)]
+pub struct Presented {
+    /// Each of them must hold.
+    pub(super) must: Vec<Signed>,
+    /// One of them must. One that cannot be read is as good as one that does not hold.
+    pub(super) may: Vec<Result<Signed, Denial>>,
+}
+
+impl Presented {
+    /// Reads those whose `role` is one, in the order of `Signature-Input`.
+    ///
+    /// # Errors
+    /// As [`Signed::read`]; but of those that may hold, one whose bytes are missing, or that has a component
+    /// or parameter that cannot be read, spoils nothing but itself.
+    pub(super) fn read(headers: &HeaderMap, role: &dyn Fn(&Parameters) -> Role) -> Result<Self, Denial> {
         let inputs = headers.get_all(SIGNATURE_INPUT);
         if inputs.iter().next().is_none() {
-            return Ok(Vec::new());
+            return Ok(Self::default());
         }
         let signatures = headers.get_all(SIGNATURE);
         let bytes: usize = inputs.iter().chain(&signatures).map(HeaderValue::len).sum();
         if bytes > MAX_BYTES {
             return Err(malformed(format!("the signature headers have {bytes} bytes, at most {MAX_BYTES}")));
         }
+        let is_judged = |parameters: &Parameters| role(parameters) != Role::Others;
         if let (Some(input), Some(signature)) = (only(inputs.iter()), only(signatures.iter()))
-            && let Some(signed) = plain::read(input, signature, is_ours)
+            && let Some(signed) = plain::read(input, signature, &is_judged)
         {
-            return Ok(vec![signed]);
+            let role = role(&signed.parameters);
+            let mut presented = Self::default();
+            presented.add(role, Ok(signed))?;
+            return Ok(presented);
         }
-        Self::read_whole(&inputs, &signatures, is_ours)
+        Self::read_whole(&inputs, &signatures, role)
     }
 
     /// The long way, for every form that there is.
     fn read_whole(
         inputs: &GetAll<'_, HeaderValue>,
         signatures: &GetAll<'_, HeaderValue>,
-        is_ours: &dyn Fn(&str) -> bool,
-    ) -> Result<Vec<Self>, Denial> {
+        role: &dyn Fn(&Parameters) -> Role,
+    ) -> Result<Self, Denial> {
         let mut read = Inputs::default();
         for line in inputs {
             let parsed = Parser::new(line.as_bytes()).parse_dictionary_with_visitor(&mut read);
@@ -144,13 +183,61 @@ impl Signed {
             let parsed = Parser::new(line.as_bytes()).parse_dictionary_with_visitor(&mut values);
             parsed.map_err(|error| refused(values.twice, "Signature", &error))?;
         }
-        paired(read.inputs, values.signatures, is_ours)
+        Self::paired(read.inputs, values.signatures, role)
     }
 
-    /// The value of `@signature-params`: what the last line of the signature base says.
-    #[must_use]
-    pub fn signature_params(&self) -> &str {
-        &self.text
+    fn paired(
+        inputs: Vec<Input>,
+        mut signatures: Vec<(String, Vec<u8>)>,
+        role: &dyn Fn(&Parameters) -> Role,
+    ) -> Result<Self, Denial> {
+        let mut presented = Self::default();
+        for input in inputs {
+            let role = role(&input.parameters);
+            let position = signatures.iter().position(|(other, _)| *other == input.label);
+            let Some(position) = position else {
+                let alone = malformed(format!("{} is in Signature-Input alone", input.label));
+                if role != Role::May {
+                    return Err(alone);
+                }
+                presented.add(role, Err(alone))?;
+                continue;
+            };
+            let (_, signature) = signatures.swap_remove(position);
+            presented.add(role, input.signed(signature))?;
+        }
+        match signatures.first() {
+            Some((label, _)) => Err(malformed(format!("{label} is in Signature alone"))),
+            None => Ok(presented),
+        }
+    }
+
+    fn add(&mut self, role: Role, signed: Result<Signed, Denial>) -> Result<(), Denial> {
+        if role == Role::Others {
+            return Ok(());
+        }
+        if self.must.len() + self.may.len() == MAX_OURS {
+            return Err(malformed(format!("more than {MAX_OURS} signatures are for this service")));
+        }
+        match role {
+            Role::Must => self.must.push(signed?),
+            _ => self.may.push(signed),
+        }
+        Ok(())
+    }
+}
+
+impl Input {
+    fn signed(self, signature: Vec<u8>) -> Result<Signed, Denial> {
+        let label = self.label;
+        if let Some(flaw) = self.read.flaw {
+            return Err(malformed(format!("{label}: {flaw}")));
+        }
+        if let Some(parameter) = self.flaw {
+            return Err(malformed(format!("{label}: {parameter} is of the wrong type")));
+        }
+        let ReadComponents { components, text, .. } = self.read;
+        Ok(Signed { label, components, parameters: self.parameters, signature, text })
     }
 }
 
@@ -169,40 +256,6 @@ fn malformed(cause: String) -> Denial {
     Denial::new(Code::CredentialMalformed, cause)
 }
 
-fn paired(
-    inputs: Vec<Input>,
-    mut signatures: Vec<(String, Vec<u8>)>,
-    is_ours: &dyn Fn(&str) -> bool,
-) -> Result<Vec<Signed>, Denial> {
-    let mut ours = Vec::new();
-    for input in inputs {
-        let label = input.label;
-        let Some(position) = signatures.iter().position(|(other, _)| *other == label) else {
-            return Err(malformed(format!("{label} is in Signature-Input alone")));
-        };
-        let (_, signature) = signatures.swap_remove(position);
-        let tag = input.parameters.tag.as_deref();
-        if !is_ours(tag.unwrap_or_default()) {
-            continue;
-        }
-        if ours.len() == MAX_OURS {
-            return Err(malformed(format!("more than {MAX_OURS} signatures are for this service")));
-        }
-        if let Some(flaw) = input.read.flaw {
-            return Err(malformed(format!("{label}: {flaw}")));
-        }
-        if let Some(parameter) = input.flaw {
-            return Err(malformed(format!("{label}: {parameter} is of the wrong type")));
-        }
-        let ReadComponents { components, text, .. } = input.read;
-        ours.push(Signed { label, components, parameters: input.parameters, signature, text });
-    }
-    match signatures.first() {
-        Some((label, _)) => Err(malformed(format!("{label} is in Signature alone"))),
-        None => Ok(ours),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,11 +266,13 @@ mod tests {
             return false;
         };
         let headers = HeaderMap::from_iter([(SIGNATURE_INPUT, one), (SIGNATURE, other)]);
-        let Some(short) = plain::read(input, signature, &|tag| tag == "t") else { return false };
+        let is_ours = |parameters: &Parameters| parameters.tag.as_deref() == Some("t");
+        let Some(short) = plain::read(input, signature, &is_ours) else { return false };
         let lines = [SIGNATURE_INPUT, SIGNATURE].map(|name| headers.get_all(name));
-        let long = Signed::read_whole(&lines[0], &lines[1], &|tag| tag == "t")
-            .expect("what the short way reads is good");
-        let [long] = &long[..] else { panic!("one, as the short way has it") };
+        let role = |parameters: &Parameters| if is_ours(parameters) { Role::Must } else { Role::Others };
+        let long =
+            Presented::read_whole(&lines[0], &lines[1], &role).expect("what the short way reads is good");
+        let [long] = &long.must[..] else { panic!("one, as the short way has it") };
         assert_eq!(
             (&short.label, &short.components, &short.parameters, &short.signature, &short.text),
             (&long.label, &long.components, &long.parameters, &long.signature, &long.text)

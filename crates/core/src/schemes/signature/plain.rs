@@ -29,7 +29,7 @@ fn usual_field(identifier: &str) -> Option<(&'static str, HeaderName)> {
 }
 
 /// Reads the one line of either header. `None` says nothing: the other way is to be taken.
-pub(super) fn read(input: &str, signature: &str, is_ours: &dyn Fn(&str) -> bool) -> Option<Signed> {
+pub(super) fn read(input: &str, signature: &str, is_ours: &dyn Fn(&Parameters) -> bool) -> Option<Signed> {
     // In strings nothing is escaped then. Not `all`: without a way out, many bytes are looked at in one step.
     let simple = |byte| (b' '..=b'~').contains(&byte) && byte != b'\\';
     if !input.bytes().fold(true, |so_far, byte| so_far & simple(byte)) {
@@ -47,8 +47,7 @@ pub(super) fn read(input: &str, signature: &str, is_ours: &dyn Fn(&str) -> bool)
         rest = read_parameter(&mut parameters, rest.strip_prefix(';')?)?;
     }
     // Another's signature may be anything.
-    let tag = parameters.tag.as_deref()?;
-    if !is_ours(tag) {
+    if parameters.tag.is_none() || !is_ours(&parameters) {
         return None;
     }
     let signature = STANDARD.decode(encoded).ok()?;

@@ -47,21 +47,26 @@ pub fn covers(signed: &Signed, request: &RequestView<'_>, also: &[&str]) -> Resu
             return Err(missing(name));
         }
     }
-    match request.body {
-        Body::Absent => {}
-        Body::Announced if field(&CONTENT_DIGEST) => {}
-        Body::Announced => return Err(missing("content-digest")),
-        Body::Withheld => {
-            let cause = "the body was withheld, so that content-digest cannot be checked";
-            return Err(Denial::new(Code::SignatureCoverage, cause));
-        }
-    }
+    covers_body(signed, request)?;
     if request.headers.contains_key(CONTENT_TYPE) && !field(&CONTENT_TYPE) {
         return Err(missing("content-type"));
     }
     match also.iter().find(|name| !covers_field(signed, name)) {
         Some(name) => Err(missing(name)),
         None => Ok(()),
+    }
+}
+
+/// Whether a signature covers the digest of a body that was announced.
+pub(super) fn covers_body(signed: &Signed, request: &RequestView<'_>) -> Result<(), Denial> {
+    match request.body {
+        Body::Absent => Ok(()),
+        Body::Announced if plainly(signed, &|name| *name == Name::Field(CONTENT_DIGEST)) => Ok(()),
+        Body::Announced => Err(missing("content-digest")),
+        Body::Withheld => {
+            let cause = "the body was withheld, so that content-digest cannot be checked";
+            Err(Denial::new(Code::SignatureCoverage, cause))
+        }
     }
 }
 
@@ -106,6 +111,8 @@ pub struct Fresh<'a> {
     pub created: Timestamp,
     /// From when on it counts no more; skew comes on top.
     pub expires: Timestamp,
+    /// The first moment at which it is refused, skew included: so long it must be remembered.
+    pub until: Timestamp,
     /// What is spent, so that it passes once.
     pub nonce: &'a str,
     /// The name of its key.
@@ -120,6 +127,17 @@ pub struct Fresh<'a> {
 /// missing; `proof_expired` if it has expired or was made to live longer than 60 s, or not at all;
 /// `proof_future` if it was made later.
 pub fn fresh(signed: &Signed, received_at: Timestamp) -> Result<Fresh<'_>, Denial> {
+    fresh_beyond(signed, SKEW, received_at)
+}
+
+/// The same for signatures by wallets, which count at the last moment too: `now <= expires + skew`
+/// (ERC-8128 §3.3.2).
+pub(super) fn fresh_inclusive(signed: &Signed, received_at: Timestamp) -> Result<Fresh<'_>, Denial> {
+    fresh_beyond(signed, SKEW + Duration::from_millis(1), received_at)
+}
+
+/// Refused from `beyond` after its expiry on.
+fn fresh_beyond(signed: &Signed, beyond: Duration, received_at: Timestamp) -> Result<Fresh<'_>, Denial> {
     let parameters = &signed.parameters;
     let created = parameters.created.ok_or_else(|| missing("created"))?;
     let expires = parameters.expires.ok_or_else(|| missing("expires"))?;
@@ -127,18 +145,21 @@ pub fn fresh(signed: &Signed, received_at: Timestamp) -> Result<Fresh<'_>, Denia
     let keyid = keyid.ok_or_else(|| missing("keyid"))?;
     let nonce = parameters.nonce.as_deref().filter(|nonce| (1..=MAX_NONCE).contains(&nonce.len()));
     let nonce = nonce.ok_or_else(|| missing("a nonce of 1 to 256 characters"))?;
-    within(created, expires, MAX_LIFE, received_at)?;
-    Ok(Fresh { created, expires, nonce, keyid })
+    let until = expires.plus(beyond);
+    within(created, expires, until, MAX_LIFE, received_at)?;
+    Ok(Fresh { created, expires, until, nonce, keyid })
 }
 
-/// Whether a signature lives at `received_at`, and was made to live `longest` at most.
+/// Whether a signature that is refused from `until` on lives at `received_at`, and was made to live
+/// `longest` at most.
 pub(super) fn within(
     created: Timestamp,
     expires: Timestamp,
+    until: Timestamp,
     longest: Duration,
     received_at: Timestamp,
 ) -> Result<(), Denial> {
-    if expires.plus(SKEW) <= received_at {
+    if until <= received_at {
         return Err(Denial::new(Code::ProofExpired, format!("it expired at {expires}")));
     }
     if expires <= created || expires.since(created) > longest {
@@ -278,7 +299,7 @@ mod tests {
     fn at(parameters: &str, millis: u64) -> Result<(u64, u64, String, String), Code> {
         let signed = signed("", parameters);
         let fresh = fresh(&signed, Timestamp::from_millis(millis)).map_err(|denial| denial.code())?;
-        let Fresh { created, expires, nonce, keyid } = fresh;
+        let Fresh { created, expires, nonce, keyid, .. } = fresh;
         Ok((created.as_secs(), expires.as_secs(), nonce.to_owned(), keyid.to_owned()))
     }
 

@@ -14,25 +14,26 @@ use http::{HeaderName, HeaderValue};
 use super::accept::{ACCEPT_SIGNATURE, Wanted};
 use super::bots::{SIGNATURE_AGENT, WEB_BOT_AUTH, WebBots};
 use super::difference::{BASE_DIGESTS, difference};
-use super::erc8128::{ERC8128, verify_erc8128};
+use super::erc8128::{ERC8128, Erc8128Form, verify_erc8128};
 use super::explain::explain;
-use super::input::{SIGNATURE, SIGNATURE_INPUT, Signed};
+use super::input::{Parameters, Presented, Role, SIGNATURE, SIGNATURE_INPUT, Signed};
 use super::keys::RegisteredKeys;
 use super::message::Message;
-use super::profile::{Fresh, covered_body, covers, fresh};
+use super::profile::{Fresh, covered_body, covers, covers_body, fresh, fresh_inclusive};
 use super::verify::verify;
 use crate::denial::{Challenge, Code, Denial};
 use crate::fetch::Fetch;
 use crate::principal::{Principal, Scheme, Subject};
 use crate::request::{BodySource, Carrier, RequestView};
 use crate::store::{Id, Spend, Store, StoreError};
-use crate::time::{SKEW, Timestamp};
+use crate::time::Timestamp;
 use crate::verifier::{Proven, Verifier};
 
 /// The tag of signatures by registered keys and API keys.
 pub const COUNTERSIGN: &str = "countersign";
-/// The label that we ask for.
+/// The labels that we ask for.
 const LABEL: &str = "sig1";
+const WALLET_LABEL: &str = "eth";
 /// How much of a signature base an operator is shown, in bytes.
 const LONGEST_BASE: usize = 2048;
 
@@ -40,7 +41,7 @@ const LONGEST_BASE: usize = 2048;
 pub struct SignatureVerifier<S, F> {
     /// What `keyid` names.
     pub keys: Arc<RegisteredKeys<S>>,
-    /// Also signatures by wallets, ERC-8128.
+    /// Also signatures by wallets, ERC-8128 in either form.
     pub wallets: bool,
     /// Also signatures by listed web bots.
     pub bots: Option<WebBots<F>>,
@@ -51,7 +52,7 @@ pub struct SignatureVerifier<S, F> {
 }
 
 impl<S: Store, F: Fetch> Verifier for SignatureVerifier<S, F> {
-    type Credential = Vec<Signed>;
+    type Credential = Presented;
 
     fn scheme(&self) -> Scheme {
         Scheme::Signature
@@ -67,35 +68,39 @@ impl<S: Store, F: Fetch> Verifier for SignatureVerifier<S, F> {
         headers.map(Carrier::Header).collect()
     }
 
-    fn extract(&self, request: &RequestView<'_>) -> Result<Option<Vec<Signed>>, Denial> {
+    fn extract(&self, request: &RequestView<'_>) -> Result<Option<Presented>, Denial> {
         // Nearly every request of an API key is not signed, and costs nothing here.
         if !request.headers.contains_key(SIGNATURE_INPUT) {
             return Ok(None);
         }
-        let tags = [
-            Some(COUNTERSIGN),
-            self.wallets.then_some(ERC8128),
-            self.bots.is_some().then_some(WEB_BOT_AUTH),
-            // What has no tag.
-            self.untagged.then_some(""),
-        ];
-        let tags: Vec<&str> = tags.into_iter().flatten().collect();
-        let signed = Signed::read(request.headers, &tags)?;
-        Ok((!signed.is_empty()).then_some(signed))
+        let presented = Presented::read(request.headers, &|parameters| self.role(parameters))?;
+        if presented.may.iter().all(Result::is_err)
+            && let Some(Err(denial)) = presented.may.first()
+        {
+            return Err(denial.clone());
+        }
+        let is_none = presented.must.is_empty() && presented.may.is_empty();
+        Ok((!is_none).then_some(presented))
     }
 
     async fn verify(
         &self,
-        credential: Vec<Signed>,
+        credential: Presented,
         request: &RequestView<'_>,
         _body: &mut dyn BodySource,
     ) -> Result<Proven, Denial> {
         let mut all: Option<Proven> = None;
-        for signed in &credential {
+        for signed in &credential.must {
             let proven = self.verify_one(signed, request).await?;
             all = Some(match all {
                 None => proven,
                 Some(before) => together(before, proven)?,
+            });
+        }
+        if let Some(wallet) = first_wallet(&credential.may, request) {
+            all = Some(match all {
+                None => wallet?,
+                Some(before) => together(before, wallet?)?,
             });
         }
         let Some(mut proven) = all else {
@@ -109,9 +114,17 @@ impl<S: Store, F: Fetch> Verifier for SignatureVerifier<S, F> {
         Some(Challenge::new("Signature"))
     }
 
+    fn also_challenges(&self) -> Option<Challenge> {
+        // ERC-8128 §6.
+        self.wallets.then(|| Challenge::new("ERC8128"))
+    }
+
     fn asks(&self, request: &RequestView<'_>) -> Option<(HeaderName, HeaderValue)> {
-        let wanted = Wanted::of_request(request, LABEL, COUNTERSIGN, &[]);
-        Wanted::header(&[wanted]).ok().map(|value| (ACCEPT_SIGNATURE, value))
+        let mut wanted = vec![Wanted::of_request(request, LABEL, COUNTERSIGN, &[])];
+        if self.wallets {
+            wanted.push(Wanted::of_request(request, WALLET_LABEL, ERC8128, &[]));
+        }
+        Wanted::header(&wanted).ok().map(|value| (ACCEPT_SIGNATURE, value))
     }
 
     async fn still_holds(&self, principal: &Principal, now: Timestamp) -> Result<bool, StoreError> {
@@ -139,34 +152,72 @@ impl<S: Store, F: Fetch> SignatureVerifier<S, F> {
         }
         let proof = fresh(signed, request.received_at)?;
         covers(signed, request, &[])?;
-        let (principal, also) = if signed.parameters.tag.as_deref() == Some(ERC8128) {
-            let address = verify_erc8128(signed, &message).map_err(|denial| told(denial, signed, request))?;
-            (Principal::new(Subject::ethereum(&address), Scheme::Signature), None)
-        } else {
-            let found = match self.keys.find(proof.keyid, request.received_at).await {
-                Ok(found) => found,
-                Err(denial) => {
-                    // An unknown key costs what a wrong one costs, and looks like it.
-                    self.keys.lose_time(signed, &message);
-                    return Err(told(denial, signed, request));
-                }
-            };
-            verify(signed, &message, &found.key)
-                .map_err(|denial| told(with_base(&denial, signed, &message), signed, request))?;
-            self.keys.note_use(&found, request);
-            (found.principal(Scheme::Signature), found.is_api_key.then_some(Scheme::ApiKey))
+        let found = match self.keys.find(proof.keyid, request.received_at).await {
+            Ok(found) => found,
+            Err(denial) => {
+                // An unknown key costs what a wrong one costs, and looks like it.
+                self.keys.lose_time(signed, &message);
+                return Err(told(denial, signed, request));
+            }
         };
-        let spend = spend(&principal.subject, &proof, request);
-        Ok(Proven { also, ..Proven::once(principal, spend) })
+        verify(signed, &message, &found.key)
+            .map_err(|denial| told(with_base(&denial, signed, &message), signed, request))?;
+        self.keys.note_use(&found, request);
+        let principal = found.principal(Scheme::Signature);
+        let spend = spend(principal.subject.as_str(), &proof, request);
+        Ok(Proven { also: found.is_api_key.then_some(Scheme::ApiKey), ..Proven::once(principal, spend) })
+    }
+
+    /// What a signature is here. The signed `tag` picks the family, and nothing falls through to another.
+    fn role(&self, parameters: &Parameters) -> Role {
+        if self.wallets && Erc8128Form::of(parameters).is_some() {
+            return Role::May;
+        }
+        let is_judged = match parameters.tag.as_deref() {
+            Some(COUNTERSIGN) => true,
+            Some(WEB_BOT_AUTH) => self.bots.is_some(),
+            None | Some("") => self.untagged,
+            Some(_) => false,
+        };
+        if is_judged { Role::Must } else { Role::Others }
     }
 }
 
-fn spend(subject: &Subject, proof: &Fresh<'_>, request: &RequestView<'_>) -> Spend {
+/// The first signature by a wallet that holds; else why the first of them does not. `None`: there is none.
+fn first_wallet(
+    candidates: &[Result<Signed, Denial>],
+    request: &RequestView<'_>,
+) -> Option<Result<Proven, Denial>> {
+    let mut refused: Option<Denial> = None;
+    for candidate in candidates {
+        match candidate.as_ref().map_err(Clone::clone).and_then(|signed| verify_wallet(signed, request)) {
+            Ok(proven) => return Some(Ok(proven)),
+            Err(denial) => _ = refused.get_or_insert(denial),
+        }
+    }
+    refused.map(Err)
+}
+
+fn verify_wallet(signed: &Signed, request: &RequestView<'_>) -> Result<Proven, Denial> {
+    let proof = fresh_inclusive(signed, request.received_at)?;
+    match Erc8128Form::of(&signed.parameters) {
+        Some(Erc8128Form::Untagged) => covers_body(signed, request)?,
+        _ => covers(signed, request, &[])?,
+    }
+    let account = verify_erc8128(signed, &Message::from(request));
+    let account = account.map_err(|denial| told(denial, signed, request))?;
+    let principal = Principal::new(Subject::ethereum(&account.address), Scheme::Signature);
+    // Per chain and address (§3.1.2), in one spelling, so that both forms share their nonces.
+    let spend = spend(&account.to_string(), &proof, request);
+    Ok(Proven::once(principal, spend))
+}
+
+fn spend(signer: &str, proof: &Fresh<'_>, request: &RequestView<'_>) -> Spend {
     Spend {
-        id: Id::of(&[b"signature", subject.as_str().as_bytes(), proof.nonce.as_bytes()]),
+        id: Id::of(&[b"signature", signer.as_bytes(), proof.nonce.as_bytes()]),
         created: Some(proof.created),
         received_at: request.received_at,
-        until: proof.expires.plus(SKEW),
+        until: proof.until,
     }
 }
 

@@ -138,13 +138,14 @@ fn an_api_key_signs_with_what_its_secret_yields_and_does_not_travel() {
 fn a_wallet_signs_as_erc_8128_says() {
     let key = EthereumKey::generate(&SystemRandom);
     let address = key.address();
-    let signer = RequestSigner::of_wallet(key, 1, Arc::new(SystemRandom)).with_base_digests(true);
+    let signer =
+        RequestSigner::of_wallet(key, SignAs::default(), Arc::new(SystemRandom)).with_base_digests(true);
     let headers = signed(&signer, signed(&signer, typed(), OutgoingBody::Absent), OutgoingBody::Whole(BODY));
     let signatures = Signed::read(&headers, &[ERC8128]).unwrap();
     assert_eq!(signatures.len(), 2);
     let message = (Method::POST, target());
     let message = Message::request(&message.0, &message.1, &headers);
-    assert_eq!(verify_erc8128(&signatures[1], &message).unwrap(), address);
+    assert_eq!(verify_erc8128(&signatures[1], &message).unwrap().address, address);
     assert_eq!(signatures[1].label, "sig2");
     assert_eq!(fresh(&signatures[1], NOW).unwrap().created, Timestamp::from_secs(1_800_000_000));
     assert!(!headers.contains_key(BASE_DIGESTS));
@@ -152,7 +153,11 @@ fn a_wallet_signs_as_erc_8128_says() {
 
 #[test]
 fn signatures_of_every_tag_are_read_for_whoever_only_looks() {
-    let wallet = RequestSigner::of_wallet(EthereumKey::generate(&SystemRandom), 1, Arc::new(SystemRandom));
+    let wallet = RequestSigner::of_wallet(
+        EthereumKey::generate(&SystemRandom),
+        SignAs::default(),
+        Arc::new(SystemRandom),
+    );
     let headers = signed(&wallet, signed(&signer().0, typed(), OutgoingBody::Absent), OutgoingBody::Absent);
     assert_eq!(Signed::read(&headers, &[COUNTERSIGN]).unwrap().len(), 1);
     assert_eq!(Signed::read_all(&headers).unwrap().len(), 2);
