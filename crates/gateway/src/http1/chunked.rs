@@ -1,5 +1,8 @@
 //! The chunked coding (RFC 9112, 7.1), read strictly and byte by byte, without keeping any.
 
+use std::ops::Range;
+
+use super::extension::Extension;
 use super::fields::check_trailer;
 use super::framing::Limits;
 use super::section::Section;
@@ -11,14 +14,27 @@ const MAX_SIZE_DIGITS: u8 = 16;
 /// How far a chunked body has been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Chunked {
+    extensions: Extensions,
     phase: Phase,
     /// The size read so far, then what is left of the chunk.
     remaining: u64,
 }
 
+/// What becomes of chunk extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extensions {
+    /// The body is refused: no caller sends any, and parsers that end them at a lone LF, or not at all, have been
+    /// smuggled past (CVE-2025-22871, CVE-2025-58056).
+    Refused,
+    /// They are read, and said to whoever must not see them: a recipient ignores those it does not know (RFC 9112,
+    /// 7.1.1), and an upstream is chosen by the operator.
+    Ignored,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Size { digits: u8 },
+    Extension(Extension),
     SizeLineFeed,
     Data,
     DataCarriageReturn,
@@ -27,16 +43,19 @@ enum Phase {
 }
 
 /// What a window held of the body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Progress {
-    /// How many bytes from the window's start are settled. What is left is an unfinished trailer section.
+    /// How many bytes from the window's start are settled. What is left behind an extension was not looked at yet;
+    /// else it is an unfinished trailer section.
     pub(super) length: usize,
     pub(super) ends: bool,
+    /// Where in the window an extension lies, or a part of one.
+    pub(super) extension: Range<usize>,
 }
 
 impl Chunked {
-    pub(super) fn new() -> Self {
-        Self { phase: Phase::Size { digits: 0 }, remaining: 0 }
+    pub(super) fn new(extensions: Extensions) -> Self {
+        Self { extensions, phase: Phase::Size { digits: 0 }, remaining: 0 }
     }
 
     /// Reads as much of `window` as belongs to the body.
@@ -57,7 +76,17 @@ impl Chunked {
                 Phase::Trailers { section, count } => {
                     let ends = scan_trailers(section, count, &window[length..], limits)?;
                     let length = if ends { length + section.length() } else { length };
-                    return Ok(Progress { length, ends });
+                    return Ok(Progress { length, ends, extension: 0..0 });
+                }
+                Phase::Extension(extension) => {
+                    let (taken, ends) = extension.scan(&window[length..])?;
+                    let extension = length..length + taken;
+                    length += taken;
+                    if ends {
+                        self.phase = Phase::SizeLineFeed;
+                        length += 1;
+                    }
+                    return Ok(Progress { length, ends: false, extension });
                 }
                 Phase::Size { digits } => match size_digit(byte) {
                     Some(_) if *digits == MAX_SIZE_DIGITS => {
@@ -68,6 +97,13 @@ impl Chunked {
                         self.remaining = (self.remaining << 4) | u64::from(digit);
                     }
                     None if byte == b'\r' && *digits > 0 => self.phase = Phase::SizeLineFeed,
+                    None if matches!(byte, b';' | b' ' | b'\t')
+                        && *digits > 0
+                        && self.extensions == Extensions::Ignored =>
+                    {
+                        self.phase = Phase::Extension(Extension::default());
+                        continue;
+                    }
                     None => return Err(size_violation(byte)),
                 },
                 Phase::SizeLineFeed => {
@@ -91,7 +127,7 @@ impl Chunked {
             }
             length += 1;
         }
-        Ok(Progress { length, ends: false })
+        Ok(Progress { length, ends: false, extension: 0..0 })
     }
 }
 
@@ -106,9 +142,6 @@ fn size_digit(byte: u8) -> Option<u8> {
 
 fn size_violation(byte: u8) -> Violation {
     Violation::framing(match byte {
-        // RFC 9112, 7.1.1 has recipients ignore extensions they do not know. Nobody sends any, and parsers
-        // that end them at a lone LF, or not at all, have been smuggled past (CVE-2025-22871,
-        // CVE-2025-58056).
         b';' => "a chunk extension",
         b'\n' => "a line ends with LF alone",
         _ => "a chunk's size is not hexadecimal digits",

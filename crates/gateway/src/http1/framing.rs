@@ -4,9 +4,9 @@
 use std::ops::Range;
 
 use http::{Method, Version};
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
-use super::chunked::Chunked;
+use super::chunked::{Chunked, Extensions};
 use super::fields::{FramingFields, is_token, is_token_byte};
 use super::section::Section;
 use super::target;
@@ -41,6 +41,20 @@ pub enum BodyFraming {
     /// Everything until the peer closes: responses only.
     UntilClose,
 }
+
+impl BodyFraming {
+    /// Whether a body was announced; one of no bytes is none.
+    pub const fn announces_body(self) -> bool {
+        !matches!(self, Self::None | Self::Length(0))
+    }
+}
+
+/// Longer than any method that is registered (the longest has 17 bytes).
+pub(crate) const MAX_METHOD_BYTES: usize = 64;
+
+/// What a method that is longer is refused for.
+pub(crate) const METHOD_TOO_LONG: Violation =
+    Violation::framing("the method is longer than any that there is");
 
 /// What a request's head says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,7 +162,7 @@ impl Scanner {
                     Step::Head { facts, .. } => {
                         self.state = match facts.body {
                             BodyFraming::Length(length @ 1..) => State::Length(length),
-                            BodyFraming::Chunked => State::Chunked(Chunked::new()),
+                            BodyFraming::Chunked => State::Chunked(Chunked::new(Extensions::Refused)),
                             _ => State::Head(Head::default()),
                         };
                     }
@@ -183,6 +197,13 @@ impl Head {
             && let Some(step) = self.check_start(window)?
         {
             return Ok(step);
+        }
+        // What has no end here is no head that is too large: it is no request.
+        if self.request_line.is_none()
+            && window.len() > MAX_METHOD_BYTES
+            && memchr2(b' ', b'\n', &window[..=MAX_METHOD_BYTES]).is_none()
+        {
+            return Err(METHOD_TOO_LONG);
         }
         let too_large = "the head is larger than the limit";
         while let Some(line) = self.section.next_line(window, limits.max_head_bytes, too_large)? {

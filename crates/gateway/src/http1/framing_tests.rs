@@ -429,13 +429,22 @@ fn violation_reason(reason: &str) -> &'static str {
 }
 
 #[test]
+fn a_method_has_an_end() {
+    let too_long = "the method is longer than any that there is";
+    refused("x".repeat(65), too_long);
+    refused("x".repeat(300), too_long);
+    refused(format!("{} / HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(65)), too_long);
+    accepted(format!("{} / HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(64)));
+}
+
+#[test]
 fn heads_and_trailers_end_at_their_limits() {
     let empty = get("a: ").len();
     let fits = get(&format!("a: {}", "x".repeat(LIMITS.max_head_bytes - empty)));
     assert_eq!(fits.len(), LIMITS.max_head_bytes);
     accepted(&fits);
     too_large(fits.replace("xx", "xxx"), "the head is larger than the limit");
-    too_large("x".repeat(300), "the head is larger than the limit");
+    too_large(format!("GET /{}", "x".repeat(300)), "the head is larger than the limit");
     accepted(get("a: 1\r\nb: 2\r\nc: 3\r\nd: 4\r\ne: 5\r\nf: 6\r\ng: 7"));
     too_large(
         get("a: 1\r\nb: 2\r\nc: 3\r\nd: 4\r\ne: 5\r\nf: 6\r\ng: 7\r\nh: 8"),

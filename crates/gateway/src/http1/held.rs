@@ -47,6 +47,10 @@ impl Held {
         &self.bytes[self.sound..]
     }
 
+    pub(super) fn unscanned_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.sound..]
+    }
+
     /// Gives what is sound; says whether there was any.
     pub(super) fn give(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
         let length = buffer.remaining().min(self.sound - self.given);

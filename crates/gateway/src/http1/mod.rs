@@ -14,6 +14,7 @@ mod body;
 mod chunked;
 mod connection;
 mod detect;
+mod extension;
 mod fields;
 mod framing;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use body::InFlightBody;
 pub use connection::{Admitted, ConnectionState, InFlight, UpgradeDecision};
 pub use detect::{Protocol, detect};
 pub use framing::{BodyFraming, Facts, Limits, Scanner, Step};
+pub(crate) use framing::{MAX_METHOD_BYTES, METHOD_TOO_LONG};
 pub use guard::GuardedIo;
 pub use options::GuardOptions;
 pub use response::{Asked, Follows, ResponseScanner, ResponseStep};

@@ -1,8 +1,10 @@
 //! A strict reading of responses (RFC 9112), for the connections on which we are the client.
 
+use std::ops::Range;
+
 use http::{StatusCode, Version};
 
-use super::chunked::Chunked;
+use super::chunked::{Chunked, Extensions};
 use super::fields::{FramingFields, has_controls};
 use super::framing::{BodyFraming, Facts, Limits};
 use super::section::Section;
@@ -24,7 +26,7 @@ impl From<&Facts> for Asked {
 }
 
 /// What was found at the start of a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ResponseStep {
     /// Nothing whole: present the same bytes again when more have come behind them.
     Incomplete,
@@ -41,6 +43,8 @@ pub enum ResponseStep {
         length: usize,
         /// The response ends with them.
         ends: bool,
+        /// Which of them are a chunk extension, which nobody behind us is to see.
+        extension: Range<usize>,
     },
 }
 
@@ -98,7 +102,7 @@ impl ResponseScanner {
                 };
                 self.state = match follows {
                     Follows::Body(BodyFraming::Length(length @ 1..)) => State::Length(length),
-                    Follows::Body(BodyFraming::Chunked) => State::Chunked(Chunked::new()),
+                    Follows::Body(BodyFraming::Chunked) => State::Chunked(Chunked::new(Extensions::Ignored)),
                     Follows::Body(BodyFraming::UntilClose) | Follows::AnotherProtocol => State::UntilClose,
                     Follows::Body(_) | Follows::AnotherHead => State::Head(Head::default()),
                 };
@@ -108,21 +112,23 @@ impl ResponseScanner {
                 let taken = (*remaining).min(window.len() as u64);
                 *remaining -= taken;
                 let ends = *remaining == 0;
-                Ok(self.body_step(usize::try_from(taken).unwrap_or(usize::MAX), ends))
+                Ok(self.body_step(usize::try_from(taken).unwrap_or(usize::MAX), ends, 0..0))
             }
             State::Chunked(chunked) => {
                 let progress = chunked.scan(window, &self.limits)?;
-                Ok(self.body_step(progress.length, progress.ends))
+                Ok(self.body_step(progress.length, progress.ends, progress.extension))
             }
-            State::UntilClose => Ok(ResponseStep::Body { length: window.len(), ends: false }),
+            State::UntilClose => {
+                Ok(ResponseStep::Body { length: window.len(), ends: false, extension: 0..0 })
+            }
         }
     }
 
-    fn body_step(&mut self, length: usize, ends: bool) -> ResponseStep {
+    fn body_step(&mut self, length: usize, ends: bool, extension: Range<usize>) -> ResponseStep {
         if ends {
             self.state = State::Head(Head::default());
         }
-        if length == 0 { ResponseStep::Incomplete } else { ResponseStep::Body { length, ends } }
+        if length == 0 { ResponseStep::Incomplete } else { ResponseStep::Body { length, ends, extension } }
     }
 }
 
