@@ -35,6 +35,7 @@ use crate::issuer::IssuerError;
 use crate::metrics::{Metrics, RouteMetrics};
 use crate::proxy::{Forwarder, Upstream};
 use crate::routes::Found;
+use crate::server::options::METHODS;
 use crate::session::Session;
 
 /// What lives as long as the process.
@@ -231,10 +232,7 @@ impl Runtime {
         let path = request.target.path();
         if matches!(*request.method, http::Method::TRACE | http::Method::CONNECT) {
             let denial = Denial::new(Code::MethodNotAllowed, format!("{} is never served", request.method));
-            return Err((
-                Check::Reading,
-                denial.allowing("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".to_owned()),
-            ));
+            return Err((Check::Reading, denial.allowing(METHODS.to_owned())));
         }
         countersign::path::check_path(path).map_err(|denial| (Check::Reading, denial))?;
         match self.config.router.find_unambiguous(path, request.method) {

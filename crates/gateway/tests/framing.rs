@@ -4,7 +4,7 @@ mod support;
 
 use std::io::Write as _;
 
-use support::raw::{connect, converse, read_all, routes};
+use support::raw::{Upstream, connect, converse, read_all, routes};
 use support::{Echo, Gateway, Request, Response};
 
 const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -108,13 +108,115 @@ fn bytes_behind_an_early_answer_are_not_read_as_a_request() {
     let denied = format!("POST /guarded/x HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{SMUGGLED}");
     refused(&gateway, &echo, &denied, 401, "credential_missing");
     let chunked = "POST /guarded/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
-    refused(
-        &gateway,
-        &echo,
-        &format!("{chunked}5\r\nhello\r\n0\r\n\r\n{SMUGGLED}"),
-        401,
-        "credential_missing",
-    );
+    for start in ["1f4\r\n", "5\r\nhello\r\n"] {
+        refused(&gateway, &echo, &format!("{chunked}{start}{SMUGGLED}"), 401, "credential_missing");
+    }
+}
+
+#[test]
+fn a_refusal_of_a_small_body_that_came_whole_leaves_the_connection_open() {
+    let echo = Echo::start();
+    let gateway = Gateway::started(&routes(&echo.url(), "[limits]\nmax_body = \"40KiB\"\n"));
+    let large = "x".repeat(41 * 1024);
+    let mut stream = connect(gateway.address);
+    for (head, body, status, code) in [
+        ("POST /guarded/x", "hello", 401, "credential_missing"),
+        ("POST /guarded/a%2fb", "hello", 400, "path_ambiguous"),
+        ("POST /.well-known/jwks.json", "hello", 405, "method_not_allowed"),
+        ("TRACE /x", "hello", 405, "method_not_allowed"),
+        ("POST /x", &large, 413, "body_too_large"),
+    ] {
+        let length = format!("{head} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+        let chunked = format!("{head} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+        let mut ways = vec![(length, body)];
+        if status != 413 {
+            ways.push((chunked, &chunks));
+        }
+        for (head, body) in ways {
+            // At once, and as clients do that write a body by a second call.
+            stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+            let answer = Response::read(&mut stream);
+            assert_eq!(answer.is(status, code).header("connection"), None, "{head}");
+            stream.write_all(head.as_bytes()).unwrap();
+            stream.flush().unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(2));
+            stream.write_all(body.as_bytes()).unwrap();
+            assert_eq!(Response::read(&mut stream).is(status, code).header("connection"), None, "{head}");
+        }
+    }
+    stream.write_all(b"GET /after HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    assert_eq!(Response::read(&mut stream).status, 200);
+    assert_eq!(echo.seen().len(), 1);
+}
+
+#[test]
+fn a_refusal_of_a_body_that_is_large_or_waits_ends_the_connection() {
+    let echo = Echo::start();
+    let gateway = Gateway::started(&routes(&echo.url(), ""));
+    let large = "x".repeat(65 * 1024);
+    for request in [
+        "POST /guarded/x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhell".to_owned(),
+        "POST /guarded/x HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n".to_owned(),
+        format!("POST /guarded/x HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{large}", large.len()),
+        format!(
+            "POST /guarded/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{large}\r\n0\r\n\r\n",
+            large.len()
+        ),
+    ] {
+        refused(&gateway, &echo, &request, 401, "credential_missing");
+    }
+}
+
+#[test]
+fn a_method_without_end_is_400_and_no_head_that_is_too_large() {
+    let echo = Echo::start();
+    let gateway = Gateway::started(&routes(&echo.url(), ""));
+    for length in [65, 20_000, 100_000] {
+        let method = "M".repeat(length);
+        refused(&gateway, &echo, &format!("{method} /x HTTP/1.1\r\nHost: x\r\n\r\n"), 400, "framing");
+    }
+    let known = format!("{} /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "M".repeat(64));
+    assert!(converse(gateway.address, &known).starts_with("HTTP/1.1 200 "));
+    // What is long behind the method is a head that is too large.
+    let target = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(100_000));
+    refused(&gateway, &echo, &target, 431, "headers_too_large");
+}
+
+#[test]
+fn a_question_about_the_server_as_a_whole_is_answered_by_us() {
+    let echo = Echo::start();
+    let gateway = Gateway::started(&routes(&echo.url(), ""));
+    let mut stream = connect(gateway.address);
+    for more in ["", "Content-Length: 2\r\n\r\n{}", "Authorization: Bearer x\r\n"] {
+        let end = if more.ends_with("{}") { "" } else { "\r\n" };
+        write!(stream, "OPTIONS * HTTP/1.1\r\nHost: x\r\n{more}{end}").unwrap();
+        let answer = Response::read(&mut stream);
+        assert_eq!((answer.status, answer.text().as_str()), (204, ""));
+        assert_eq!(answer.header("allow"), Some("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+        assert_eq!(answer.header("content-length"), None);
+    }
+    // Only OPTIONS asks so.
+    refused(&gateway, &echo, "GET * HTTP/1.1\r\nHost: x\r\n\r\n", 400, "framing");
+    assert_eq!(echo.seen().len(), 0);
+}
+
+#[test]
+fn chunk_extensions_of_an_upstream_do_not_reach_the_caller() {
+    let upstream = Upstream::answering(|_| {
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nhi\r\n0;z\r\n\r\n".to_owned()
+    });
+    let gateway = Gateway::started(&routes(&upstream.url(), ""));
+    let answer = converse(gateway.address, "GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n2\r\nhi\r\n0\r\n\r\n"), "{answer}");
+    // What has two readings is refused still.
+    let upstream = Upstream::answering(|_| {
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=\"\r\nhi\r\n0\r\n\r\n".to_owned()
+    });
+    let gateway = Gateway::started(&routes(&upstream.url(), ""));
+    let answer = converse(gateway.address, "GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(!answer.contains("hi\r\n"), "{answer}");
 }
 
 #[test]

@@ -5,14 +5,13 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use countersign::assertion::AssertionVerifier;
-use countersign::request::Body as BodyKind;
 use countersign::{BodySource as _, Clock, Denial, PublicUrl, Purpose, RequestView, Timestamp};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::body::{BodyReader, GateBody};
+use crate::body::{BodyReader, GateBody, announced};
 use crate::layer::GateFuture;
 use crate::problem::problem;
 use crate::strip::{DECISION, SCHEME, SUBJECT, strip_identity};
@@ -135,7 +134,7 @@ impl Shared {
             method: &parts.method,
             target: &self.gateway.target(&parts.uri),
             headers: &parts.headers,
-            body: if body.is_end_stream() { BodyKind::Absent } else { BodyKind::Announced },
+            body: announced(&parts.headers, &body),
             source: None,
             received_at: now,
             purpose: Purpose::Decide,

@@ -5,7 +5,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
+use countersign::request::Body as BodyKind;
 use countersign::{BodySource, Code, Denial};
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
@@ -67,6 +70,17 @@ impl<B: Body<Data = Bytes> + Unpin> Body for GateBody<B> {
             Self::Buffered(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Broken => SizeHint::with_exact(0),
         }
+    }
+}
+
+/// Whether a request announces a body: by its fields, or by a stream that is still open. What stands before us may have
+/// read the body, and a proof that has to cover it still has to.
+pub(crate) fn announced(headers: &HeaderMap, body: &impl Body) -> BodyKind {
+    let length = headers.get(CONTENT_LENGTH);
+    let some = length.is_some_and(|length| length.as_bytes().iter().any(|digit| *digit != b'0'));
+    match some || headers.contains_key(TRANSFER_ENCODING) || !body.is_end_stream() {
+        true => BodyKind::Announced,
+        false => BodyKind::Absent,
     }
 }
 

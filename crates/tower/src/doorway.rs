@@ -4,12 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use countersign::request::Body as BodyKind;
 use countersign::{Decision, Gate, PublicUrl, Purpose, RequestView, Store};
 use http::{Extensions, Response, Uri, request};
 use http_body::Body;
 
-use crate::body::GateBody;
+use crate::body::{GateBody, announced};
 use crate::problem::problem;
 
 type SourceOf = Arc<dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync>;
@@ -53,7 +52,7 @@ impl<S: Store> Doorway<S> {
             method: &parts.method,
             target,
             headers: &parts.headers,
-            body: if body.is_end_stream() { BodyKind::Absent } else { BodyKind::Announced },
+            body: announced(&parts.headers, body),
             source: self.source_of.as_ref().and_then(|source_of| source_of(&parts.extensions)),
             received_at: self.gate.now(),
             purpose: Purpose::Decide,

@@ -8,8 +8,9 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use countersign::schemes::webhook::signer::{self, Attempt, OutgoingBody, Requester};
 use countersign::{Clock, Store, Timestamp};
+use http::header::TRANSFER_ENCODING;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -19,6 +20,9 @@ use crate::proven_body::ProvenBody;
 
 /// How large a body is read before it is sent, unless said otherwise.
 const BODY_LIMIT: usize = 1024 * 1024;
+
+/// Methods whose bodies are seldom enough for a client to forget them.
+const DROPPED_FROM: [Method; 2] = [Method::GET, Method::HEAD];
 
 /// Whoever proves requests: the claimant's half of a scheme.
 pub trait Claimant: Send + Sync + 'static {
@@ -149,9 +153,14 @@ impl<P: Claimant> ProveLayer<P> {
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let body =
             ProvenBody::read(body, self.body_limit).await.map_err(|error| ProveError::Body(error.into()))?;
+        // hyper's client drops such a body from a GET or HEAD unless it is told to send it.
+        if body.needs_chunks() && parts.version <= Version::HTTP_11 && DROPPED_FROM.contains(&parts.method) {
+            let chunked = HeaderValue::from_static("chunked");
+            parts.headers.entry(TRANSFER_ENCODING).or_insert(chunked);
+        }
         let again = body.again();
         let (response, worth_it) = self.attempt(client, parts.clone(), body).await?;
         let Some(body) = again.filter(|_| worth_it) else { return Ok(response) };

@@ -41,6 +41,14 @@ impl<B: Body<Data = Bytes> + Unpin> ProvenBody<B> {
         Some(Self(Kind::Whole { data: data.clone(), trailers: trailers.clone() }))
     }
 
+    /// Whether only chunks can carry it.
+    pub(crate) fn needs_chunks(&self) -> bool {
+        match &self.0 {
+            Kind::Whole { .. } => false,
+            Kind::Streaming(body) => !body.is_end_stream() && body.size_hint().exact().is_none(),
+        }
+    }
+
     /// What a proof can say of it.
     pub(crate) fn known(&self) -> OutgoingBody<'_> {
         match &self.0 {

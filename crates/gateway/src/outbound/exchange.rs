@@ -19,11 +19,13 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower_service::Service;
 
 use crate::config::OutboundConfig;
+use crate::http1::BodyFraming;
 use crate::outbound::connector::Connector;
 use crate::outbound::proof::OutboundProof;
 use crate::proxy::body::{Busy, Progress, RequestBody, ResponseBody};
 use crate::proxy::headers::strip_hop_by_hop;
 use crate::proxy::{await_response, reasons};
+use crate::server::options::{METHODS, is_about_the_server};
 use crate::state::Gateway;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -107,7 +109,8 @@ impl Exchange {
         body: Incoming,
     ) -> Result<Response<Incoming>, Denial> {
         self.stays(parts)?;
-        let body = RequestBody::new(GateBody::streaming(body), self.body_timeout, None);
+        let framing = BodyFraming::of_headers(&parts.headers, &body)?;
+        let body = RequestBody::new(GateBody::streaming(body), framing, self.body_timeout, None);
         let progress = body.progress();
         let mut request = Request::new(body);
         *request.method_mut() = parts.method.clone();
@@ -117,6 +120,7 @@ impl Exchange {
         headers.clone_from(&parts.headers);
         strip_hop_by_hop(headers);
         headers.remove(EXPECT);
+        framing.write(headers);
         headers.insert(HOST, self.target.host_header().clone());
         let mut sender =
             Sender { client: &self.client, progress: &progress, patience: self.response_timeout };
@@ -134,7 +138,11 @@ impl Exchange {
     fn stays(&self, parts: &request::Parts) -> Result<(), Denial> {
         if matches!(parts.method, Method::CONNECT | Method::TRACE) {
             let cause = format!("{} does not go through an outbound listener", parts.method);
-            return Err(Denial::new(Code::MethodNotAllowed, cause));
+            return Err(Denial::new(Code::MethodNotAllowed, cause).allowing(METHODS.to_owned()));
+        }
+        if is_about_the_server(&parts.method, &parts.uri) {
+            let cause = "OPTIONS * is about this server, which says nothing of the target's";
+            return Err(Denial::new(Code::MethodNotAllowed, cause).allowing(METHODS.to_owned()));
         }
         check_path(parts.uri.path())?;
         if parts.headers.contains_key(ORIGIN) || parts.headers.contains_key(SEC_FETCH_SITE) {

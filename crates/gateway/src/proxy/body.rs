@@ -15,7 +15,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 
-use crate::http1::InFlight;
+use crate::http1::{BodyFraming, InFlight};
 use crate::proxy::headers::strip_trailers;
 
 /// Why a body ended early.
@@ -118,18 +118,31 @@ impl Progress {
 /// A request's body on its way to the upstream.
 pub struct RequestBody {
     body: Timed<GateBody<Incoming>>,
+    framing: BodyFraming,
     left: Option<u64>,
+    ended: bool,
     progress: Arc<Progress>,
 }
 
 impl RequestBody {
-    /// Passes on `body`, at most `limit` bytes of it, as long as it keeps coming.
-    pub fn new(body: GateBody<Incoming>, patience: Duration, limit: Option<usize>) -> Self {
+    /// Passes on `body`, framed as it was announced, at most `limit` bytes of it, as long as it keeps coming.
+    pub fn new(
+        body: GateBody<Incoming>,
+        framing: BodyFraming,
+        patience: Duration,
+        limit: Option<usize>,
+    ) -> Self {
         let progress = Arc::new(Progress::default());
         if body.is_end_stream() {
             progress.state.store(WHOLE, Ordering::Release);
         }
-        Self { body: Timed::new(body, patience), left: limit.map(|limit| limit as u64), progress }
+        let left = limit.map(|limit| limit as u64);
+        Self { body: Timed::new(body, patience), framing, left, ended: false, progress }
+    }
+
+    /// How it was announced.
+    pub const fn framing(&self) -> BodyFraming {
+        self.framing
     }
 
     /// All of its bytes, if they were read before, or if there are none; `None` if it streams.
@@ -176,17 +189,25 @@ impl Body for RequestBody {
             Some(Err(BodyError::TooLarge)) => TOO_LARGE,
             Some(Err(BodyError::Broken(_))) => BROKEN,
         };
+        this.ended = frame.is_none();
         this.progress.pieces.fetch_add(1, Ordering::AcqRel);
         this.progress.state.store(state, Ordering::Release);
         Poll::Ready(frame)
     }
 
+    /// What was announced in chunks has an end of its own to be written, also when it was read before, or is empty.
     fn is_end_stream(&self) -> bool {
-        self.body.body.is_end_stream()
+        match self.framing {
+            BodyFraming::Chunked => self.ended,
+            _ => self.body.body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.body.size_hint()
+        match self.framing {
+            BodyFraming::Chunked => SizeHint::default(),
+            _ => self.body.body.size_hint(),
+        }
     }
 }
 

@@ -125,6 +125,7 @@ impl Forwarder {
         strip_credentials(&mut request.headers, &mut request.uri, permit.rule().carriers());
         let upgrade = request.headers.get(http::header::UPGRADE).cloned();
         to_upstream(&mut request.headers, &permit, public_url, &upstream.host, hops)?;
+        body.framing().write(&mut request.headers);
         if let Some(upgrade) = upgrade.filter(|_| request.extensions.get::<MayUpgrade>().is_some()) {
             request.headers.insert(http::header::UPGRADE, upgrade);
             request.headers.insert(http::header::CONNECTION, HeaderValue::from_static("upgrade"));

@@ -3,6 +3,7 @@
 pub mod body;
 mod connector;
 mod forward;
+mod framing;
 pub mod headers;
 mod tunnel;
 

@@ -3,6 +3,8 @@
 mod connection;
 mod cors;
 mod delivery;
+pub(crate) mod options;
+mod rest;
 mod service;
 mod session;
 pub mod tls;

@@ -17,28 +17,33 @@ use hyper::upgrade::OnUpgrade;
 use tokio::time::timeout;
 
 use crate::endpoints::{Asked, Endpoint};
-use crate::http1::{Admitted, InFlight, UpgradeDecision, Violation, ViolationKind};
+use crate::http1::{
+    Admitted, BodyFraming, Facts, InFlight, MAX_METHOD_BYTES, METHOD_TOO_LONG, UpgradeDecision, Violation,
+    ViolationKind,
+};
 use crate::proxy::body::{Busy, Progress, RequestBody, ResponseBody};
 use crate::proxy::headers::{Hops, X_FORWARDED_FOR, to_caller};
 use crate::proxy::{MayUpgrade, Tunnel};
 use crate::server::connection::Peer;
 use crate::server::cors::Cors;
 use crate::server::delivery::{Delivering, deliver};
+use crate::server::options::{about_the_server, is_about_the_server};
+use crate::server::rest::throw_away;
 use crate::state::{Gateway, Route, Runtime};
 
 /// Answers a request.
 pub(super) async fn handle(peer: &Peer, request: Request<Incoming>) -> Response<ResponseBody> {
     let admitted = peer.framing.as_ref().map(|framing| framing.admit(&request));
-    let (violation, in_flight, upgrade) = match admitted {
-        Some(Admitted { head, in_flight, upgrade }) => (head.err(), Some(in_flight), upgrade),
-        None => (None, None, None),
+    let (read, in_flight, upgrade) = match admitted {
+        Some(Admitted { head, in_flight, upgrade }) => (head.map(Some), Some(in_flight), upgrade),
+        None => (Ok(None), None, None),
     };
     let is_http1 = request.version() < Version::HTTP_2;
     let busy = Busy { http1: in_flight, http2: (!is_http1).then(|| peer.streams.open()) };
     let runtime = peer.gateway.runtime.load_full();
     let cors = Cors::of(&runtime.config.cors, request.headers());
     let exchange = Exchange { peer, runtime, busy, upgrade };
-    let (mut response, drop_connection) = exchange.run(request, violation, &cors).await;
+    let (mut response, drop_connection) = exchange.run(request, read, &cors).await;
     cors.mark(response.headers_mut());
     if drop_connection && is_http1 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -58,15 +63,20 @@ impl Exchange<'_> {
         &self.peer.gateway
     }
 
-    /// The response, and whether the connection must end with it.
+    /// The response, and whether the connection must end with it. `read` is what the guard found; nothing on HTTP/2.
     async fn run(
         self,
         request: Request<Incoming>,
-        violation: Option<Violation>,
+        read: Result<Option<Facts>, Violation>,
         cors: &Cors,
     ) -> (Response<ResponseBody>, bool) {
         let started = Instant::now();
         let (mut parts, body) = request.into_parts();
+        let framing = match &read {
+            Ok(Some(facts)) => facts.body,
+            Ok(None) => BodyFraming::of_stream(&parts.headers, &body),
+            Err(_) => BodyFraming::None,
+        };
         join_cookies(&mut parts.headers);
         let mut body = GateBody::streaming(body);
         let source = self.source(&parts.headers);
@@ -77,17 +87,23 @@ impl Exchange<'_> {
             method: &parts.method,
             target: &target,
             headers: &parts.headers,
-            body: if body.is_end_stream() { BodyKind::Absent } else { BodyKind::Announced },
+            body: if framing.announces_body() { BodyKind::Announced } else { BodyKind::Absent },
             source: Some(source),
             received_at: runtime.gate.now(),
             purpose: Purpose::Decide,
         };
-        // The guard counts the fields of HTTP/1; here cookies are one again.
-        let too_many = view.headers.len() > config.limits.max_headers;
-        let violation = violation.or(too_many.then_some(Violation {
-            kind: ViolationKind::HeadersTooLarge,
-            reason: "more fields than limits.max_headers",
-        }));
+        let violation = match &read {
+            Err(violation) => Some(*violation),
+            // The guard has looked at both for HTTP/1, where cookies are one again by now.
+            Ok(_) if view.headers.len() > config.limits.max_headers => Some(Violation {
+                kind: ViolationKind::HeadersTooLarge,
+                reason: "more fields than limits.max_headers",
+            }),
+            Ok(_) if view.method.as_str().len() > MAX_METHOD_BYTES => Some(METHOD_TOO_LONG),
+            Ok(_) => None,
+        };
+        // Whoever waits for 100 (Continue) has not sent the body, and may never.
+        let waits = matches!(&read, Ok(Some(facts)) if facts.expects_continue);
         if let Some(violation) = violation {
             let code = match violation.kind {
                 ViolationKind::HeadersTooLarge => Code::HeadersTooLarge,
@@ -97,8 +113,13 @@ impl Exchange<'_> {
             let decision = self.refuse(&view, Check::Reading, denial, started).await;
             return (self.refusal(&decision), true);
         }
-        if let Some(response) = cors.preflight(view.method, view.headers) {
-            return (response.map(|bytes| ResponseBody::ours(bytes, self.busy)), !body.is_received());
+        let ours = match is_about_the_server(view.method, &parts.uri) {
+            true => Some(about_the_server()),
+            false => cors.preflight(view.method, view.headers),
+        };
+        if let Some(response) = ours {
+            let close = self.must_close(&mut body, waits).await;
+            return (response.map(|bytes| ResponseBody::ours(bytes, self.busy)), close);
         }
         if let Some(found) = runtime.endpoints.find(view.target.path(), view.method) {
             let response = match found {
@@ -109,7 +130,8 @@ impl Exchange<'_> {
                     refused(&decision)
                 }
             };
-            return (response.map(|bytes| ResponseBody::ours(bytes, self.busy)), !body.is_received());
+            let close = self.must_close(&mut body, waits).await;
+            return (response.map(|bytes| ResponseBody::ours(bytes, self.busy)), close);
         }
         let too_large = config.limits.max_body.filter(|limit| body.size_hint().lower() > *limit as u64);
         let decision = match (too_large, runtime.route(&view)) {
@@ -119,14 +141,15 @@ impl Exchange<'_> {
                 {
                     // Before anything is spent: what could not be asserted would not be forwarded.
                     let decision = self.refuse(&view, Check::Assertion, denial, started).await;
-                    return (self.refusal(&decision), !body.is_received());
+                    let close = self.must_close(&mut body, waits).await;
+                    return (self.refusal(&decision), close);
                 }
                 let patience = config.limits.body_timeout;
                 let mut reader = PatientReader { reader: BodyReader(&mut body), patience };
                 let verdict = runtime.gate.decide(&route.rule, &view, &mut reader).await;
                 self.record(Some(route), verdict.decision(), started).await;
                 match verdict {
-                    Verdict::Permit(permit) => return self.pass(route, permit, parts, body).await,
+                    Verdict::Permit(permit) => return self.pass(route, permit, parts, body, framing).await,
                     Verdict::Deny(decision) => decision,
                 }
             }
@@ -137,8 +160,17 @@ impl Exchange<'_> {
             }
             (_, Err((check, denial))) => self.refuse(&view, check, denial, started).await,
         };
-        // A body that nobody will read: the guard drains a little of it and lingers.
-        (self.refusal(&decision), !body.is_received())
+        let close = self.must_close(&mut body, waits).await;
+        (self.refusal(&decision), close)
+    }
+
+    /// Whether the caller's connection must end because more of the body may come, which nobody will read: the guard
+    /// drains a little of it then, and lingers.
+    async fn must_close(&self, body: &mut GateBody<Incoming>, waits: bool) -> bool {
+        match self.busy.http1.is_none() || waits {
+            true => !body.is_received(),
+            false => !throw_away(body).await,
+        }
     }
 
     /// Answers a request to a path of ours.
@@ -210,6 +242,7 @@ impl Exchange<'_> {
         mut permit: Permit,
         mut parts: request::Parts,
         body: GateBody<Incoming>,
+        framing: BodyFraming,
     ) -> (Response<ResponseBody>, bool) {
         let session_cookie = self.runtime.session.cookie();
         if let Some(cookie) = session_cookie {
@@ -217,7 +250,7 @@ impl Exchange<'_> {
             remove_cookie(&mut parts.headers, cookie.name());
         }
         let limits = &self.runtime.config.limits;
-        let body = RequestBody::new(body, limits.body_timeout, limits.max_body);
+        let body = RequestBody::new(body, framing, limits.body_timeout, limits.max_body);
         let progress = body.progress();
         let reservation = permit.take_reservation();
         let head = parts.method == Method::HEAD;

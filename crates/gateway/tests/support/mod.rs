@@ -5,6 +5,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
 
 pub mod callbacks;
+pub mod http2;
 pub mod oauth;
 pub mod peer;
 pub mod raw;
