@@ -9,6 +9,7 @@ pub mod decisions;
 pub mod egress;
 pub mod endpoints;
 pub mod http1;
+pub mod http2;
 pub mod issuer;
 pub mod management;
 pub mod metrics;

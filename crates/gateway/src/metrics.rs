@@ -24,6 +24,8 @@ pub struct Metrics {
     pub connections: Gauge,
     /// Connections that were turned away because too many were open.
     pub connections_refused: Counter,
+    /// HTTP/2 connections that were ended because they sent too many frames that carry nothing.
+    pub connections_flooding: Counter,
     /// Upgraded connections.
     pub tunnels: Gauge,
     questions: Family<AnswerLabel, Counter>,
@@ -114,6 +116,9 @@ impl Default for Metrics {
         let connections_refused = Counter::default();
         let help = "Connections turned away because too many were open";
         registry.register("connections_refused", help, connections_refused.clone());
+        let connections_flooding = Counter::default();
+        let help = "HTTP/2 connections ended for too many frames that carry nothing";
+        registry.register("connections_flooding", help, connections_flooding.clone());
         let questions = Family::default();
         let help = "Questions about our own requests, by whether the token was given";
         registry.register("webhook_questions", help, questions.clone());
@@ -139,6 +144,7 @@ impl Default for Metrics {
             upstream,
             connections,
             connections_refused,
+            connections_flooding,
             tunnels,
         }
     }

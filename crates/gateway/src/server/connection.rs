@@ -11,7 +11,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::config::Limits;
 use crate::http1::{self as framing, ConnectionState, GuardOptions, GuardedIo, Protocol};
+use crate::http2::CalmIo;
 use crate::proxy::body::{ResponseBody, Streams};
 use crate::server::service::handle;
 use crate::server::session::Lent;
@@ -247,6 +248,11 @@ where
     let Accepted { gateway, address, limits, place } = accepted;
     let (mut draining, mut ending) = (gateway.draining.subscribe(), gateway.ending.subscribe());
     let io = GuardedIo::pass_through(stream, read, guard_options(&limits));
+    let flooding = gateway.clone();
+    let io = CalmIo::new(io, move || {
+        flooding.metrics.connections_flooding.inc();
+        tracing::info!(%address, "an HTTP/2 connection sent too many frames that carry nothing");
+    });
     let streams = Arc::new(Streams::default());
     let peer = Arc::new(Peer { gateway, address, framing: None, streams: streams.clone(), place });
     let service = service_fn(move |request| answer(peer.clone(), request));
@@ -258,7 +264,7 @@ where
         // A peer that is gone does not answer.
         .keep_alive_interval(limits.idle_timeout)
         .keep_alive_timeout(limits.header_timeout)
-        .serve_connection(io, service);
+        .serve_connection(TokioIo::new(io), service);
     let mut connection = std::pin::pin!(connection);
     let idle = tokio::select! {
         ended = connection.as_mut() => return ended.map_err(io::Error::other),
