@@ -86,6 +86,26 @@ fn a_proof_without_the_nonce_that_is_needed_is_told_one() {
 }
 
 #[test]
+fn a_proof_s_url_is_compared_in_its_normal_form_here_too() {
+    let client = Client::started("");
+    let holder = SigningKey::from(Ed25519Key::from_seed(Secret::new([7; 32])));
+    let port = client.gateway.address.port();
+    let ask = |htu: &str| {
+        let proof = support::oauth::proof(&holder, "POST", htu, None);
+        let body = format!("grant_type=client_credentials&{}", client.proven());
+        post(&client.gateway, "/oauth/token", &body, Some(&proof))
+    };
+    for path in ["/oauth/token", "/oauth/%74oken?x=1#y", "/%6Fauth/%74%6fken", "/x/../oauth/token"] {
+        let answer = ask(&format!("HTTP://127.0.0.1:{port}{path}"));
+        assert_eq!((answer.status, text(&answer.json(), "token_type")), (200, "DPoP"), "{path}");
+    }
+    for path in ["/oauth/Token", "/oauth%2Ftoken", "/oauth/token/", "/oauth/%2574oken"] {
+        refused(&ask(&format!("http://127.0.0.1:{port}{path}")), 400, "invalid_dpop_proof");
+    }
+    refused(&ask("http://127.0.0.1/oauth/token"), 400, "invalid_dpop_proof");
+}
+
+#[test]
 fn whoever_fails_too_often_waits_and_is_told_so_in_oauths_words() {
     let client = Client::started("[limits]\nunproven = \"5/min\"");
     for _ in 0..5 {

@@ -95,6 +95,28 @@ fn a_bound_session_needs_a_proof_of_its_key_with_every_request_and_no_handshake(
 }
 
 #[test]
+fn a_proof_s_url_is_compared_in_its_normal_form_for_a_bound_session_too() {
+    let site = Site::new();
+    site.sign_up(ANN).is(201, "");
+    let browser = key(1);
+    let ann = bound(&site, &browser);
+    let holder = Ed25519Key::from_seed(Secret::new([1; 32])).into();
+    let send = |path: &str, htu: &str| {
+        let htu = format!("HTTP://{}{htu}", site.gateway.address);
+        let proof = crate::support::oauth::proof(&holder, "GET", &htu, Some(&ann.token));
+        site.send(&ann, "GET", path, &[("DPoP", &proof)])
+    };
+    for (path, htu) in
+        [("/api/~a%3A", "/api/%7Ea%3a"), ("/api/%7ea", "/api/~a?x#y"), ("/auth/whoami", "/auth/./who%61mi")]
+    {
+        send(path, htu).is(200, "");
+    }
+    for (path, htu) in [("/api/a%3A", "/api/a:"), ("/api/a", "/api/A"), ("/auth/whoami", "/auth%2Fwhoami")] {
+        send(path, htu).is(401, "dpop_invalid");
+    }
+}
+
+#[test]
 fn a_nonce_of_ours_stands_in_for_a_clock_that_is_wrong() {
     let site = Site::new();
     site.sign_up(ANN).is(201, "");

@@ -1,8 +1,10 @@
 //! What a client and a wallet send to the issuer, made with our own tools.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::crypto::ethereum::{EthereumKey, encode_hex};
 use countersign::crypto::jwt::{JwtHeader, sign};
-use countersign::crypto::{Ed25519Key, Random as _, Secret, SigningKey, SystemRandom};
+use countersign::crypto::{Ed25519Key, Random as _, Secret, SigningKey, SystemRandom, sha256};
 use serde_json::json;
 
 use super::signed::now;
@@ -57,6 +59,18 @@ pub fn post(gateway: &Gateway, path: &str, body: &str, proof: Option<&str>) -> R
         request = request.header("DPoP", proof);
     }
     gateway.send(&request)
+}
+
+/// A DPoP proof whose `htu` is written so.
+pub fn proof(key: &SigningKey, method: &str, htu: &str, token: Option<&str>) -> String {
+    let mut jti = [0; 12];
+    SystemRandom.fill(&mut jti);
+    let mut claims = json!({ "jti": encode_hex(&jti), "htm": method, "htu": htu, "iat": now().as_secs() });
+    if let Some(token) = token {
+        claims["ath"] = URL_SAFE_NO_PAD.encode(sha256(token.as_bytes())).into();
+    }
+    let jwk = key.verifying_key().to_jwk().unwrap();
+    sign(key, &JwtHeader { typ: Some("dpop+jwt"), kid: None, jwk: Some(&jwk) }, &claims).unwrap()
 }
 
 /// A nonce of the gateway's for a wallet's message.

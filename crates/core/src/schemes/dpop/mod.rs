@@ -45,6 +45,7 @@
 //! assert_eq!(possession.thumbprint, alice.thumbprint());
 //! ```
 
+mod htu;
 mod nonce;
 mod signer;
 mod wire;
@@ -65,9 +66,10 @@ use crate::verifier::Spending;
 
 use nonce::Nonces;
 
+pub use htu::htu;
 pub use nonce::NONCE_LIFE;
 pub use signer::{DpopKeyError, DpopSigner};
-pub use wire::{DPOP, DPOP_NONCE, Proof, TYPE, htu};
+pub use wire::{DPOP, DPOP_NONCE, Proof, TYPE};
 
 /// The algorithms of proofs, as a challenge names them (RFC 9449 §7.1).
 pub const ALGORITHMS: &str = "ES256 EdDSA ES384 PS256 PS384 PS512 RS256 RS384 RS512";
@@ -272,7 +274,7 @@ fn about_request(claims: &Claims<'_>, request: &RequestView<'_>) -> Result<(), D
     if !wire::is_method(text(claims, "htm", Check::Htm)?, request.method) {
         return Err(Check::Htm.failed("it is for another method"));
     }
-    if !wire::means(text(claims, "htu", Check::Htu)?, request.target) {
+    if !htu::means(text(claims, "htu", Check::Htu)?, request.target) {
         let here = htu(request.target);
         return Err(Check::Htu.failed(format_args!("it is for another URL than {here}")));
     }

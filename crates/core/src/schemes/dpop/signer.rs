@@ -7,7 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Method, Uri};
 use serde::Serialize;
 
-use super::wire::{TYPE, htu};
+use super::htu::htu;
+use super::wire::TYPE;
 use crate::crypto::jwt::{JwtHeader, sign};
 use crate::crypto::{Random, SigningKey, sha256};
 use crate::time::Timestamp;
