@@ -103,6 +103,17 @@ impl Named {
     }
 }
 
+/// What somebody said of an RSA key's algorithm, which its numbers do not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stated {
+    /// The algorithm. Of other keys there is one.
+    Algorithm,
+    /// PSS, with whichever hash.
+    Pss,
+    /// Nothing.
+    Nothing,
+}
+
 /// A public key's own numbers, each in the one way to write it.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum PublicForm {
@@ -131,10 +142,8 @@ impl PublicForm {
         match named {
             Named::Ed25519 => Ok(Self::Ed25519(key.try_into().map_err(|_| KeyError::Point)?)),
             Named::Ec(curve) => Self::from_point(curve, key),
-            Named::Rsa { pss } => match Self::from_pkcs1(key)? {
-                Self::Rsa { modulus, exponent, .. } => Ok(Self::Rsa { modulus, exponent, pss }),
-                other => Ok(other),
-            },
+            Named::Rsa { pss: false } => Self::from_pkcs1(key),
+            Named::Rsa { pss: true } => Ok(Self::from_pkcs1(key)?.for_pss_alone()),
         }
     }
 
@@ -148,6 +157,13 @@ impl PublicForm {
             return Err(malformed());
         }
         Self::from_numbers(modulus, exponent)
+    }
+
+    fn for_pss_alone(mut self) -> Self {
+        if let Self::Rsa { pss, .. } = &mut self {
+            *pss = true;
+        }
+        self
     }
 
     pub(super) fn from_numbers(modulus: &[u8], exponent: &[u8]) -> Result<Self, KeyError> {
@@ -177,6 +193,15 @@ impl PublicForm {
             Self::Ed25519(_) => Algorithm::Ed25519,
             Self::Ec(curve, _) => curve.algorithm(),
             Self::Rsa { .. } => Algorithm::RsaPssSha512,
+        }
+    }
+
+    /// What is known if `algorithm` was said.
+    pub(super) const fn stated(&self, algorithm: Option<Algorithm>) -> Stated {
+        match (self, algorithm) {
+            (Self::Rsa { pss: true, .. }, None) => Stated::Pss,
+            (Self::Rsa { pss: false, .. }, None) => Stated::Nothing,
+            _ => Stated::Algorithm,
         }
     }
 
@@ -228,12 +253,16 @@ impl PublicForm {
         }
     }
 
-    pub(super) fn encode(&self, algorithm: Algorithm) -> Vec<u8> {
+    pub(super) fn encode(&self, algorithm: Algorithm, stated: Stated) -> Vec<u8> {
         let algorithm = match algorithm {
             Algorithm::Ed25519 => 1,
             Algorithm::EcdsaP256Sha256 => 2,
             Algorithm::EcdsaP384Sha384 => 3,
-            Algorithm::RsaPssSha512 => 4,
+            Algorithm::RsaPssSha512 => match stated {
+                Stated::Algorithm => 4,
+                Stated::Nothing => 6,
+                Stated::Pss => 7,
+            },
             Algorithm::RsaV15Sha256 => 5,
             // No public form suits an HMAC, and what has this number is not read.
             Algorithm::HmacSha256 => 0,
@@ -243,17 +272,20 @@ impl PublicForm {
         stored
     }
 
-    pub(super) fn decode(stored: &[u8]) -> Result<(Self, Algorithm), KeyError> {
+    /// The key, and the algorithm if one was said.
+    pub(super) fn decode(stored: &[u8]) -> Result<(Self, Option<Algorithm>), KeyError> {
         let [VERSION, algorithm, raw @ ..] = stored else { return Err(KeyError::Stored) };
         let (form, algorithm) = match algorithm {
             1 => {
                 let public = raw.try_into().map_err(|_| KeyError::Stored)?;
-                (Self::Ed25519(public), Algorithm::Ed25519)
+                (Self::Ed25519(public), Some(Algorithm::Ed25519))
             }
-            2 => (Self::from_point(Curve::P256, raw)?, Algorithm::EcdsaP256Sha256),
-            3 => (Self::from_point(Curve::P384, raw)?, Algorithm::EcdsaP384Sha384),
-            4 => (Self::from_pkcs1(raw)?, Algorithm::RsaPssSha512),
-            5 => (Self::from_pkcs1(raw)?, Algorithm::RsaV15Sha256),
+            2 => (Self::from_point(Curve::P256, raw)?, Some(Algorithm::EcdsaP256Sha256)),
+            3 => (Self::from_point(Curve::P384, raw)?, Some(Algorithm::EcdsaP384Sha384)),
+            4 => (Self::from_pkcs1(raw)?, Some(Algorithm::RsaPssSha512)),
+            5 => (Self::from_pkcs1(raw)?, Some(Algorithm::RsaV15Sha256)),
+            6 => (Self::from_pkcs1(raw)?, None),
+            7 => (Self::from_pkcs1(raw)?.for_pss_alone(), None),
             _ => return Err(KeyError::Stored),
         };
         Ok((form, algorithm))

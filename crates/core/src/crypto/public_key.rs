@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::ed25519::is_weak;
-use super::public_form::{Curve, PublicForm};
+use super::public_form::{Curve, PublicForm, Stated};
 use super::{Algorithm, KeyError, Secret, sha256};
 
 const HMAC_SECRET: std::ops::RangeInclusive<usize> = 32..=4096;
@@ -28,7 +28,12 @@ pub struct VerifyingKey {
 
 #[derive(Clone)]
 enum Kind {
-    Public { form: PublicForm, parsed: ParsedPublicKey },
+    /// `stated`: whether the algorithm is what somebody said, or only what an RSA key signs messages with otherwise.
+    Public {
+        form: PublicForm,
+        parsed: ParsedPublicKey,
+        stated: Stated,
+    },
     // Boxed, for it is many times as large as the other.
     Hmac(Box<hmac::Key>),
 }
@@ -96,6 +101,7 @@ impl VerifyingKey {
     }
 
     pub(super) fn new(mut form: PublicForm, algorithm: Option<Algorithm>) -> Result<Self, KeyError> {
+        let stated = form.stated(algorithm);
         let algorithm = algorithm.unwrap_or_else(|| form.default_algorithm());
         if !form.suits(algorithm) {
             return Err(KeyError::Algorithm(algorithm));
@@ -107,7 +113,7 @@ impl VerifyingKey {
         }
         let refused = if algorithm.is_rsa() { KeyError::Malformed("RSA") } else { KeyError::Point };
         let parsed = ParsedPublicKey::new(primitive(algorithm), form.to_raw()).map_err(|_| refused)?;
-        Ok(Self { algorithm, kind: Kind::Public { form, parsed } })
+        Ok(Self { algorithm, kind: Kind::Public { form, parsed, stated } })
     }
 
     /// The algorithm, which no message changes.
@@ -148,7 +154,7 @@ impl VerifyingKey {
     #[must_use]
     pub fn encode(&self) -> Option<Vec<u8>> {
         match &self.kind {
-            Kind::Public { form, .. } => Some(form.encode(self.algorithm)),
+            Kind::Public { form, stated, .. } => Some(form.encode(self.algorithm, *stated)),
             Kind::Hmac(_) => None,
         }
     }
@@ -159,7 +165,15 @@ impl VerifyingKey {
     /// [`KeyError::Stored`], or what is wrong with the key.
     pub fn decode(stored: &[u8]) -> Result<Self, KeyError> {
         let (form, algorithm) = PublicForm::decode(stored)?;
-        Self::new(form, Some(algorithm))
+        Self::new(form, algorithm)
+    }
+
+    /// An RSA key's numbers, and what was said of its algorithm.
+    pub(super) const fn rsa(&self) -> Option<(&PublicForm, Stated)> {
+        match &self.kind {
+            Kind::Public { form: form @ PublicForm::Rsa { .. }, stated, .. } => Some((form, *stated)),
+            _ => None,
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! Assertions: tokens that a client signs about itself (RFC 7523 §3), to say who it is or to get a token
 //! for it. Each passes once.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::clients::{Client, Clients};
-use crate::crypto::jwt::{Claims, Json, Jwt};
+use super::clients::{Client, ClientKey, Clients};
+use crate::crypto::jwt::{Claims, Json, Jwt, JwtAlgorithm, JwtKey};
 use crate::denial::{Code, Denial};
 use crate::store::{Id, Spend, Store};
 use crate::time::{SKEW, Timestamp};
@@ -84,7 +85,7 @@ pub(super) async fn judge<S: Store>(
     };
     let signer = client.candidates(jwt.key_id()).find(|key| jwt.verify(key.key()).is_ok());
     let Some(signer) = signer else {
-        return Err(invalid(format!("no key of {} signed this", client.id)));
+        return Err(invalid(unsigned(&client, &jwt)));
     };
     // A grant may name the key itself, which is what the token will say.
     let names_key = asserted_for == AssertedFor::Grant && subject == signer.thumbprint();
@@ -94,6 +95,19 @@ pub(super) async fn judge<S: Store>(
     let thumbprint = signer.thumbprint().to_owned();
     let id = Id::of(&[b"client-assertion/1", client.id.as_bytes(), jti.as_bytes()]);
     Ok(Asserted { client, thumbprint, spend: Spend { id, created, received_at: now, until } })
+}
+
+/// Why no key of a client signed an assertion: for whoever finds out what the client's library was told.
+fn unsigned(client: &Client, jwt: &Jwt<'_>) -> String {
+    let keys = client.candidates(jwt.key_id()).map(ClientKey::key);
+    let allowed: BTreeSet<_> = keys.flat_map(JwtKey::algorithms).map(JwtAlgorithm::as_str).collect();
+    let named = JwtAlgorithm::from_name(jwt.algorithm()).map(JwtAlgorithm::as_str);
+    if allowed.is_empty() || named.is_some_and(|named| allowed.contains(named)) {
+        return format!("no key of {} signed this", client.id);
+    }
+    let allowed: Vec<_> = allowed.into_iter().collect();
+    let (id, said) = (&client.id, shown(jwt.algorithm()));
+    format!("no key of {id} signs with {said}, which the assertion names: with {}", allowed.join(", "))
 }
 
 /// Until when the assertion would pass, and when it was made, if it says so. One that says so lives for 5 minutes

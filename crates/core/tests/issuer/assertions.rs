@@ -137,6 +137,64 @@ async fn headers_choose_no_key_and_no_algorithm() {
     }
 }
 
+/// A private RSA key that signs with `algorithm`, and its public half as a JWK that names none.
+fn rsa(algorithm: Algorithm) -> (SigningKey, Value) {
+    let samples: Value = serde_json::from_str(include_str!("../../../../vectors/keys.json")).unwrap();
+    let is_rsa = |key: &&Value| key["algorithm"] == Algorithm::RsaV15Sha256.as_str();
+    let sample = samples["keys"].as_array().unwrap().iter().find(is_rsa).unwrap();
+    let key = SigningKey::from_pem(sample["private"][0].as_str().unwrap(), Some(algorithm)).unwrap();
+    (key, json!({ "kty": "RSA", "n": sample["jwk"]["n"], "e": sample["jwk"]["e"] }))
+}
+
+#[tokio::test]
+async fn an_rsa_key_signs_by_what_was_said_of_it_and_the_cause_names_what_differed() {
+    let (v15, jwk) = rsa(Algorithm::RsaV15Sha256);
+    let (pss, _) = rsa(Algorithm::RsaPssSha512);
+    let naming = |alg: &str| changed(&jwk, "alg", alg.into()).to_string();
+    let pem = {
+        let samples: Value = serde_json::from_str(include_str!("../../../../vectors/keys.json")).unwrap();
+        let keys = samples["keys"].as_array().unwrap().clone();
+        let of_rsa = keys.into_iter().find(|key| key["algorithm"] == "rsa-v1_5-sha256").unwrap();
+        of_rsa["public"][0].as_str().unwrap().to_owned()
+    };
+    for (public, allowed) in [
+        (pem.clone(), &["RS256", "PS512"][..]),
+        (jwk.to_string(), &["RS256", "PS512"]),
+        (naming("RS256"), &["RS256"]),
+        (naming("PS512"), &["PS512"]),
+        (naming("PS256"), &[]),
+    ] {
+        let keys = ClientKey::read(&public).unwrap();
+        let mut clients = Clients::default();
+        clients
+            .add_configured(Client { id: "shop".into(), keys, scopes: Some(set(&["orders:read"])) })
+            .unwrap();
+        let world = World::new().listing(clients, Wallets::Any);
+        for (alg, key) in [("RS256", &v15), ("PS512", &pss)] {
+            let post = Post::token("client_credentials").with("client_assertion_type", BY_KEY);
+            let token = signed_under(&json!({ "alg": alg }), &world.assertion("shop"), key);
+            let answer = world.token(&post.clone().with("client_assertion", &token)).await;
+            if allowed.contains(&alg) {
+                assert!(answer.is_ok(), "{alg} for {public}");
+            } else {
+                let cause = format!("no key of shop signs with {alg}, which the assertion names: with ");
+                refused(answer, "invalid_client", 401, &cause);
+            }
+            // Nor does another name make it another signature, nor the public key a secret.
+            for other in ["RS384", "RS512", "PS256", "PS384", "HS256", "ES256", "none"] {
+                let token = signed_under(&json!({ "alg": other }), &world.assertion("shop"), key);
+                let answer = world.token(&post.clone().with("client_assertion", &token)).await;
+                refused(answer, "invalid_client", 401, "no key of shop");
+            }
+        }
+        let secret = SigningKey::from_hmac_secret(&Secret::new(public.clone().into_bytes())).unwrap();
+        let token = signed_under(&json!({ "alg": "HS256" }), &world.assertion("shop"), &secret);
+        let post = Post::token("client_credentials").with("client_assertion_type", BY_KEY);
+        let answer = world.token(&post.with("client_assertion", &token)).await;
+        refused(answer, "invalid_client", 401, "no key of shop signs with HS256");
+    }
+}
+
 #[tokio::test]
 async fn clients_prove_themselves_with_assertions_and_in_no_other_way() {
     let world = World::new();

@@ -76,9 +76,10 @@ pub(super) fn registration(flags: AddFlags) -> Result<Bytes, Failure> {
         Registration { label, owner, permissions, expires, mint: mint.into(), ..Registration::default() };
     if let Some(path) = public {
         // Read here first: a private key that was meant to be a public one stays in its file.
-        let key = public_key(&path, algorithm.as_deref())?;
-        wanted.algorithm = Some(key.algorithm().as_str().to_owned());
-        wanted.public = key.to_jwk();
+        let text = public_text(&path)?;
+        read_key(&path, &text, algorithm.as_deref())?;
+        wanted.algorithm = algorithm;
+        wanted.public = Some(key_alone(&text).to_owned());
     } else if let Some(path) = hmac_secret_file {
         wanted.hmac_secret = Some(secret(&path)?);
     }
@@ -88,6 +89,22 @@ pub(super) fn registration(flags: AddFlags) -> Result<Bytes, Failure> {
 }
 
 pub(super) fn public_key(path: &Path, algorithm: Option<&str>) -> Result<VerifyingKey, Failure> {
+    read_key(path, &public_text(path)?, algorithm)
+}
+
+fn read_key(path: &Path, text: &str, algorithm: Option<&str>) -> Result<VerifyingKey, Failure> {
+    let file = escape(&path.display().to_string());
+    read_public(text, algorithm).map_err(|why| Failure::said(format!("{file}: {}", escape(&why))))
+}
+
+/// A file that was read as a key, without what may stand around the block of a PEM.
+fn key_alone(text: &str) -> &str {
+    let begins = text.find("-----BEGIN ").unwrap_or(0);
+    let ends = text.rfind("-----").map_or(text.len(), |at| at + 5);
+    if text.trim_start().starts_with('{') { text.trim() } else { &text[begins..ends] }
+}
+
+fn public_text(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let file = escape(&path.display().to_string());
     let mut text = Zeroizing::new(String::with_capacity(BODY));
     File::open(path).and_then(|opened| opened.take(MAX_BYTES).read_to_string(&mut text)).map_err(
@@ -99,7 +116,7 @@ pub(super) fn public_key(path: &Path, algorithm: Option<&str>) -> Result<Verifyi
             _ => Failure::said(format!("{file}: {error}")),
         },
     )?;
-    read_public(&text, algorithm).map_err(|why| Failure::said(format!("{file}: {}", escape(&why))))
+    Ok(text)
 }
 
 fn secret(path: &Path) -> Result<SharedSecret, Failure> {

@@ -5,23 +5,29 @@ use std::time::Duration;
 use super::*;
 use crate::support::peer::{Language, Peer};
 
-/// Registers a peer's own key; its id is the client's.
-fn registered(gateway: &Gateway, peer: &mut Peer) -> String {
-    let public = peer.ask(&json!({ "do": "keys" }))["public"].as_str().unwrap().to_owned();
+/// Registers a peer's own key for this algorithm; its id is the client's.
+fn registered(gateway: &Gateway, peer: &mut Peer, alg: &str, more: &[&str]) -> String {
+    let public = peer.ask(&json!({ "do": "keys", "alg": alg }))["public"].as_str().unwrap().to_owned();
     let file = format!("{:?}.pem", peer.language);
-    std::fs::write(gateway.path(&file), public).unwrap();
+    // Others write a line before the key, or after it.
+    std::fs::write(gateway.path(&file), format!("the peer's key\n{public}\n\n")).unwrap();
     let add = ["key", "add", "--label", "peer", "--public", &file, "--permission", "orders:read"];
-    gateway.json(&add)["id"].as_str().unwrap().to_owned()
+    gateway.json(&[&add[..], more].concat())["id"].as_str().unwrap().to_owned()
 }
 
 /// A gateway that runs, and a client in each language that discovered it.
 fn with_peers(more: &str) -> (Gateway, Vec<(Peer, String)>) {
+    with_keys("ES256", &[], more)
+}
+
+/// The same, with keys for this algorithm that are registered so.
+fn with_keys(alg: &str, how: &[&str], more: &str) -> (Gateway, Vec<(Peer, String)>) {
     let mut gateway = Gateway::new("");
     let peers = Peer::both("token_peer");
     let peers: Vec<_> = peers
         .into_iter()
         .map(|mut peer| {
-            let id = registered(&gateway, &mut peer);
+            let id = registered(&gateway, &mut peer, alg, how);
             (peer, id)
         })
         .collect();
@@ -100,6 +106,102 @@ fn keeps_and_ends(peer: &mut Peer, mut tokens: Value, dpop: bool) {
     }
     let refused = peer.ask(&json!({ "do": "refresh", "token": tokens["refresh_token"], "dpop": dpop }));
     assert_eq!(text(&refused, "error"), "invalid_grant", "{language:?}");
+}
+
+const RSA: [&str; 6] = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
+
+/// Asks for a token with assertions of this algorithm, by both grants: the errors, if there are any.
+fn errors(gateway: &Gateway, peer: &mut Peer, id: &str, alg: &str) -> Vec<String> {
+    let order =
+        json!({ "do": "discover", "issuer": url(gateway), "client": id, "how": "oauth2", "alg": alg });
+    let metadata = peer.ask(&order);
+    let listed = metadata["token_endpoint_auth_signing_alg_values_supported"].as_array().unwrap();
+    assert!(listed.contains(&json!(alg)), "{metadata}");
+    let ask = |grant| peer.ask(&json!({ "do": "grant", "grant": grant, "scope": "orders:read" }));
+    let answers = ["client_credentials", JWT_BEARER].map(ask);
+    for answer in &answers {
+        assert!(answer["error"].is_string() != answer["access_token"].is_string(), "{answer}");
+    }
+    answers.iter().filter_map(|answer| answer["error"].as_str()).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_client_s_rsa_key_signs_by_each_rsa_algorithm_that_discovery_lists_unless_one_was_named() {
+    let (gateway, peers) = with_keys("RS256", &[], "");
+    for (mut peer, id) in peers {
+        for alg in RSA {
+            assert_eq!(errors(&gateway, &mut peer, &id, alg), [""; 0], "{:?} {alg}", peer.language);
+        }
+    }
+    let (gateway, peers) = with_keys("PS512", &["--algorithm", "rsa-pss-sha512"], "");
+    for (mut peer, id) in peers {
+        for alg in RSA {
+            // openid-client says who it is beside every grant.
+            let second = if peer.language == Language::Python { "invalid_grant" } else { "invalid_client" };
+            let expected = if alg == "PS512" { vec![] } else { vec!["invalid_client", second] };
+            assert_eq!(errors(&gateway, &mut peer, &id, alg), expected, "{:?} {alg}", peer.language);
+            if alg != "PS512" {
+                let told = gateway.explain_latest();
+                let why = format!("no key of {id} signs with {alg}, which the assertion names: with PS512");
+                assert!(told.to_string().contains(&why), "{told}");
+            }
+        }
+    }
+    // Whoever stored one before had it named, or could not have said so.
+    let listed = gateway.json(&["key", "list"]);
+    assert!(listed.as_array().unwrap().iter().all(|key| key["algorithm"] == "rsa-pss-sha512"), "{listed}");
+}
+
+/// A block of `docs/how-to/our-issuer.md`, as it stands.
+fn of_the_page(language: &str) -> String {
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/how-to/our-issuer.md"));
+    let page = page.unwrap();
+    let (_, block) = page.split_once(&format!("```{language}\n")).unwrap_or_else(|| panic!("no {language}"));
+    block.split_once("```").unwrap().0.to_owned()
+}
+
+#[test]
+fn what_the_page_says_of_clients_runs_with_keys_of_both_kinds() {
+    let installed = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
+    for (kind, option) in [("EC", "ec_paramgen_curve:P-256"), ("RSA", "rsa_keygen_bits:2048")] {
+        let mut gateway = Gateway::new("");
+        let openssl = |arguments: &[&str]| {
+            let mut command = std::process::Command::new("openssl");
+            let made = command.current_dir(gateway.folder.path()).args(arguments).output().unwrap();
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        };
+        openssl(&["genpkey", "-algorithm", kind, "-pkeyopt", option, "-out", "shop.pem"]);
+        openssl(&["pkey", "-in", "shop.pem", "-pubout", "-out", "shop-public.pem"]);
+        let add =
+            ["key", "add", "--label", "shop", "--public", "shop-public.pem", "--permission", "orders:read"];
+        let id = gateway.json(&add)["id"].as_str().unwrap().to_owned();
+        configure(&gateway, &format!("\"{id}\""), "");
+        gateway.start();
+        let made_ours = |mut text: String| {
+            if kind == "RSA" {
+                text = text.replace("ECKey", "RSAKey").replace("\"ES256\"", "\"RS256\"");
+            }
+            text.replace("https://api.example.com", &url(&gateway)).replace("Ab3dEf6hIj9k", &id)
+        };
+        let python = made_ours(of_the_page("python")) + "print(token[\"access_token\"])\n";
+        std::fs::write(gateway.path("shop.py"), python).unwrap();
+        // Without TLS, which the page has, the library wants to be told so.
+        let script = made_ours(of_the_page("js"))
+            .replace("PrivateKeyJwt(key))", "PrivateKeyJwt(key), { execute: [oidc.allowInsecureRequests] })")
+            + "console.log(token.access_token);\n";
+        std::fs::write(gateway.path("shop.mjs"), script).unwrap();
+        std::os::unix::fs::symlink(installed.join("node/node_modules"), gateway.path("node_modules"))
+            .unwrap();
+        let programs = [(installed.join("python/bin/python"), "shop.py"), ("node".into(), "shop.mjs")];
+        for (program, file) in programs {
+            let mut command = std::process::Command::new(program);
+            command.arg(file).current_dir(gateway.folder.path()).env("AUTHLIB_INSECURE_TRANSPORT", "1");
+            let output = command.output().unwrap();
+            let token = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            assert!(output.status.success() && token.split('.').count() == 3, "{kind} {file}: {output:?}");
+        }
+    }
 }
 
 #[test]

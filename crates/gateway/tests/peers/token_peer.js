@@ -1,8 +1,8 @@
 // Gets, uses and judges tokens with packages that others wrote: openid-client, jose and ethers.
 //
 // Reads orders, one JSON object on a line, and answers each with one line of JSON:
-//   keys                                {"public"}: makes this client's key, and says its public half as PEM
-//   discover    "issuer", "client", "how": reads the discovery document ("oauth2" or "oidc")
+//   keys        "alg": {"public"}: makes this client's key (ES256), and says its public half as PEM
+//   discover    "issuer", "client", "how", "alg": reads the discovery document ("oauth2" or "oidc"), and signs with this
 //   wallet      "issuer", "key": is the wallet of that key from here on, and its own client
 //   grant       "grant", "dpop", "scope": the token endpoint's answer, or {"error"}
 //   sign_in     "scope", "dpop", "names_key": the same, by EIP-4361
@@ -27,13 +27,17 @@ const remember = (config) => {
   return config.serverMetadata();
 };
 
-async function keys() {
-  state.pair = await jose.generateKeyPair("ES256", { extractable: true });
-  return { public: await jose.exportSPKI(state.pair.publicKey) };
+async function keys({ alg }) {
+  state.alg = alg ?? "ES256";
+  const pair = await jose.generateKeyPair(state.alg, { extractable: true });
+  state.pem = await jose.exportPKCS8(pair.privateKey);
+  return { public: await jose.exportSPKI(pair.publicKey) };
 }
 
-async function discover({ issuer, client, how }) {
-  const authentication = oidc.PrivateKeyJwt(state.pair.privateKey);
+async function discover({ issuer, client, how, alg }) {
+  state.alg = alg ?? state.alg;
+  state.key = await jose.importPKCS8(state.pem, state.alg);
+  const authentication = oidc.PrivateKeyJwt(state.key);
   const options = { execute: [oidc.allowInsecureRequests], algorithm: how };
   state.client = client;
   return remember(await oidc.discovery(new URL(issuer), client, {}, authentication, options));
@@ -59,10 +63,10 @@ async function grant({ grant, dpop: wanted, scope }) {
     return oidc.clientCredentialsGrant(state.config, parameters, await dpop(wanted));
   }
   const { issuer } = state.config.serverMetadata();
-  const assertion = new jose.SignJWT().setProtectedHeader({ alg: "ES256" }).setIssuer(state.client);
+  const assertion = new jose.SignJWT().setProtectedHeader({ alg: state.alg }).setIssuer(state.client);
   assertion.setSubject(state.client).setAudience(issuer).setIssuedAt().setExpirationTime("1m");
   assertion.setJti(crypto.randomUUID());
-  parameters.assertion = await assertion.sign(state.pair.privateKey);
+  parameters.assertion = await assertion.sign(state.key);
   return oidc.genericGrantRequest(state.config, grant, parameters, await dpop(wanted));
 }
 

@@ -19,10 +19,10 @@ from authlib.integrations.requests_client import AssertionSession, OAuth2Session
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata, get_well_known_url
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from eth_account import Account
 from eth_account.messages import encode_defunct
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, RSAKey
 
 PEM, SPKI = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
 PKCS8, OPEN = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -31,7 +31,11 @@ SIWE = "urn:countersign:grant-type:siwe"
 
 class Peer:
     def keys(self, order):
-        key = ec.generate_private_key(ec.SECP256R1())
+        self.alg = order.get("alg", "ES256")
+        if self.alg == "ES256":
+            key = ec.generate_private_key(ec.SECP256R1())
+        else:
+            key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self.pem = key.private_bytes(PEM, PKCS8, OPEN).decode()
         return {"public": key.public_key().public_bytes(PEM, SPKI).decode()}
 
@@ -47,13 +51,17 @@ class Peer:
     def discover(self, order):
         metadata = self.read(order["issuer"], order["how"])
         self.client = order["client"]
+        self.alg = order.get("alg", self.alg)
         endpoint = metadata["token_endpoint"]
         self.session = OAuth2Session(
-            self.client, ECKey.import_key(self.pem), token_endpoint_auth_method="private_key_jwt",
+            self.client, self.key(), token_endpoint_auth_method="private_key_jwt",
             revocation_endpoint_auth_method="private_key_jwt",
         )
-        self.session.register_client_auth_method(PrivateKeyJWT(endpoint, alg="ES256"))
+        self.session.register_client_auth_method(PrivateKeyJWT(endpoint, alg=self.alg))
         return metadata
+
+    def key(self):
+        return (ECKey if self.alg == "ES256" else RSAKey).import_key(self.pem)
 
     def wallet(self, order):
         metadata = self.read(order["issuer"], "oauth2")
@@ -84,7 +92,7 @@ class Peer:
             return self.session.fetch_token(url, grant_type="client_credentials", headers=headers, **more)
         own = AssertionSession(
             url, self.client, self.client, self.metadata["issuer"], grant_type=order["grant"], scope=scope,
-            header={"alg": "ES256"}, key=ECKey.import_key(self.pem), expires_in=60,
+            header={"alg": self.alg}, key=self.key(), expires_in=60,
         )
         own.headers.update(headers)
         return own.refresh_token()

@@ -69,14 +69,7 @@ impl<'a> Claims<'a> {
     /// # Errors
     /// `aud` is there and neither a string nor a list of strings.
     pub fn is_for(&self, audience: &str) -> Result<bool, &'static str> {
-        match self.0.get("aud") {
-            None => Ok(false),
-            Some(Json::Text(text)) => Ok(text == audience),
-            Some(Json::List(members)) if members.iter().all(|member| member.as_str().is_some()) => {
-                Ok(members.iter().any(|member| member.as_str() == Some(audience)))
-            }
-            Some(_) => Err("aud"),
-        }
+        self.0.get("aud").map_or(Ok(false), |aud| aud.names(audience).ok_or("aud"))
     }
 
     /// All of them.

@@ -54,6 +54,18 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// Whether it is `text`, or a list of texts that has it; `None` if it is neither a text nor such a list.
+    #[must_use]
+    pub fn names(&self, text: &str) -> Option<bool> {
+        match self {
+            Self::Text(own) => Some(own == text),
+            Self::List(members) => {
+                members.iter().try_fold(false, |found, member| Some(found | (member.as_str()? == text)))
+            }
+            _ => None,
+        }
+    }
+
     /// Itself, if it is a whole number from 0 to 2^64 - 1.
     #[must_use]
     pub fn as_u64(&self) -> Option<u64> {

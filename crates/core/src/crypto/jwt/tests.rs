@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::crypto::{Ed25519Key, Secret, SigningKey, VerifyingKey};
+use crate::crypto::{Algorithm, Ed25519Key, Secret, SigningKey, VerifyingKey};
 use crate::time::Timestamp;
 
 const LONGEST: usize = 4096;
@@ -107,9 +107,12 @@ fn what_has_not_three_parts_in_base64url_is_no_token() {
     }
     let token = sign(&key(), &JwtHeader::default(), &json!({"a": "x".repeat(LONGEST)})).unwrap();
     assert_eq!(verify(&token, &public(&key())), Err(JwtError::TooLong));
-    let long = format!(r#"{{"alg":"EdDSA","x":"{}"}}"#, "x".repeat(LONGEST_HEADER));
-    let read = |token: &str| Jwt::parse(token, 4 * LONGEST, &mut Vec::new()).err();
-    assert_eq!(read(&forged(&long, "{}", &key())), Some(JwtError::TooLong), "a header is small");
+    // Some issuers write their certificates into it.
+    let header = format!(r#"{{"alg":"EdDSA","x5c":["{}"]}}"#, "x".repeat(LONGEST));
+    let mut buffer = Vec::new();
+    let with_certificates = forged(&header, "{}", &key());
+    let read = Jwt::parse(&with_certificates, 2 * LONGEST, &mut buffer).unwrap();
+    assert!(read.verify(&public(&key())).is_ok());
 }
 
 #[test]
@@ -119,6 +122,7 @@ fn types_are_compared_as_media_types() {
         Jwt::parse(&token, LONGEST, &mut Vec::new()).unwrap().is_type(expected)
     };
     assert!(is("at+jwt", "at+jwt") && is("AT+JWT", "at+jwt") && is("application/at+jwt", "at+jwt"));
+    assert!(is("at+jwt", "application/at+jwt") && is("Application/AT+JWT", "application/at+jwt"));
     assert!(!is("jwt", "at+jwt") && !is("text/at+jwt", "at+jwt") && !is("callback+jwt", "at+jwt"));
 }
 
@@ -139,7 +143,7 @@ fn claims_have_their_types() {
 }
 
 #[test]
-fn a_jwk_has_one_algorithm() {
+fn a_jwk_has_one_algorithm_unless_it_is_of_rsa_and_names_none() {
     let samples = crate::crypto::samples::samples();
     let rsa = samples.keys.iter().find(|key| key.algorithm.starts_with("rsa")).unwrap();
     let with = |alg: &str| {
@@ -147,14 +151,57 @@ fn a_jwk_has_one_algorithm() {
         if !alg.is_empty() {
             jwk["alg"] = alg.into();
         }
-        JwtKey::from_jwk(&jwk.to_string()).map(|key| key.algorithm())
+        JwtKey::from_jwk(&jwk.to_string()).map(|key| names(&key))
     };
-    assert_eq!(with(""), Ok(JwtAlgorithm::Rs256));
-    for algorithm in ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"] {
-        assert_eq!(with(algorithm).unwrap().as_str(), algorithm);
+    assert_eq!(with("").unwrap(), RSA);
+    for algorithm in RSA {
+        assert_eq!(with(algorithm).unwrap(), [algorithm]);
     }
     for algorithm in ["ES256", "EdDSA", "HS256", "RSA-OAEP", "none"] {
         assert!(with(algorithm).is_err(), "{algorithm}");
+    }
+    let mut ed25519: Value = serde_json::from_str(&key().verifying_key().to_jwk().unwrap()).unwrap();
+    assert_eq!(names(&JwtKey::from_jwk(&ed25519.to_string()).unwrap()), ["EdDSA"]);
+    for (algorithm, fits) in [("EdDSA", true), ("Ed25519", true), ("ES256", false), ("RS256", false)] {
+        ed25519["alg"] = algorithm.into();
+        assert_eq!(JwtKey::from_jwk(&ed25519.to_string()).is_ok(), fits, "{algorithm}");
+    }
+}
+
+const RSA: [&str; 6] = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
+
+fn names(key: &JwtKey) -> Vec<&'static str> {
+    key.algorithms().map(JwtAlgorithm::as_str).collect()
+}
+
+#[test]
+fn an_rsa_key_allows_what_was_said_of_it_and_what_it_signed_in_another_way_is_not_its() {
+    let samples = crate::crypto::samples::samples();
+    let rsa = samples.keys.iter().find(|key| key.algorithm == "rsa-v1_5-sha256").unwrap();
+    let jwk = json!({"kty": "RSA", "n": rsa.jwk["n"], "e": rsa.jwk["e"]}).to_string();
+    let read = |algorithm| VerifyingKey::from_jwk(&jwk, algorithm).unwrap();
+    let private = SigningKey::from_pem(&rsa.private[0], Some(Algorithm::RsaV15Sha256)).unwrap();
+    let token = sign(&private, &JwtHeader::default(), &json!({})).unwrap();
+    for (key, allowed) in [
+        (read(None), &RSA[..]),
+        (read(Some(Algorithm::RsaV15Sha256)), &["RS256"]),
+        (read(Some(Algorithm::RsaPssSha512)), &["PS512"]),
+    ] {
+        let stored = VerifyingKey::decode(&key.encode().unwrap()).unwrap();
+        for key in [JwtKey::from(key.clone()), JwtKey::from(stored)] {
+            assert_eq!(names(&key), allowed);
+            let expected = if allowed.contains(&"RS256") { None } else { Some(JwtError::Algorithm) };
+            assert_eq!(verify(&token, &key).err(), expected, "{key:?}");
+            // The signature is of RS256: no other name makes it one of another.
+            let (_, rest) = token.split_once('.').unwrap();
+            for other in RSA.into_iter().filter(|name| *name != "RS256").chain(["HS256", "ES256", "none"]) {
+                let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{other}"}}"#));
+                assert!(verify(&format!("{header}.{rest}"), &key).is_err(), "{other}");
+            }
+        }
+        // For messages nothing changes.
+        let messages = if allowed == ["RS256"] { Algorithm::RsaV15Sha256 } else { Algorithm::RsaPssSha512 };
+        assert_eq!(key.algorithm(), messages);
     }
 }
 

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::samples::{samples, text};
+use crate::crypto::jwt::{JwtAlgorithm, JwtKey};
 use crate::crypto::{Algorithm, Ed25519Key, KeyError, Secret, Signer, SigningKey, VerifyingKey};
 
 fn secret(length: usize) -> Secret<Vec<u8>> {
@@ -144,6 +145,11 @@ fn a_key_named_for_pss_alone_is_not_used_for_the_other() {
     assert_eq!(private.verifying_key(), &key);
     assert!(key.verify(b"message", &private.sign(b"message").unwrap()));
     assert_eq!(VerifyingKey::decode(&key.encode().unwrap()).unwrap(), key);
+    // As a token's key it allows each hash, and stays so where it is stored.
+    for key in [&key, &VerifyingKey::decode(&key.encode().unwrap()).unwrap()] {
+        let allowed: Vec<_> = JwtKey::from(key.clone()).algorithms().map(JwtAlgorithm::as_str).collect();
+        assert_eq!(allowed, ["PS256", "PS384", "PS512"]);
+    }
     let v15 = Some(Algorithm::RsaV15Sha256);
     let refused = KeyError::Algorithm(Algorithm::RsaV15Sha256);
     assert_eq!(VerifyingKey::from_pem(&others["pss.pub"], v15).unwrap_err(), refused);
