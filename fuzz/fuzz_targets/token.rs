@@ -32,7 +32,7 @@ fuzz_target!(|bytes: &[u8]| {
         received_at: Timestamp::from_secs(1_800_000_000),
         purpose: Purpose::Decide,
     };
-    let _ = Credential::read(&request);
+    let _ = Credential::read(&request, LONGEST_TOKEN);
     if let Ok(Some(proof)) = Proof::of(&request) {
         let dpop = Dpop::new(&Secret::new([9; 32]), NoncePolicy::Required);
         assert!(dpop.verify(proof, Some(text), &request).is_err());

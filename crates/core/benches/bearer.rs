@@ -174,6 +174,7 @@ impl Sample {
             issuers: Arc::new(Issuers::new(listed, None)),
             dpop: Arc::new(Dpop::new(&Secret::new([9; 32]), NoncePolicy::Accepted)),
             fetch: Nobody,
+            longest_token: LONGEST_TOKEN,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! A [`Rule`] says what a route asks, a [`Gate`] decides, and only a [`Permit`] lets a request on.
 
 pub mod assertion;
+pub mod claim_path;
 pub mod crypto;
 pub mod decision;
 pub mod denial;

@@ -1,7 +1,8 @@
 //! May this principal do this? Pure: no I/O, no clock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use crate::claim_path::ClaimPath;
 use crate::denial::{Code, Denial};
 use crate::principal::Principal;
 
@@ -13,7 +14,7 @@ pub struct Policy {
     /// One of these subjects; empty: any.
     pub subjects: BTreeSet<String>,
     /// For each claim one of these values, or a list that holds one of them.
-    pub claims: BTreeMap<String, Vec<String>>,
+    pub claims: Vec<(ClaimPath, Vec<String>)>,
 }
 
 impl Policy {
@@ -34,10 +35,9 @@ impl Policy {
         if !self.subjects.is_empty() && !self.subjects.contains(principal.subject.as_str()) {
             return Err(deny(format!("{} is not among the route's subjects", principal.subject)));
         }
-        for (name, accepted) in &self.claims {
-            let claimed = principal.claims.get(name);
-            if !claimed.is_some_and(|value| matches(value, accepted)) {
-                return Err(deny(format!("{} has no accepted value of the claim {name}", principal.subject)));
+        for (path, accepted) in &self.claims {
+            if !path.of(&principal.claims).is_some_and(|value| matches(value, accepted)) {
+                return Err(deny(format!("{} has no accepted value of the claim {path}", principal.subject)));
             }
         }
         Ok(())
@@ -48,7 +48,8 @@ fn deny(cause: String) -> Denial {
     Denial::new(Code::PermissionMissing, cause)
 }
 
-/// Strings are compared as they are, booleans and numbers as JSON writes them, lists by any member.
+/// Strings are compared as they are, spaces and all; booleans and numbers as JSON writes them; lists by any member.
+/// An object is no value, and a list within a list is none either.
 fn matches(value: &serde_json::Value, accepted: &[String]) -> bool {
     match value {
         serde_json::Value::String(text) => accepted.contains(text),
@@ -69,7 +70,16 @@ mod tests {
     fn principal() -> Principal {
         let mut principal = Principal::new(Subject::key("a"), Scheme::ApiKey);
         principal.permissions = Permissions::Only(["read".into(), "write".into()].into());
-        principal.claims = [("country".into(), json!("CH")), ("groups".into(), json!(["a", "b"]))].into();
+        principal.claims = [
+            ("country".into(), json!("CH")),
+            ("groups".into(), json!(["a", "b", 7, ["within"], null, { "c": "d" }])),
+            ("city".into(), json!("New York")),
+            ("level".into(), json!(3)),
+            ("verified".into(), json!(true)),
+            ("nothing".into(), json!(null)),
+            ("resource_access".into(), json!({ "my.app": { "roles": ["clerk"] } })),
+        ]
+        .into();
         principal
     }
 
@@ -101,12 +111,45 @@ mod tests {
     #[test]
     fn every_claim_needs_one_accepted_value() {
         let claims = |name: &str, values: &[&str]| Policy {
-            claims: [(name.to_owned(), values.iter().map(ToString::to_string).collect())].into(),
+            claims: vec![(name.parse().unwrap(), values.iter().map(ToString::to_string).collect())],
             ..Policy::default()
         };
         assert_eq!(code(&claims("country", &["DE", "CH"])), None);
         assert_eq!(code(&claims("groups", &["b"])), None);
         assert_eq!(code(&claims("country", &["DE"])), Some(Code::PermissionMissing));
         assert_eq!(code(&claims("age", &["18"])), Some(Code::PermissionMissing));
+    }
+
+    #[test]
+    fn a_value_matches_as_its_kind_does() {
+        let accepts = |name: &str, value: &str| {
+            let claims = vec![(name.parse().unwrap(), vec![value.to_owned()])];
+            code(&Policy { claims, ..Policy::default() }).is_none()
+        };
+        for (name, value) in [
+            ("city", "New York"),
+            ("level", "3"),
+            ("verified", "true"),
+            ("groups", "7"),
+            ("resource_access.\"my.app\".roles", "clerk"),
+        ] {
+            assert!(accepts(name, value), "{name} {value}");
+        }
+        for (name, value) in [
+            ("city", "New"),
+            ("city", "new york"),
+            ("level", "3.0"),
+            ("verified", "True"),
+            ("nothing", "null"),
+            ("groups", "within"),
+            ("groups", "null"),
+            ("groups", "d"),
+            ("resource_access", "my.app"),
+            ("resource_access.my.app.roles", "clerk"),
+            ("resource_access.\"my.app\"", "roles"),
+            ("resource_access.\"other\".roles", "clerk"),
+        ] {
+            assert!(!accepts(name, value), "{name} {value}");
+        }
     }
 }

@@ -77,7 +77,13 @@ fn key_file(path: &Path) -> Result<KeySet, String> {
     let said = |why: &dyn Display| format!("{}: {why}", path.display());
     let mut json = Vec::new();
     let file = File::open(path).map_err(|error| said(&error))?;
-    file.take(MAX_BYTES).read_to_end(&mut json).map_err(|error| said(&error))?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut json).map_err(|error| said(&error))?;
+    if json.len() as u64 > MAX_BYTES {
+        return Err(said(&"it is larger than 256 KiB"));
+    }
     let keys = KeySet::read(&json).map_err(|why| said(&why))?;
-    if keys.is_empty() { Err(said(&"no key in it verifies tokens")) } else { Ok(keys) }
+    match keys.is_empty() {
+        true => Err(said(&format!("no key in it verifies tokens{}", keys.left_out()))),
+        false => Ok(keys),
+    }
 }

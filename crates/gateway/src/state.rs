@@ -337,6 +337,7 @@ fn verified(
             issuers: bearer.issuers.clone(),
             dpop: bearer.dpop.clone(),
             fetch: egress.client.clone(),
+            longest_token: config.bearer.max_token,
         });
     }
     if named.contains(Scheme::Session) {

@@ -1,6 +1,8 @@
 //! Access tokens through a gateway as a process: of a provider that others wrote, across a rotation of its
 //! keys, with and without DPoP; and tokens that nobody should take.
 
+#[path = "bearer/as_written.rs"]
+mod as_written;
 mod support;
 
 use std::net::SocketAddr;

@@ -1,5 +1,6 @@
 //! What a token must say, and what it then proves.
 
+use countersign::schemes::bearer::KeySet;
 use serde_json::json;
 
 use super::*;
@@ -62,6 +63,59 @@ async fn a_token_is_for_us() {
 }
 
 #[tokio::test]
+async fn where_the_issuer_writes_the_audience_elsewhere_that_claim_names_us() {
+    let audience_claim = |path: &str| IssuerTerms { audience_claim: Some(path.parse().unwrap()), ..terms() };
+    let world = World::with(audience_claim("client_id"), KeySource::Discovered);
+    let code = async |world: &World, changes: Value| world.token(&signed(&with(changes))).await;
+    for (changes, expected) in [
+        // As Cognito writes access tokens.
+        (json!({ "aud": null, "client_id": AUDIENCE }), None),
+        (json!({ "aud": null, "client_id": ["other", AUDIENCE] }), None),
+        (json!({ "aud": null, "client_id": "other" }), Some(Code::TokenAudience)),
+        (json!({ "aud": null, "client_id": "" }), Some(Code::TokenAudience)),
+        (json!({ "aud": null, "client_id": null }), Some(Code::TokenClaims)),
+        (json!({ "aud": null, "client_id": 7 }), Some(Code::TokenClaims)),
+        (json!({ "aud": null, "client_id": [AUDIENCE, 7] }), Some(Code::TokenClaims)),
+        (json!({ "aud": null, "client_id": { AUDIENCE: true } }), Some(Code::TokenClaims)),
+        // What is for others as well is not for us.
+        (json!({ "aud": "other", "client_id": AUDIENCE }), Some(Code::TokenAudience)),
+        (json!({ "aud": 7, "client_id": AUDIENCE }), Some(Code::TokenClaims)),
+        (json!({ "aud": AUDIENCE, "client_id": AUDIENCE }), None),
+        (json!({ "aud": AUDIENCE, "client_id": null }), Some(Code::TokenClaims)),
+    ] {
+        assert_eq!(code(&world, changes.clone()).await, expected, "{changes}");
+    }
+    // An ID token has its client in `aud`.
+    let ids = IssuerTerms { id_tokens: true, ..audience_claim("client_id") };
+    let world = World::with(ids, KeySource::Discovered);
+    assert_eq!(code(&world, json!({ "client_id": null })).await, None);
+    assert_eq!(code(&world, json!({ "client_id": null, "aud": null })).await, Some(Code::TokenClaims));
+    assert_eq!(code(&world, json!({ "client_id": null, "aud": "other" })).await, Some(Code::TokenAudience));
+    // Keycloak's `aud` is `account` unless somebody says otherwise, and `azp` the client.
+    let keycloak =
+        IssuerTerms { audiences: vec![AUDIENCE.into(), "account".into()], ..audience_claim("azp") };
+    let world = World::with(keycloak, KeySource::Discovered);
+    assert_eq!(code(&world, json!({ "aud": "account", "azp": AUDIENCE })).await, None);
+    assert_eq!(code(&world, json!({ "aud": "account", "azp": "other" })).await, Some(Code::TokenAudience));
+    let nested = World::with(audience_claim("x.\"y.z\""), KeySource::Discovered);
+    assert_eq!(code(&nested, json!({ "aud": null, "x": { "y.z": AUDIENCE } })).await, None);
+}
+
+#[tokio::test]
+async fn an_issuer_whose_keys_need_no_looking_for_may_be_called_as_it_likes() {
+    for issuer in ["accounts.google.com", "urn:example:issuer", "https://login.example/{tid}/v2.0", "joe"] {
+        let keys = Arc::new(KeySet::read(jwks_of(&[(1, "one")]).to_string().as_bytes()).unwrap());
+        let world = World::with(IssuerTerms::new(issuer, AUDIENCE), KeySource::Fixed(keys));
+        let principal = world.principal(&signed(&with(json!({ "iss": issuer })))).await;
+        assert_eq!(principal.subject.as_str(), format!("{issuer}#alice"));
+        let slashed = signed(&with(json!({ "iss": format!("{issuer}/") })));
+        let denial = world.denial(&Request::bearing(&slashed)).await;
+        assert_eq!(denial.code(), Code::TokenInvalid);
+        assert!(denial.cause().contains(&format!("its issuer \"{issuer}/\" is not among")), "{denial}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_is_for_now_and_clocks_may_differ_by_half_a_minute() {
     let seconds = NOW.as_secs();
     for (name, value, code) in [
@@ -109,6 +163,11 @@ async fn only_types_that_its_issuer_uses_are_access_tokens() {
     assert_eq!(world.token(&typed(Some("JWT"))).await, None);
     assert_eq!(world.token(&typed(None)).await, None);
     assert_eq!(world.token(&typed(Some("at+jwt"))).await, Some(Code::TokenType));
+    let written_in_full = IssuerTerms { types: vec!["application/jwt".into()], ..terms() };
+    let full = World::with(written_in_full, KeySource::Discovered);
+    for (typ, code) in [("JWT", None), ("application/JWT", None), ("at+jwt", Some(Code::TokenType))] {
+        assert_eq!(full.token(&typed(Some(typ))).await, code, "{typ}");
+    }
     for typ in foreign {
         assert_eq!(
             world.token(&typed(Some(typ))).await,
@@ -133,9 +192,11 @@ async fn an_id_token_counts_where_the_issuer_is_listed_for_them_and_its_client_i
 async fn permissions_come_from_the_claim_that_is_configured() {
     let claims = with(json!({
         "scope": null, "scp": ["a", "b"], "realm_access": { "roles": ["boss"] }, "https://x.y/roles": "c d",
+        "resource_access": { "my.app": { "roles": ["clerk"] }, "my": { "app": { "roles": ["another"] } } },
+        "cognito:groups": ["staff"], "roles": "one", "permissions": ["read:orders"],
     }));
     let permissions = async |claim: Option<&str>, claims: &Value| {
-        let permissions_claim = claim.map(str::to_owned);
+        let permissions_claim = claim.map(|path| path.parse().unwrap());
         let world = World::with(IssuerTerms { permissions_claim, ..terms() }, KeySource::Discovered);
         world.principal(&signed(claims)).await.permissions
     };
@@ -143,6 +204,14 @@ async fn permissions_come_from_the_claim_that_is_configured() {
     assert_eq!(permissions(Some("realm_access.roles"), &claims).await, only(&["boss"]));
     assert_eq!(permissions(Some("https://x.y/roles"), &claims).await, only(&["c", "d"]));
     assert_eq!(permissions(Some("realm_access.none"), &claims).await, Permissions::Unstated);
+    let of_app = "resource_access.\"my.app\".roles";
+    assert_eq!(permissions(Some(of_app), &claims).await, only(&["clerk"]));
+    assert_eq!(permissions(Some("resource_access.my.app.roles"), &claims).await, only(&["another"]));
+    assert_eq!(permissions(Some("cognito:groups"), &claims).await, only(&["staff"]));
+    assert_eq!(permissions(Some("roles"), &claims).await, only(&["one"]));
+    assert_eq!(permissions(Some("permissions"), &claims).await, only(&["read:orders"]));
+    assert_eq!(permissions(None, &with(json!({ "scope": ["a", "b"] }))).await, only(&["a", "b"]));
+    assert_eq!(permissions(None, &with(json!({ "scope": null, "scp": "a b" }))).await, only(&["a", "b"]));
     assert_eq!(permissions(None, &with(json!({ "scope": "" }))).await, only(&[]));
     assert_eq!(permissions(None, &with(json!({ "scope": null }))).await, Permissions::Unstated);
 }

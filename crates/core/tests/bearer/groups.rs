@@ -34,6 +34,7 @@ impl Both {
             issuers: world.issuers.clone(),
             dpop: Arc::new(dpop(NoncePolicy::Accepted)),
             fetch: world.network.clone(),
+            longest_token: LONGEST_TOKEN,
         };
         let rule = Rule::requiring("both", Requirement::parse([group]).unwrap());
         let keys = ApiKeyVerifier::new(store.clone(), Arc::default());

@@ -143,11 +143,14 @@ async fn what_two_readers_would_read_differently_is_refused() {
 #[tokio::test]
 async fn a_token_that_is_too_long_is_refused_unread() {
     let long = |length: usize| signed(&with(json!({ "padding": "x".repeat(length) })));
-    let fits = (0..8192).rev().map(long).find(|token| token.len() <= 8192).unwrap();
+    let fits = (11_000..12_300).rev().map(long).find(|token| token.len() <= 16_384).unwrap();
+    assert!(fits.len() > 16_380);
     assert_eq!(World::new().token(&fits).await, None);
-    assert_eq!(refused_unasked(&long(6200)).await, Some(Code::TokenInvalid));
-    let denial = World::new().denial(&Request::bearing(&long(6200))).await;
-    assert_eq!(denial.cause(), "it is longer than 8 KiB", "before anything of it is read");
+    let longer = long(12_300);
+    assert_eq!(refused_unasked(&longer).await, Some(Code::TokenInvalid));
+    let denial = World::new().denial(&Request::bearing(&longer)).await;
+    let cause = format!("it has {} bytes, and max_token is 16384", longer.len());
+    assert_eq!(denial.cause(), cause, "before anything of it is read");
     assert_eq!(refused_unasked(&long(100_000)).await, Some(Code::TokenInvalid));
 }
 

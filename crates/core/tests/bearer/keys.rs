@@ -203,14 +203,100 @@ async fn a_name_that_is_unknown_during_an_outage_may_be_a_new_one() {
     assert_eq!(world.token(&by(&world, 1, "one")).await, None);
 }
 
+/// A good token of this key that does not say which key that is.
+fn nameless(seed: u8) -> String {
+    signed_as(seed, Some("at+jwt"), None, &good())
+}
+
 #[tokio::test]
-async fn a_token_without_a_name_for_its_key_means_the_only_one_that_fits() {
+async fn a_token_without_a_name_for_its_key_is_tried_with_each_that_fits_up_to_four() {
     let world = World::new();
-    let nameless = signed_as(1, Some("at+jwt"), None, &good());
-    assert_eq!(world.token(&nameless).await, None);
+    let names = [(1, "1"), (2, "2"), (3, "3"), (4, "4"), (5, "5")];
+    world.network.answer(&format!("{ISSUER}/jwks"), &jwks_of(&names));
+    for seed in 1..=4 {
+        for _ in 0..2 {
+            assert_eq!(world.token(&nameless(seed)).await, None, "{seed}, and remembered");
+        }
+    }
+    for seed in [5, 66] {
+        let denial = world.denial(&Request::bearing(&nameless(seed))).await;
+        assert_eq!(denial.code(), Code::TokenInvalid);
+        assert!(denial.cause().contains("none of the first 4 of 5 keys that fit"), "{denial}");
+    }
+    assert_eq!(world.token(&by(&world, 5, "5")).await, None, "which says its name");
+}
+
+#[tokio::test]
+async fn several_keys_of_one_name_are_each_tried_and_no_other() {
     let world = World::new();
-    world.network.answer(&format!("{ISSUER}/jwks"), &jwks_of(&[(1, "one"), (2, "two")]));
-    assert_eq!(world.token(&nameless).await, Some(Code::TokenInvalid));
+    world.network.answer(&format!("{ISSUER}/jwks"), &jwks_of(&[(1, "same"), (2, "same"), (3, "other")]));
+    for (seed, code) in [(1, None), (2, None), (3, Some(Code::TokenInvalid)), (66, Some(Code::TokenInvalid))]
+    {
+        assert_eq!(world.token(&by(&world, seed, "same")).await, code, "{seed}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_key_is_asked_for_although_the_token_does_not_name_it_and_once_in_half_a_minute() {
+    let unnamed = |seed: u8| {
+        let mut jwks = jwks_of(&[(seed, "x")]);
+        jwks["keys"][0].as_object_mut().unwrap().remove("kid");
+        jwks
+    };
+    for (before, after) in [(jwks_of(&[(1, "one")]), jwks_of(&[(2, "two")])), (unnamed(1), unnamed(2))] {
+        let world = World::new();
+        world.network.answer(&format!("{ISSUER}/jwks"), &before);
+        let token = |seed: u8| match before["keys"][0]["kid"].is_string() {
+            true => nameless(seed),
+            false => signed_as(seed, Some("at+jwt"), Some(&format!("named-{seed}")), &good()),
+        };
+        assert_eq!(world.token(&token(1)).await, None);
+        world.network.answer(&format!("{ISSUER}/jwks"), &after);
+        world.network.asked();
+        for _ in 0..50 {
+            assert_eq!(world.token(&token(2)).await, Some(Code::TokenInvalid));
+        }
+        assert!(world.network.asked().is_empty());
+        world.pass_seconds(30);
+        assert_eq!(world.token(&token(2)).await, None);
+        assert_eq!(world.token(&token(1)).await, Some(Code::TokenInvalid), "that key is gone");
+        for _ in 0..50 {
+            assert_eq!(world.token(&token(66)).await, Some(Code::TokenInvalid));
+        }
+        assert_eq!(world.network.asked().len(), 1);
+        // During an outage nobody can know whose it is.
+        world.network.fail();
+        world.pass_seconds(30);
+        assert_eq!(world.token(&token(66)).await, Some(Code::KeysUnavailable));
+        assert_eq!(world.token(&token(2)).await, None);
+        // Whoever has the very name of a key asks nobody.
+        let world = World::new();
+        assert_eq!(world.token(&by(&world, 1, "one")).await, None);
+        world.pass_seconds(31);
+        world.network.asked();
+        assert_eq!(world.token(&by(&world, 66, "one")).await, Some(Code::TokenInvalid));
+        assert!(world.network.asked().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_cause_says_which_key_was_left_out_and_why() {
+    let world = World::new();
+    let mut jwks = jwks_of(&[(1, "one"), (2, "two")]);
+    jwks["keys"][1]["use"] = json!("enc");
+    world.network.answer(&format!("{ISSUER}/jwks"), &jwks);
+    let cause = async |token: String| {
+        let denial = world.denial(&Request::bearing(&token)).await;
+        assert_eq!(denial.code(), Code::TokenInvalid);
+        denial.cause().to_owned()
+    };
+    let told = "left out of its set: key 2, \"two\": this JWK is not for signatures";
+    assert!(cause(by(&world, 2, "two")).await.contains(told));
+    assert!(cause(nameless(2)).await.contains(told));
+    let other = cause(by(&world, 2, "three")).await;
+    assert!(other.contains("it lists no such key as \"three\"") && !other.contains("left out"), "{other}");
+    let rsa = raw(&ed25519(1), r#"{"alg":"RS256","typ":"at+jwt","kid":"one"}"#, &good().to_string());
+    assert!(cause(rsa).await.contains("of another algorithm than the token says: EdDSA, not RS256"));
 }
 
 #[tokio::test]
@@ -318,6 +404,7 @@ async fn keys_that_are_known_outlive_a_new_configuration_of_the_same_issuer() {
             issuers,
             dpop: Arc::new(dpop(NoncePolicy::Accepted)),
             fetch: world.network.clone(),
+            longest_token: LONGEST_TOKEN,
         };
         let rule = Rule::requiring("test", Requirement::parse(["bearer"]).unwrap()).verifier(verifier);
         Arc::new(rule.build().unwrap())

@@ -17,7 +17,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use countersign::crypto::jwt::{JwtHeader, sign};
 use countersign::crypto::{Ed25519Key, Secret, Signer, SigningKey, SystemRandom};
-use countersign::schemes::bearer::{BearerVerifier, IssuerTerms, Issuers, KeySource};
+use countersign::schemes::bearer::{BearerVerifier, IssuerTerms, Issuers, KeySource, LONGEST_TOKEN};
 use countersign::schemes::dpop::{Dpop, NoncePolicy};
 use countersign::time::ManualClock;
 use countersign::{
@@ -59,8 +59,12 @@ impl World {
         let network = Arc::new(Network::default());
         network.discovered(ISSUER, &jwks_of(&[(1, "one")]));
         let issuers = Arc::new(Issuers::new(listed, None));
-        let verifier =
-            BearerVerifier { issuers: issuers.clone(), dpop: Arc::new(dpop(policy)), fetch: network.clone() };
+        let verifier = BearerVerifier {
+            issuers: issuers.clone(),
+            dpop: Arc::new(dpop(policy)),
+            fetch: network.clone(),
+            longest_token: LONGEST_TOKEN,
+        };
         let store: Store = Arc::new(MemoryStore::new(clock.clone()));
         let gate = Gate::new(store, clock.clone(), &SystemRandom);
         let rule = Rule::requiring("test", Requirement::parse(["bearer"]).unwrap());

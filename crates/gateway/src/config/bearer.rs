@@ -10,6 +10,8 @@ use countersign::schemes::dpop::NoncePolicy;
 pub struct BearerConfig {
     /// Whether DPoP proofs need a nonce.
     pub dpop_nonces: NoncePolicy,
+    /// How many bytes a token has at most.
+    pub max_token: usize,
     /// Whose tokens are taken.
     pub issuers: Vec<ListedIssuer>,
 }

@@ -377,6 +377,32 @@ pub struct Require {
     /// One of these subjects.
     #[schemars(with = "Option<Vec<String>>")]
     pub subject: Option<Spanned<Vec<String>>>,
-    /// For each claim one of these values.
-    pub claim: std::collections::BTreeMap<String, Vec<String>>,
+    /// For each claim one of these values: texts, numbers, `true` and `false`. A claim is named as
+    /// `realm_access.roles` or `resource_access."my.app".roles`.
+    #[schemars(with = "std::collections::BTreeMap<String, Claimed>")]
+    pub claim: std::collections::BTreeMap<String, toml::Value>,
+}
+
+/// What stands in `claim`.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes what the file may say, for `config schema`")]
+enum Claimed {
+    /// One of these.
+    Values(Vec<ClaimValue>),
+    /// Of a member.
+    Members(std::collections::BTreeMap<String, Self>),
+}
+
+/// A value of a claim.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes what the file may say, for `config schema`")]
+enum ClaimValue {
+    /// Compared as it is.
+    Text(String),
+    /// Compared as JSON writes it.
+    Number(f64),
+    /// `true` or `false`.
+    Truth(bool),
 }

@@ -22,6 +22,7 @@ use super::{Access, AuditConfig, Config, Limits, ServerConfig, StoreConfig, TlsF
 mod assertion;
 mod bearer;
 mod callback;
+mod claims;
 mod issuer;
 mod outgoing;
 mod prove;
@@ -205,7 +206,13 @@ impl Reader<'_> {
         let signature = self.signature(&file.signature, &egress);
         let callback = self.callback(&file.callback);
         let issuer = self.issuer(&file.issuer, server.as_ref());
-        let bearer = self.bearer(&file.bearer, server.as_ref(), &egress, issuer.as_ref());
+        let bearer = self.bearer(
+            &file.bearer,
+            server.as_ref(),
+            &egress,
+            issuer.as_ref(),
+            limits.as_ref().map(|limits| limits.max_head),
+        );
         let outbounds = self.outbounds(&file.outbound, server.as_ref(), &egress);
         let assertion = self.assertion(&file.assertion);
         let session = self.session(&file.session);

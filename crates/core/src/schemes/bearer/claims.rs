@@ -1,9 +1,11 @@
 //! What a token says, judged by its issuer's terms: for whom and when it is, and who it is about.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use super::issuers::{FOREIGN_TYPES, IssuerTerms};
+use crate::claim_path::ClaimPath;
 use crate::crypto::jwt::{Claims, Json, Jwt};
 use crate::denial::{Code, Denial};
 use crate::issuer::KeyName;
@@ -39,15 +41,7 @@ pub(super) fn check_aim(claims: &Claims<'_>, terms: &IssuerTerms, now: Timestamp
     let moment = |name: &'static str| claims.moment(name).map_err(mistyped);
     let expires = moment("exp")?.ok_or_else(|| missing("exp"))?;
     let (begins, issued) = (moment("nbf")?, moment("iat")?);
-    claims.get("aud").ok_or_else(|| missing("aud"))?;
-    let mut is_for_us = false;
-    for audience in &terms.audiences {
-        is_for_us |= claims.is_for(audience).map_err(mistyped)?;
-    }
-    if !is_for_us {
-        let cause = format!("aud is not {}", terms.audiences.join(" or "));
-        return Err(Denial::new(Code::TokenAudience, cause));
-    }
+    check_audience(claims, terms)?;
     if let Some(client) = claims.get("azp").filter(|_| terms.id_tokens)
         && !client.as_str().is_some_and(|client| terms.audiences.iter().any(|audience| audience == client))
     {
@@ -62,6 +56,34 @@ pub(super) fn check_aim(claims: &Claims<'_>, terms: &IssuerTerms, now: Timestamp
         }
     }
     Ok(())
+}
+
+/// Whether `aud` names us or, where the issuer writes it elsewhere, the claim that its terms name. Then an `aud` that
+/// is there as well names us too (RFC 7519 §4.1.3): else a token that a client got for others would pass here.
+fn check_audience(claims: &Claims<'_>, terms: &IssuerTerms) -> Result<(), Denial> {
+    let aud = claims.get("aud");
+    let Some(path) = &terms.audience_claim else {
+        return names_us(aud.ok_or_else(|| missing("aud"))?, &"aud", terms);
+    };
+    match at(claims, path) {
+        Some(client) => names_us(client, path, terms)?,
+        // An ID token's client is its `aud` (OpenID Connect Core §2).
+        None if terms.id_tokens && aud.is_some() => {}
+        None => return Err(missing(path)),
+    }
+    aud.map_or(Ok(()), |aud| names_us(aud, &"aud", terms))
+}
+
+fn names_us(audience: &Json<'_>, name: &dyn Display, terms: &IssuerTerms) -> Result<(), Denial> {
+    let mut is_for_us = false;
+    for ours in &terms.audiences {
+        is_for_us |= audience.names(ours).ok_or_else(|| mistyped(name))?;
+    }
+    if is_for_us {
+        return Ok(());
+    }
+    let cause = format!("{name} is not {}", terms.audiences.join(" or "));
+    Err(Denial::new(Code::TokenAudience, cause))
 }
 
 /// Who the token is about, and the thumbprint of the key that it is bound to.
@@ -128,7 +150,7 @@ fn bound_to(cnf: &Json<'_>) -> Result<String, Denial> {
 
 fn permissions(claims: &Claims<'_>, terms: &IssuerTerms) -> Result<Permissions, Denial> {
     let said = match &terms.permissions_claim {
-        Some(name) => member(claims, name),
+        Some(path) => at(claims, path),
         None => claims.get("scope").or_else(|| claims.get("scp")),
     };
     let Some(said) = said else { return Ok(Permissions::Unstated) };
@@ -145,21 +167,15 @@ fn permissions(claims: &Claims<'_>, terms: &IssuerTerms) -> Result<Permissions, 
     Ok(Permissions::Only(granted))
 }
 
-/// A claim by its whole name, which may have dots, or else by the names of members of members:
-/// `realm_access.roles`.
-fn member<'c, 'a>(claims: &'c Claims<'a>, name: &str) -> Option<&'c Json<'a>> {
-    claims.get(name).or_else(|| {
-        let mut names = name.split('.');
-        let outermost = claims.get(names.next()?)?;
-        names.try_fold(outermost, |value, name| value.as_object()?.get(name))
-    })
+fn at<'c, 'a>(claims: &'c Claims<'a>, path: &ClaimPath) -> Option<&'c Json<'a>> {
+    path.find(|name| claims.get(name), |value, name| value.as_object()?.get(name))
 }
 
-fn missing(name: &str) -> Denial {
+fn missing(name: impl Display) -> Denial {
     Denial::new(Code::TokenClaims, format!("{name} is missing"))
 }
 
-fn mistyped(name: &str) -> Denial {
+fn mistyped(name: impl Display) -> Denial {
     Denial::new(Code::TokenClaims, format!("{name} is of another type"))
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::keys::{IssuerKeys, KeySource};
 use super::verified::VerifiedTokens;
+use crate::claim_path::ClaimPath;
 
 /// The type of access tokens (RFC 9068 §2.1).
 pub const ACCESS_TOKEN: &str = "at+jwt";
@@ -21,14 +22,16 @@ pub struct IssuerTerms {
     pub issuer: String,
     /// One of these must be among the token's `aud`.
     pub audiences: Vec<String>,
+    /// Where the issuer says whom its tokens are for, if that is not `aud`.
+    pub audience_claim: Option<ClaimPath>,
     /// The accepted `typ`; an empty one is a token that states none.
     pub types: Vec<String>,
     /// Also ID tokens (OpenID Connect Core §2): of type `JWT` or none, for a client among `audiences`.
     pub id_tokens: bool,
     /// Whether `sub` is the name of a key: an Ethereum address or an RFC 7638 thumbprint.
     pub names_keys: bool,
-    /// The claim that holds permissions, with dots for members of members; else `scope`, or `scp`.
-    pub permissions_claim: Option<String>,
+    /// The claim that holds permissions; else `scope`, or `scp`.
+    pub permissions_claim: Option<ClaimPath>,
     /// What each value of that claim grants; `None`: the permission of the same name.
     pub permissions: Option<BTreeMap<String, BTreeSet<Arc<str>>>>,
 }
@@ -40,6 +43,7 @@ impl IssuerTerms {
         Self {
             issuer: issuer.into(),
             audiences: vec![audience.into()],
+            audience_claim: None,
             types: vec![ACCESS_TOKEN.to_owned()],
             id_tokens: false,
             names_keys: false,

@@ -8,8 +8,8 @@ use http::Uri;
 
 use super::discovery;
 use super::in_process::OwnIssuer;
-use super::key_set::{Found, KeySet};
-use crate::crypto::jwt::{JwtAlgorithm, JwtKey};
+use super::key_set::{Candidates, KeySet};
+use crate::crypto::jwt::JwtAlgorithm;
 use crate::denial::{Code, Denial};
 use crate::fetch::Fetch;
 use crate::request::{Purpose, RequestView};
@@ -72,59 +72,48 @@ impl IssuerKeys {
             }
     }
 
-    /// The key that a token means. The issuer is asked where what is known will not do, unless the request
-    /// is only explained: one request asks at a time, the others wait, or take the key that was there before.
+    /// The keys that a token may mean. The issuer is asked where what is known will not do, unless the request
+    /// is only explained: one request asks at a time, the others wait, or take the keys that were there before.
     ///
     /// # Errors
-    /// `token_invalid` if there is no such key; `keys_unavailable` if nobody can know.
+    /// `token_invalid` if there are no such keys; `keys_unavailable` if nobody can know.
     pub(super) async fn find(
         &self,
-        kid: Option<&str>,
-        algorithm: JwtAlgorithm,
+        wanted: Wanted<'_>,
         request: &RequestView<'_>,
         fetch: &impl Fetch,
-    ) -> Result<Arc<JwtKey>, Denial> {
+    ) -> Result<Meant, Denial> {
         let now = request.received_at;
-        let own;
-        let fixed = match &self.source {
-            KeySource::Fixed(keys) => Some(keys),
-            KeySource::InProcess(issuer) => {
-                own = issuer.keys(now).await?;
-                Some(&own)
-            }
-            KeySource::Discovered | KeySource::At(_) => None,
-        };
-        if let Some(keys) = fixed {
-            return self.only(keys.find(kid, algorithm));
+        match &self.source {
+            KeySource::Fixed(keys) => return self.only(wanted, keys),
+            KeySource::InProcess(issuer) => return self.only(wanted, &issuer.keys(now).await?),
+            KeySource::Discovered | KeySource::At(_) => {}
         }
-        if algorithm == JwtAlgorithm::Hs256 {
+        if wanted.algorithm == JwtAlgorithm::Hs256 {
             // Published keys are no secrets: nobody need be asked.
-            return Err(invalid(format!("{} shares no secret with us", self.issuer)));
+            return Err(self.invalid("it shares no secret with us"));
         }
-        if let Some(key) = self.kept().fresh(kid, algorithm, now) {
-            return Ok(key);
+        if let Some(meant) = self.kept().fresh(now).and_then(|keys| wanted.among(keys)) {
+            return Ok(meant);
         }
-        if self.kept().is_due(kid, algorithm, now) {
+        if self.kept().is_due(wanted, now) {
             if request.purpose == Purpose::Explain {
                 let cause = format!("{} would be asked for its keys; explain asks nobody", self.issuer);
-                let known = self.kept().usable(now).map(|keys| keys.find(kid, algorithm));
-                return match known {
-                    Some(Found::Key(key)) => Ok(key),
-                    _ => Err(unavailable(cause, Duration::ZERO)),
-                };
+                let known = self.kept().usable(now).and_then(|keys| wanted.among(keys));
+                return known.ok_or_else(|| unavailable(cause, Duration::ZERO));
             }
-            self.refresh(kid, algorithm, now, fetch).await;
+            self.refresh(wanted, now, fetch).await;
         }
-        let (found, failed, next) = {
+        let (known, failed, next) = {
             let kept = self.kept();
-            let found = kept.usable(now).map(|keys| keys.find(kid, algorithm));
-            (found, kept.failed.clone(), kept.next_attempt(kid, algorithm, now))
+            (kept.usable(now).cloned(), kept.failed.clone(), kept.next_attempt(wanted, now))
         };
-        match (found, failed) {
+        let knows = known.as_ref().is_some_and(|keys| wanted.is_known_to(keys));
+        match (known, failed) {
             // A key that is not known may be one of a set that could not be had.
-            (None | Some(Found::Nothing), Some(why)) => Err(unavailable(why, next.since(now))),
-            (Some(found), _) => self.only(found),
-            (None, None) => Err(unavailable(format!("the keys of {} are out of date", self.issuer), PAUSE)),
+            (_, Some(why)) if !knows => Err(unavailable(why, next.since(now))),
+            (Some(keys), _) => self.only(wanted, &keys),
+            (None, _) => Err(unavailable(format!("the keys of {} are out of date", self.issuer), PAUSE)),
         }
     }
 
@@ -135,25 +124,29 @@ impl IssuerKeys {
     pub(super) async fn check_revoked(&self, jti: Option<&str>) -> Result<(), Denial> {
         let (KeySource::InProcess(issuer), Some(jti)) = (&self.source, jti) else { return Ok(()) };
         if issuer.is_revoked(jti).await? {
-            return Err(invalid(format!("{} revoked it", self.issuer)));
+            return Err(self.invalid("it revoked this token"));
         }
         Ok(())
     }
 
-    fn only(&self, found: Found) -> Result<Arc<JwtKey>, Denial> {
-        let why = match found {
-            Found::Key(key) => return Ok(key),
-            Found::OtherAlgorithm => "the key is of another algorithm than the token says",
-            Found::Several => "several keys fit, and the token does not say which",
-            Found::Nothing => "it lists no such key",
-        };
-        Err(invalid(format!("{}: {why}", self.issuer)))
+    fn only(&self, wanted: Wanted<'_>, keys: &Arc<KeySet>) -> Result<Meant, Denial> {
+        wanted.among(keys).ok_or_else(|| {
+            let found = keys.find(wanted.kid, wanted.algorithm);
+            self.invalid(&match found.is_empty() {
+                true => keys.why_none(wanted.kid, wanted.algorithm),
+                false => keys.why_in_vain(wanted.kid, &found),
+            })
+        })
     }
 
-    async fn refresh(&self, kid: Option<&str>, algorithm: JwtAlgorithm, now: Timestamp, fetch: &impl Fetch) {
-        let known = self.kept().usable(now).is_some_and(|keys| knows(keys, kid, algorithm));
+    fn invalid(&self, why: &str) -> Denial {
+        Denial::new(Code::TokenInvalid, format!("{}: {why}", self.issuer))
+    }
+
+    async fn refresh(&self, wanted: Wanted<'_>, now: Timestamp, fetch: &impl Fetch) {
+        let known = self.kept().usable(now).is_some_and(|keys| wanted.is_known_to(keys));
         let _asking = if known {
-            // The old key will do while somebody else asks.
+            // The old keys will do while somebody else asks.
             let Some(asking) = self.asking.try_lock() else { return };
             asking
         } else {
@@ -162,7 +155,7 @@ impl IssuerKeys {
         // Whoever asked meanwhile may have had the answer.
         let known_place = {
             let kept = self.kept();
-            if !kept.is_due(kid, algorithm, now) {
+            if !kept.is_due(wanted, now) {
                 return;
             }
             // Keys that are old, or that could not be had, may have moved.
@@ -207,38 +200,60 @@ impl Kept {
         self.keys.as_ref().filter(|_| now < self.fresh_until.plus(KEPT))
     }
 
-    /// The key, while its set is fresh: nearly every request.
-    fn fresh(&self, kid: Option<&str>, algorithm: JwtAlgorithm, now: Timestamp) -> Option<Arc<JwtKey>> {
-        match self.keys.as_ref().filter(|_| now < self.fresh_until)?.find(kid, algorithm) {
-            Found::Key(key) => Some(key),
-            _ => None,
-        }
+    /// The keys, while they are fresh: nearly every request.
+    fn fresh(&self, now: Timestamp) -> Option<&Arc<KeySet>> {
+        self.keys.as_ref().filter(|_| now < self.fresh_until)
     }
 
     /// Whether the issuer is to be asked before a token is judged.
-    fn is_due(&self, kid: Option<&str>, algorithm: JwtAlgorithm, now: Timestamp) -> bool {
-        now >= self.next_attempt(kid, algorithm, now)
+    fn is_due(&self, wanted: Wanted<'_>, now: Timestamp) -> bool {
+        now >= self.next_attempt(wanted, now)
     }
 
     /// When the issuer may be asked.
-    fn next_attempt(&self, kid: Option<&str>, algorithm: JwtAlgorithm, now: Timestamp) -> Timestamp {
+    fn next_attempt(&self, wanted: Wanted<'_>, now: Timestamp) -> Timestamp {
         let Some(asked) = self.asked else { return Timestamp::default() };
         let paused = if self.failed.is_some() { asked.plus(PAUSE) } else { Timestamp::default() };
         match self.usable(now) {
-            Some(keys) if knows(keys, kid, algorithm) => self.fresh_until.max(paused),
+            Some(keys) if wanted.is_known_to(keys) => self.fresh_until.max(paused),
             Some(_) => asked.plus(UNKNOWN),
             None => paused,
         }
     }
 }
 
-/// Whether asking again could not tell more about a key: another algorithm stays another.
-fn knows(keys: &KeySet, kid: Option<&str>, algorithm: JwtAlgorithm) -> bool {
-    !matches!(keys.find(kid, algorithm), Found::Nothing)
+/// What a token says of the key that signed it.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) kid: Option<&'a str>,
+    pub(super) algorithm: JwtAlgorithm,
+    /// The set of which no key signed it, nor has its very name: one of a newer set may.
+    pub(super) in_vain: Option<&'a Arc<KeySet>>,
 }
 
-fn invalid(cause: String) -> Denial {
-    Denial::new(Code::TokenInvalid, cause)
+/// The keys that a token may mean, and the set that they are of.
+pub(super) struct Meant {
+    pub(super) keys: Candidates,
+    pub(super) set: Arc<KeySet>,
+}
+
+impl Wanted<'_> {
+    fn among(self, set: &Arc<KeySet>) -> Option<Meant> {
+        if self.was_in_vain(set) {
+            return None;
+        }
+        let keys = set.find(self.kid, self.algorithm);
+        (!keys.is_empty()).then(|| Meant { keys, set: set.clone() })
+    }
+
+    /// Whether asking again could not tell more: another algorithm stays another.
+    fn is_known_to(self, set: &Arc<KeySet>) -> bool {
+        set.has(self.kid) && !self.was_in_vain(set)
+    }
+
+    fn was_in_vain(self, set: &Arc<KeySet>) -> bool {
+        self.in_vain.is_some_and(|tried| Arc::ptr_eq(tried, set))
+    }
 }
 
 fn unavailable(cause: String, wait: Duration) -> Denial {

@@ -1,7 +1,7 @@
 //! Access tokens of listed issuers (RFC 9068, RFC 6750), bound to a key by DPoP (RFC 9449) or not.
 //!
 //! A token chooses only among what is listed: its `iss` picks an issuer, its `kid` one of that issuer's
-//! keys, and the key knows its own algorithm. `jku`, `x5u`, `x5c` and `jwk` in its header are not read.
+//! keys, and the key knows its own algorithms; without a `kid`, at most 4 keys are tried. `jku`, `x5u`, `x5c` and `jwk` in its header are not read.
 //! Everybody who is listed can be asked for keys, nobody else is dialled.
 //!
 //! | what leaks | what it opens |
@@ -22,6 +22,7 @@ mod in_process;
 mod issuers;
 mod key_set;
 mod keys;
+mod left_out;
 pub mod signer;
 mod verified;
 pub mod wire;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 
-use crate::crypto::jwt::{Jwt, JwtAlgorithm};
+use crate::crypto::jwt::{Jwt, JwtAlgorithm, JwtKey};
 use crate::crypto::{Digest, sha256};
 use crate::denial::{Challenge, Code, Denial};
 use crate::fetch::Fetch;
@@ -41,11 +42,12 @@ use crate::schemes::dpop::{ALGORITHMS, DPOP, Dpop, NoncePolicy, Possession, Proo
 use crate::time::Timestamp;
 use crate::verifier::{Proven, Verifier};
 
+use keys::{IssuerKeys, Meant, Wanted};
 use verified::Verified;
 
 pub use in_process::{InProcess, OwnFuture, OwnIssuer};
 pub use issuers::{ACCESS_TOKEN, FOREIGN_TYPES, IssuerTerms, Issuers};
-pub use key_set::KeySet;
+pub use key_set::{Candidates, KeySet, MOST_TRIED};
 pub use keys::{KEPT, KeySource};
 pub use wire::{Credential, LONGEST_TOKEN};
 
@@ -57,6 +59,8 @@ pub struct BearerVerifier<F> {
     pub dpop: Arc<Dpop>,
     /// Asks issuers for their keys.
     pub fetch: F,
+    /// A token with more bytes is none: [`LONGEST_TOKEN`], unless the operator says otherwise.
+    pub longest_token: usize,
 }
 
 impl<F: Fetch> Verifier for BearerVerifier<F> {
@@ -71,7 +75,7 @@ impl<F: Fetch> Verifier for BearerVerifier<F> {
     }
 
     fn extract(&self, request: &RequestView<'_>) -> Result<Option<Credential>, Denial> {
-        Credential::read(request)
+        Credential::read(request, self.longest_token)
     }
 
     async fn verify(
@@ -150,8 +154,10 @@ impl<F: Fetch> BearerVerifier<F> {
         let lasts = verified.principal.expires.is_some_and(|end| request.received_at < end);
         if lasts {
             let keys = &self.issuers.get(verified.issuer).keys;
-            let key = keys.find(verified.kid.as_deref(), verified.algorithm, request, &self.fetch).await?;
-            if Arc::ptr_eq(&key, &verified.key) {
+            let (kid, algorithm) = (verified.kid.as_deref(), verified.algorithm);
+            let wanted = Wanted { kid, algorithm, in_vain: None };
+            let meant = keys.find(wanted, request, &self.fetch).await?;
+            if meant.keys.iter().any(|key| Arc::ptr_eq(key, &verified.key)) {
                 return Ok(Some(verified));
             }
         }
@@ -170,19 +176,20 @@ impl<F: Fetch> BearerVerifier<F> {
         let invalid = |cause: String| Denial::new(Code::TokenInvalid, cause);
         let mut buffer = Vec::new();
         let jwt =
-            Jwt::parse(token, LONGEST_TOKEN, &mut buffer).map_err(|error| invalid(error.to_string()))?;
+            Jwt::parse(token, self.longest_token, &mut buffer).map_err(|error| invalid(error.to_string()))?;
         let algorithm = JwtAlgorithm::from_name(jwt.algorithm())
             .ok_or_else(|| invalid("its alg is none that tokens are signed with here".to_owned()))?;
         let claims = jwt.unverified_claims().map_err(|error| invalid(error.to_string()))?;
         let iss = claims.text("iss").ok().flatten();
         let iss = iss.ok_or_else(|| Denial::new(Code::TokenClaims, "iss is missing, or no text"))?;
         let found = self.issuers.find(iss);
-        let (number, issuer) =
-            found.ok_or_else(|| invalid("its issuer is not among bearer.issuer".to_owned()))?;
+        let (number, issuer) = found.ok_or_else(|| {
+            let iss: String = iss.chars().take(256).collect();
+            invalid(format!("its issuer {iss:?} is not among bearer.issuer"))
+        })?;
         claims::check_type(&jwt, &issuer.terms)?;
         claims::check_aim(&claims, &issuer.terms, request.received_at)?;
-        let key = issuer.keys.find(jwt.key_id(), algorithm, request, &self.fetch).await?;
-        jwt.check_signature(&key).map_err(|error| invalid(error.to_string()))?;
+        let key = self.signer(&jwt, algorithm, &issuer.keys, request).await?;
         let jti = claims.text("jti").ok().flatten().map(str::to_owned);
         let (principal, bound_to) = claims::principal(&claims, &issuer.terms)?;
         let kid = jwt.key_id().map(str::to_owned);
@@ -192,6 +199,32 @@ impl<F: Fetch> BearerVerifier<F> {
             self.issuers.verified.insert(digest, verified.clone());
         }
         Ok(verified)
+    }
+
+    /// The key that signed a token. Where no key has its very name, it may have been signed with one that its issuer
+    /// began to use after its keys were had: then it is asked again, as for a name that is not known.
+    async fn signer(
+        &self,
+        jwt: &Jwt<'_>,
+        algorithm: JwtAlgorithm,
+        keys: &IssuerKeys,
+        request: &RequestView<'_>,
+    ) -> Result<Arc<JwtKey>, Denial> {
+        let kid = jwt.key_id();
+        let wanted = Wanted { kid, algorithm, in_vain: None };
+        let meant = keys.find(wanted, request, &self.fetch).await?;
+        let signer = |meant: &Meant| meant.keys.iter().find(|key| jwt.check_signature(key).is_ok()).cloned();
+        if let Some(key) = signer(&meant) {
+            return Ok(key);
+        }
+        let in_vain =
+            |meant: &Meant| Denial::new(Code::TokenInvalid, meant.set.why_in_vain(kid, &meant.keys));
+        if meant.set.names(kid) {
+            return Err(in_vain(&meant));
+        }
+        let newer = Wanted { in_vain: Some(&meant.set), ..wanted };
+        let newer = keys.find(newer, request, &self.fetch).await?;
+        signer(&newer).ok_or_else(|| in_vain(&newer))
     }
 
     /// The proof that a bound token needs, and no other may have.

@@ -15,6 +15,9 @@ pub struct Bearer {
     /// `accepted`, or `required`: then every DPoP proof has a nonce of ours. Default: accepted.
     #[schemars(with = "Option<String>")]
     pub dpop_nonces: Option<Text>,
+    /// The longest token that is read, 1KiB to 1MiB; the whole head has `limits.max_head`. Default: 16KiB.
+    #[schemars(with = "Option<String>")]
+    pub max_token: Option<Text>,
     /// Whose tokens are taken. Default: nobody's.
     #[schemars(with = "Vec<BearerIssuer>")]
     pub issuer: Vec<Spanned<BearerIssuer>>,
@@ -24,7 +27,8 @@ pub struct Bearer {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BearerIssuer {
-    /// Its identifier, byte for byte what `iss` says. Our own `public_url` means `[issuer]` here: nobody is dialled.
+    /// Its identifier, byte for byte what `iss` says: a URL, or any text where it is said where its keys are. Our own
+    /// `public_url` means `[issuer]` here: nobody is dialled.
     #[schemars(with = "String")]
     pub issuer: Text,
     /// What its tokens for us are for: one of these is among `aud`. Only our own `[issuer]` knows it already, and
@@ -32,6 +36,11 @@ pub struct BearerIssuer {
     #[serde(default)]
     #[schemars(with = "Option<OneOrSeveral>")]
     pub audience: Option<Spanned<OneOrSeveral>>,
+    /// The claim that names the audience, where that is not `aud`: `client_id` for Cognito's access tokens. A token that
+    /// has `aud` too must name one of `audience` there as well. Default: `aud`.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub audience_claim: Option<Text>,
     /// Where its keys are. Default: where its discovery document says.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
@@ -40,7 +49,7 @@ pub struct BearerIssuer {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub jwks_file: Option<Text>,
-    /// A file whose bytes, 32 to 4096, are the secret of its HS256; mode 0600.
+    /// A file with the secret of its HS256, 32 to 4096 bytes; mode 0600.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub hmac_secret_file: Option<Text>,
@@ -56,7 +65,8 @@ pub struct BearerIssuer {
     #[serde(default)]
     #[schemars(with = "Option<bool>")]
     pub names_keys: Option<Truth>,
-    /// The claim that holds permissions, as `realm_access.roles`. Default: `scope`, or `scp`.
+    /// The claim that holds permissions, as `realm_access.roles` or `resource_access."my.app".roles`. Default: `scope`,
+    /// or `scp`.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub permissions_claim: Option<Text>,

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use countersign::schemes::bearer::{FOREIGN_TYPES, IssuerTerms};
+use countersign::claim_path::ClaimPath;
+use countersign::crypto::jwt::is_same_type;
+use countersign::schemes::bearer::{FOREIGN_TYPES, IssuerTerms, LONGEST_TOKEN};
 use http::Uri;
 use toml::Spanned;
 
 use super::Reader;
 use crate::config::file::{self, BearerIssuer, Text};
+use crate::config::quantities::parse_size;
 use crate::config::{BearerConfig, EgressConfig, IssuerConfig, KeysFrom, ListedIssuer, ServerConfig};
 
 impl Reader<'_> {
@@ -18,8 +21,10 @@ impl Reader<'_> {
         server: Option<&ServerConfig>,
         egress: &EgressConfig,
         own: Option<&IssuerConfig>,
+        max_head: Option<usize>,
     ) -> BearerConfig {
         let dpop_nonces = self.dpop_nonces("bearer.dpop_nonces", bearer.dpop_nonces.as_ref());
+        let max_token = self.max_token(bearer.max_token.as_ref(), max_head);
         let mut issuers: Vec<ListedIssuer> = Vec::new();
         for written in &bearer.issuer {
             let span = written.get_ref().issuer.span();
@@ -32,7 +37,22 @@ impl Reader<'_> {
             }
             issuers.push(listed);
         }
-        BearerConfig { dpop_nonces, issuers }
+        BearerConfig { dpop_nonces, max_token, issuers }
+    }
+
+    fn max_token(&mut self, written: Option<&Text>, max_head: Option<usize>) -> usize {
+        let size = self.parsed("bearer.max_token", written, "16KiB", |text| match parse_size(text)? {
+            size if (1024..=1024 * 1024).contains(&size) => Ok(size),
+            _ => Err("bearer.max_token is from 1KiB to 1MiB".to_owned()),
+        });
+        let size = size.unwrap_or(LONGEST_TOKEN);
+        if let (Some(written), Some(max_head)) = (written, max_head)
+            && size >= max_head
+        {
+            let message = format!("limits.max_head, {max_head} bytes, lets no such token in: raise it too");
+            self.wrong(message, "bearer.max_token", Some(written.span()));
+        }
+        size
     }
 
     fn listed_issuer(
@@ -42,8 +62,13 @@ impl Reader<'_> {
         egress: &EgressConfig,
         own: Option<&IssuerConfig>,
     ) -> Option<ListedIssuer> {
-        let issuer = self.parsed("bearer.issuer.issuer", Some(&written.issuer), "", |text| {
-            parse_url(text).map(|_| text.to_owned())
+        let has_keys = [&written.jwks_uri, &written.jwks_file, &written.hmac_secret_file];
+        let has_keys = has_keys.into_iter().any(Option::is_some);
+        let issuer = self.parsed("bearer.issuer.issuer", Some(&written.issuer), "", |text| match has_keys {
+            true => parse_name(text),
+            false => parse_url(text).map(|_| text.to_owned()).map_err(|why| {
+                format!("{why}, or say where its keys are: jwks_file, jwks_uri or hmac_secret_file")
+            }),
         });
         let issuer = issuer?;
         let ours = server.is_some_and(|server| server.public_url.to_string() == issuer);
@@ -55,19 +80,16 @@ impl Reader<'_> {
         }
         let mut terms = IssuerTerms::new(issuer, "");
         terms.audiences = audiences;
+        let (path, claim) = ("bearer.issuer.audience_claim", written.audience_claim.as_ref());
+        terms.audience_claim = self.maybe(path, claim, str::parse::<ClaimPath>);
         if let Some(types) = &written.types {
             self.types(types);
             terms.types.clone_from(types.get_ref());
         }
         terms.id_tokens = self.said("bearer.issuer.id_tokens", written.id_tokens.as_ref());
         terms.names_keys = self.said("bearer.issuer.names_keys", written.names_keys.as_ref());
-        terms.permissions_claim =
-            self.maybe("bearer.issuer.permissions_claim", written.permissions_claim.as_ref(), |text| {
-                match text {
-                    "" => Err("a claim has a name"),
-                    _ => Ok(text.to_owned()),
-                }
-            });
+        let (path, claim) = ("bearer.issuer.permissions_claim", written.permissions_claim.as_ref());
+        terms.permissions_claim = self.maybe(path, claim, str::parse::<ClaimPath>);
         if let Some(map) = &written.permissions {
             let shown: Vec<&str> = map.get_ref().keys().map(String::as_str).collect();
             self.show("bearer.issuer.permissions", shown.join(", "), Some(map.span()));
@@ -142,11 +164,20 @@ impl Reader<'_> {
             let message = "`types` is empty: name some, or leave it out for at+jwt";
             self.wrong(message, "bearer.issuer.types", Some(types.span()));
         }
-        let foreign = |typ: &&String| FOREIGN_TYPES.iter().any(|foreign| foreign.eq_ignore_ascii_case(typ));
+        let foreign = |typ: &&String| FOREIGN_TYPES.iter().any(|foreign| is_same_type(foreign, typ));
         if let Some(typ) = types.get_ref().iter().find(foreign) {
             let message = format!("`{typ}` is the type of something else than access tokens");
             self.wrong(message, "bearer.issuer.types", Some(types.span()));
         }
+    }
+}
+
+/// What an issuer calls itself whose keys need no looking for: `accounts.google.com`, `https://login.example/{tid}`.
+/// A subject is `<issuer>#<sub>` in a header.
+fn parse_name(text: &str) -> Result<String, String> {
+    match text.len() {
+        1..=255 if text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') => Ok(text.to_owned()),
+        _ => Err(format!("`{text}` is no issuer: 1 to 255 visible characters of ASCII, without #")),
     }
 }
 

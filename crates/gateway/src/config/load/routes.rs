@@ -150,11 +150,8 @@ impl Reader<'_> {
         let policy = Policy {
             permissions: self.names("permission", require.permission.as_ref()),
             subjects: self.names("subject", require.subject.as_ref()),
-            claims: require.claim.clone(),
+            claims: self.claims(&require.claim, path_span),
         };
-        if let Some((name, _)) = policy.claims.iter().find(|(_, values)| values.is_empty()) {
-            self.wrong(format!("the claim `{name}` accepts no value"), "route.require", path_span);
-        }
         // Anybody can make a wallet: whether anybody may pass is for the operator to say.
         let named = requirement.schemes();
         let anybody = named.contains(Scheme::Asymmetric)
