@@ -9,6 +9,7 @@ pub mod crypto;
 pub mod decision;
 pub mod denial;
 pub mod fetch;
+pub mod field_names;
 pub mod gate;
 pub mod issuer;
 pub mod limit;

@@ -298,7 +298,8 @@ fn ready(route: &RouteConfig, with: With<'_>, parts: &Parts<'_>) -> Result<Route
             (rule.map_err(|why| error(why.to_string()))?, schemes)
         }
     };
-    let upstream = Upstream::new(&route.upstream, route.assertion).map_err(|why| error(why.to_string()))?;
+    let upstream = Upstream::new(&route.upstream, route.assertion, &route.passes);
+    let upstream = upstream.map_err(|why| error(why.to_string()))?;
     Ok(Route { rule: Arc::new(rule), upstream, metrics: parts.metrics.route(&name, &schemes) })
 }
 

@@ -118,6 +118,31 @@ fn values_that_cannot_be_are_shown_all_at_once() {
 }
 
 #[test]
+fn a_header_that_is_ours_cannot_be_named_to_pass() {
+    for (name, why) in [
+        ("Countersign-Subject", "ours to say"),
+        ("countersign.anything", "ours to say"),
+        ("X-Forwarded-For", "is forwarded is ours"),
+        ("x_forwarded_user", "is forwarded is ours"),
+        ("Forwarded", "is forwarded is ours"),
+        ("Content-Length", "frames a message"),
+        ("Transfer-Encoding", "frames a message"),
+        ("Connection", "next hop alone"),
+        ("Host", "by its own name"),
+        ("X-HTTP-Method-Override", "another request"),
+        ("X-Original-URL", "another request"),
+        ("X Real IP", "no name of a header"),
+        ("", "no name of a header"),
+    ] {
+        let text = format!("{ROUTE}public = true\npass_headers = [\"X-Real-IP\", \"{name}\"]\n");
+        refused(&text, &[&format!("`{name}`"), why, "countersign.toml:5:30", "^"]);
+    }
+    let text = format!("{ROUTE}public = true\npass_headers = [\"X-Real-IP\", \"x-real-ip\"]\n");
+    refused(&text, &["is there twice", "countersign.toml:5:30"]);
+    refused(&format!("{ROUTE}public = true\npass_headers = []\n"), &["`pass_headers` is empty"]);
+}
+
+#[test]
 fn routes_that_cannot_be_are_shown() {
     let route = |path: &str, upstream: &str, rest: &str| {
         format!("[[route]]\npath = \"{path}\"\nupstream = \"{upstream}\"\n{rest}\n")

@@ -1,6 +1,7 @@
 //! Identity headers are ours, and credentials stop here.
 
 use countersign::Carrier;
+use countersign::field_names::{Meaning, is_look_alike, meaning};
 use countersign::request::{query_parameters, query_without};
 use countersign::schemes::api_key::X_API_KEY;
 use countersign::schemes::authorization::Authorization;
@@ -17,18 +18,12 @@ pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key
 /// The name of the decision.
 pub const DECISION: HeaderName = HeaderName::from_static("countersign-decision");
 
-/// Whether a header looks like one of our identity headers to somebody: CGI and WSGI read `_` and `-`
-/// as the same character.
-#[must_use]
-pub fn is_ours(name: &HeaderName) -> bool {
-    let prefix = b"countersign";
-    let name = name.as_str().as_bytes();
-    name.len() > prefix.len() && name[..prefix.len()] == *prefix && matches!(name[prefix.len()], b'-' | b'_')
-}
-
-/// Removes every header that looks like one of our identity headers.
+/// Removes every header that looks like one of our identity headers to somebody, and every one that would make
+/// what is guarded read another method or path than the one that was judged.
 pub fn strip_identity(headers: &mut HeaderMap) {
-    remove_matching(headers, is_ours);
+    remove_matching(headers, |name| {
+        matches!(meaning(name.as_str().as_bytes()), Some(Meaning::Ours | Meaning::Override))
+    });
 }
 
 /// Names a delivery to whoever gets it, in the place of what its caller called it
@@ -41,21 +36,18 @@ pub fn set_idempotency_key(headers: &mut HeaderMap, name: &str) {
     }
 }
 
-/// Removes `name` and whatever differs from it by `_` for `-` alone.
+/// Removes these names and whatever somebody could take for one of them.
 pub fn remove_look_alikes(headers: &mut HeaderMap, names: &[HeaderName]) {
-    remove_matching(headers, |name| names.iter().any(|ours| look_alike(name, ours)));
-}
-
-fn look_alike(name: &HeaderName, ours: &HeaderName) -> bool {
-    let (name, ours) = (name.as_str().as_bytes(), ours.as_str().as_bytes());
-    let same = |(left, right): (&u8, &u8)| left == right || (*left == b'_' && *right == b'-');
-    name.len() == ours.len() && name.iter().zip(ours).all(same)
+    remove_matching(headers, |name| {
+        names.iter().any(|ours| is_look_alike(name.as_str().as_bytes(), ours.as_str()))
+    });
 }
 
 /// Removes every header whose name matches.
 pub fn remove_matching(headers: &mut HeaderMap, matches: impl Fn(&HeaderName) -> bool) {
     // Nearly always there is nothing to remove, so nothing is allocated for it.
-    while let Some(name) = headers.keys().find(|name| matches(name)).cloned() {
+    let matching: Vec<HeaderName> = headers.keys().filter(|name| matches(name)).cloned().collect();
+    for name in matching {
         if let Entry::Occupied(entry) = headers.entry(name) {
             entry.remove_entry_mult();
         }
@@ -172,16 +164,43 @@ mod tests {
     #[test]
     fn whatever_looks_like_an_identity_header_is_removed() {
         let mut headers = HeaderMap::new();
-        for name in
-            ["countersign-subject", "countersign_scheme", "countersign-anything", "countersigned", "x"]
-        {
+        for name in [
+            "countersign-subject",
+            "countersign_scheme",
+            "countersign.anything",
+            "countersign~decision",
+            "countersignsubject",
+            "x!http!method!override",
+            "x-original-url",
+            "countersigned",
+            "x",
+            "remote-user",
+        ] {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static("1"));
             headers.append(HeaderName::from_static(name), HeaderValue::from_static("2"));
         }
         strip_identity(&mut headers);
         let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
-        assert_eq!(left, ["countersigned", "x"]);
+        assert_eq!(
+            left,
+            ["countersigned", "remote-user", "x"],
+            "other proxies are the guarded service's affair"
+        );
+    }
+
+    #[test]
+    fn a_delivery_has_one_name_however_its_caller_wrote_another() {
+        let mut headers = HeaderMap::new();
+        for name in
+            ["idempotency-key", "idempotency.key", "idempotency_key", "idempotencykey", "idempotency|key"]
+        {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static("theirs"));
+        }
+        set_idempotency_key(&mut headers, "ours");
+        let left: Vec<_> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        assert_eq!(left, [("idempotency-key", "ours")]);
     }
 
     #[test]

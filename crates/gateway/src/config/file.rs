@@ -361,6 +361,10 @@ pub struct Route {
     #[serde(default)]
     #[schemars(with = "Option<bool>")]
     pub key_in_query: Option<Truth>,
+    /// Headers in which a proxy in front says who sent a request, and which pass as they are: `["X-Real-IP"]`. Default: none.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub pass_headers: Option<Vec<Text>>,
     /// `false`: the upstream gets no `Countersign-Assertion`. Default: `assertion.enabled`.
     #[serde(default)]
     #[schemars(with = "Option<bool>")]

@@ -25,6 +25,7 @@ mod callback;
 mod claims;
 mod issuer;
 mod outgoing;
+mod pass_headers;
 mod prove;
 mod routes;
 mod session;
@@ -535,6 +536,7 @@ mod tests {
         "methods = [\"VALUE\", \"GET\"]",
         "require = { permission = [\"VALUE\"], claim = { a = [] } }",
         "limit = \"VALUE\"",
+        "pass_headers = [\"VALUE\"]",
         "VALUE",
     ];
 }

@@ -20,7 +20,7 @@ use countersign::schemes::session::HandshakePolicy;
 use countersign::schemes::webhook::{Algorithm, Callers, UrlRules, WebhookUrl};
 use countersign::{Policy, PublicUrl, Requirement};
 use countersign_io::egress::Network;
-use http::Method;
+use http::{HeaderName, Method};
 
 use crate::proofs::KeyFile;
 use crate::routes::Router;
@@ -315,6 +315,8 @@ pub struct RouteConfig {
     pub upstream: UpstreamUrl,
     /// Whether the upstream gets assertions of who was proven.
     pub assertion: bool,
+    /// The headers that say who sent a request, in another proxy's words, and pass all the same.
+    pub passes: Vec<HeaderName>,
     /// Who may pass.
     pub access: Access,
     /// How often one subject may pass.

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use countersign::field_names::{Meaning, folds_to, is_look_alike, meaning};
+
 use super::violation::Violation;
 
 /// One field line, as ranges of the line it was read from.
@@ -77,15 +79,6 @@ pub(super) fn parse_line(line: &[u8]) -> Result<FieldLine<'_>, Violation> {
     Ok(FieldLine { name: &line[..name_end], value: &rest[begin..end], value_start: name_end + 1 + begin })
 }
 
-/// Whether `name` is `wanted` (in lower case) once `_` is read as `-`, as CGI and WSGI servers read it.
-pub(super) fn looks_like(name: &[u8], wanted: &[u8]) -> bool {
-    name.len() == wanted.len()
-        && name.iter().zip(wanted).all(|(&byte, &want)| {
-            let byte = if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
-            byte == want
-        })
-}
-
 /// `1*DIGIT` (RFC 9110, 8.6), up to 2^63 - 1, beyond which signed parsers see a negative length.
 fn parse_content_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() || value.len() > 19 || !value.iter().all(u8::is_ascii_digit) {
@@ -130,8 +123,8 @@ impl FramingFields {
             }
             7 if field.name.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
             10 if field.name.eq_ignore_ascii_case(b"connection") => self.add_connection(field.value)?,
-            14 if looks_like(field.name, b"content-length") => self.add_content_length(&field)?,
-            17 if looks_like(field.name, b"transfer-encoding") => self.add_transfer_encoding(&field)?,
+            14 if folds_to(field.name, "content-length") => self.add_content_length(&field)?,
+            17 if folds_to(field.name, "transfer-encoding") => self.add_transfer_encoding(&field)?,
             _ => {}
         }
         Ok(())
@@ -142,10 +135,7 @@ impl FramingFields {
             self.connection_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
             // RFC 9110, 7.6.1: a proxy removes what Connection names. Removing these would reframe the
             // message.
-            if [&b"content-length"[..], b"transfer-encoding", b"host"]
-                .iter()
-                .any(|name| looks_like(option, name))
-            {
+            if ["content-length", "transfer-encoding", "host"].iter().any(|name| folds_to(option, name)) {
                 return Err(Violation::framing("Connection names a field that frames or routes the message"));
             }
         }
@@ -153,7 +143,7 @@ impl FramingFields {
     }
 
     fn add_content_length(&mut self, field: &FieldLine<'_>) -> Result<(), Violation> {
-        if field.name.contains(&b'_') {
+        if !field.name.eq_ignore_ascii_case(b"content-length") {
             return Err(Violation::framing("a field that looks like Content-Length"));
         }
         // RFC 9112, 6.3 lets a recipient fold equal lengths into one; whoever takes the first or the last of
@@ -171,7 +161,7 @@ impl FramingFields {
     }
 
     fn add_transfer_encoding(&mut self, field: &FieldLine<'_>) -> Result<(), Violation> {
-        if field.name.contains(&b'_') {
+        if !field.name.eq_ignore_ascii_case(b"transfer-encoding") {
             return Err(Violation::framing("a field that looks like Transfer-Encoding"));
         }
         if self.chunked {
@@ -191,36 +181,27 @@ impl FramingFields {
     }
 }
 
-/// Fields that must not come behind the body (RFC 9110, 6.5.1): they frame, route or authenticate, and a
-/// server that merges trailers into the head would believe them after the checks were made.
-const NEVER_IN_TRAILERS: [&[u8]; 19] = [
-    b"authorization",
-    b"connection",
-    b"content-encoding",
-    b"content-length",
-    b"content-range",
-    b"content-type",
-    b"cookie",
-    b"expect",
-    b"forwarded",
-    b"host",
-    b"keep-alive",
-    b"proxy-authorization",
-    b"range",
-    b"set-cookie",
-    b"te",
-    b"trailer",
-    b"transfer-encoding",
-    b"upgrade",
-    b"via",
+/// Fields that must not come behind the body (RFC 9110, 6.5.1), beside those that are reserved: they frame, route or
+/// authenticate, and a server that merges trailers into the head would believe them after the checks were made.
+const NEVER_IN_TRAILERS: [&str; 11] = [
+    "authorization",
+    "content-encoding",
+    "content-range",
+    "content-type",
+    "cookie",
+    "host",
+    "range",
+    "set-cookie",
+    "trailer",
+    "via",
+    "x-api-key",
 ];
 
 /// Checks one trailer line.
 pub(super) fn check_trailer(line: &[u8]) -> Result<(), Violation> {
     let field = parse_line(line)?;
-    let forwarded = field.name.get(..12).is_some_and(|start| looks_like(start, b"x-forwarded-"));
-    let ours = field.name.get(..12).is_some_and(|start| looks_like(start, b"countersign-"));
-    if forwarded || ours || NEVER_IN_TRAILERS.iter().any(|name| looks_like(field.name, name)) {
+    let reserved = matches!(meaning(field.name), Some(Meaning::Hop | Meaning::Ours | Meaning::Forwarding));
+    if reserved || NEVER_IN_TRAILERS.iter().any(|name| is_look_alike(field.name, name)) {
         return Err(Violation::framing("a trailer that frames, routes or authenticates"));
     }
     Ok(())

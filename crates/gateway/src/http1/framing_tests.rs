@@ -359,6 +359,14 @@ fn a_transfer_encoding_is_chunked_once_and_nothing_else() {
 fn names_that_a_cgi_server_reads_as_framing_are_refused() {
     refused(get("Content_Length: 5"), "a field that looks like Content-Length");
     refused(get("Transfer_Encoding: chunked"), "a field that looks like Transfer-Encoding");
+    for between in "!#$%&'*+.^_`|~".chars() {
+        let (length, encoding) =
+            (format!("Content{between}Length: 5"), format!("transfer{between}encoding: chunked"));
+        refused(get(&length), "a field that looks like Content-Length");
+        refused(get(&encoding), "a field that looks like Transfer-Encoding");
+        let named = "Connection names a field that frames or routes the message";
+        refused(get(&format!("Connection: content{between}length")), named);
+    }
 }
 
 #[test]
@@ -399,12 +407,17 @@ fn trailers_neither_frame_nor_route_nor_authenticate() {
     let names = [
         "Content-Length",
         "Transfer_Encoding",
+        "Transfer~Encoding",
         "Host",
         "authorization",
         "Cookie",
         "Connection",
+        "X-API.Key",
         "X-Forwarded-For",
+        "X|Forwarded|User",
         "Countersign_Subject",
+        "Countersign.Subject",
+        "CountersignSubject",
     ];
     for name in names {
         let stream = post_chunks(&format!("0\r\n{name}: 5\r\n\r\n"));

@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 
 use crate::http1::{BodyFraming, InFlight};
-use crate::proxy::headers::strip_trailers;
+use crate::proxy::headers::{strip_trailers_to_caller, strip_trailers_to_upstream};
 
 /// Why a body ended early.
 #[derive(Debug, thiserror::Error)]
@@ -172,7 +172,7 @@ impl Body for RequestBody {
         if let Some(Ok(piece)) = &mut frame
             && let Some(trailers) = piece.trailers_mut()
         {
-            strip_trailers(trailers);
+            strip_trailers_to_upstream(trailers);
         }
         if let (Some(Ok(piece)), Some(left)) = (&frame, &mut this.left) {
             let length = piece.data_ref().map_or(0, |data| data.len() as u64);
@@ -295,7 +295,7 @@ impl Body for ResponseBody {
                 if let Some(Ok(piece)) = &mut frame
                     && let Some(trailers) = piece.trailers_mut()
                 {
-                    strip_trailers(trailers);
+                    strip_trailers_to_caller(trailers);
                 }
                 Poll::Ready(frame)
             }

@@ -9,7 +9,7 @@ use countersign::{Clock, Code, Denial, Permit, PublicUrl, Standing};
 use countersign_io::AnyStore;
 use countersign_tower::{set_idempotency_key, strip_credentials};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Request, Response, Uri, Version, request};
+use http::{HeaderName, HeaderValue, Request, Response, Uri, Version, request};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use crate::config::{UpstreamLimits, UpstreamUrl};
 use crate::proxy::body::{Progress, RequestBody};
 use crate::proxy::connector::Connector;
-use crate::proxy::headers::{Hops, to_upstream};
+use crate::proxy::headers::{Hops, Reading, to_upstream};
 
 /// Where a route's permitted requests go.
 #[derive(Clone, Debug)]
@@ -27,18 +27,26 @@ pub struct Upstream {
     host: HeaderValue,
     /// What assertions call it; `None` if it gets none.
     audience: Option<Box<str>>,
+    /// What it may be told, beside us, of who sent a request.
+    passes: Arc<[HeaderName]>,
 }
 
 impl Upstream {
-    /// An upstream, and whether it is told who was proven in a form that it can check.
+    /// An upstream, whether it is told who was proven in a form that it can check, and which headers that say the
+    /// same in another proxy's words pass.
     ///
     /// # Errors
     /// Its name cannot be a Host header.
-    pub fn new(url: &UpstreamUrl, assertion: bool) -> Result<Self, http::header::InvalidHeaderValue> {
+    pub fn new(
+        url: &UpstreamUrl,
+        assertion: bool,
+        passes: &[HeaderName],
+    ) -> Result<Self, http::header::InvalidHeaderValue> {
         Ok(Self {
             authority: url.authority.clone(),
             host: HeaderValue::from_str(url.authority.as_str())?,
             audience: assertion.then(|| url.to_string().into()),
+            passes: passes.into(),
         })
     }
 
@@ -124,7 +132,8 @@ impl Forwarder {
     ) -> Result<(Response<Incoming>, Standing), Denial> {
         strip_credentials(&mut request.headers, &mut request.uri, permit.rule().carriers());
         let upgrade = request.headers.get(http::header::UPGRADE).cloned();
-        to_upstream(&mut request.headers, &permit, public_url, &upstream.host, hops)?;
+        let reading = Reading { host: &upstream.host, passes: &upstream.passes };
+        to_upstream(&mut request.headers, &permit, public_url, &reading, hops)?;
         body.framing().write(&mut request.headers);
         if let Some(upgrade) = upgrade.filter(|_| request.extensions.get::<MayUpgrade>().is_some()) {
             request.headers.insert(http::header::UPGRADE, upgrade);

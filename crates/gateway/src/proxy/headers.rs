@@ -2,11 +2,10 @@
 
 use std::net::IpAddr;
 
+use countersign::field_names::{Meaning, meaning};
 use countersign::schemes::session::SessionCookie;
 use countersign::{Code, Denial, Permit, PublicUrl};
-use countersign_tower::{
-    DECISION, SCHEME, SUBJECT, is_ours, keep_their_cookies, remove_look_alikes, remove_matching,
-};
+use countersign_tower::{DECISION, SCHEME, SUBJECT, keep_their_cookies, remove_look_alikes, remove_matching};
 use http::header::{CONNECTION, HOST, TE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -15,54 +14,24 @@ pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// Meant for the next hop alone (RFC 9110 §7.6.1), or framing, which is ours.
-fn is_hop_by_hop(name: &str) -> bool {
-    matches!(
-        name,
-        "connection"
-            | "keep-alive"
-            | "proxy-connection"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "te"
-            | "transfer-encoding"
-            | "content-length"
-            | "upgrade"
-            | "http2-settings"
-    )
-}
-
-/// Said by whoever forwards, so by us; and what would make an upstream read another method, path or
-/// host than the one that was judged. CGI and WSGI read `_` as `-`.
-fn is_replaced(name: &str) -> bool {
-    if name.contains('_') {
-        return is_replaced(&name.replace('_', "-"));
-    }
-    matches!(
-        name,
-        "forwarded"
-            | "x-forwarded-for"
-            | "x-forwarded-proto"
-            | "x-forwarded-host"
-            | "x-forwarded-port"
-            | "x-forwarded-prefix"
-            | "x-forwarded-server"
-            | "x-real-ip"
-            | "x-http-method"
-            | "x-http-method-override"
-            | "x-method-override"
-            | "x-original-url"
-            | "x-original-uri"
-            | "x-rewrite-url"
-    )
-}
-
 /// Who stands between the caller and us.
 pub struct Hops<'a> {
     /// Who opened the connection.
     pub peer: IpAddr,
     /// The X-Forwarded-For of a peer that is trusted.
     pub believed: Option<&'a HeaderValue>,
+}
+
+/// How an upstream reads what it is sent.
+pub struct Reading<'a> {
+    /// Its name.
+    pub host: &'a HeaderValue,
+    /// What a caller, or a proxy in front of us, may tell it of who sent the request.
+    pub passes: &'a [HeaderName],
+}
+
+fn reserved(name: &HeaderName) -> Option<Meaning> {
+    meaning(name.as_str().as_bytes())
 }
 
 /// Makes a caller's headers into what the upstream reads. Credentials have been taken out before.
@@ -73,16 +42,19 @@ pub fn to_upstream(
     headers: &mut HeaderMap,
     permit: &Permit,
     public_url: &PublicUrl,
-    upstream_host: &HeaderValue,
+    upstream: &Reading<'_>,
     hops: &Hops<'_>,
 ) -> Result<(), Denial> {
     let trailers = headers.get(TE).is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
     remove_named_by_connection(headers);
-    // hyper says 100 Continue for us when the body is first read, which is after the permit.
-    let stops_here = |name: &str| is_hop_by_hop(name) || is_replaced(name) || name == "expect";
-    remove_matching(headers, |name| stops_here(name.as_str()) || is_ours(name));
+    remove_matching(headers, |name| match reserved(name) {
+        None => false,
+        Some(Meaning::Claim) => !upstream.passes.contains(name),
+        // Expect among them: hyper says 100 Continue for us when the body is first read, which is after the permit.
+        Some(_) => true,
+    });
 
-    headers.insert(HOST, upstream_host.clone());
+    headers.insert(HOST, upstream.host.clone());
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
@@ -113,7 +85,7 @@ pub fn to_upstream(
 /// Removes what is meant for the next hop alone.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     remove_named_by_connection(headers);
-    remove_matching(headers, |name| is_hop_by_hop(name.as_str()));
+    remove_matching(headers, |name| reserved(name) == Some(Meaning::Hop));
 }
 
 /// Makes an upstream's headers into what the caller reads. `cookie` is ours alone to set.
@@ -122,21 +94,30 @@ pub fn to_caller(headers: &mut HeaderMap, cookie: Option<SessionCookie>, permit_
     if let Some(cookie) = cookie {
         keep_their_cookies(headers, cookie);
     }
-    remove_matching(headers, |name| is_hop_by_hop(name.as_str()) || is_ours(name));
+    remove_matching(headers, |name| matches!(reserved(name), Some(Meaning::Hop | Meaning::Ours)));
     if let Ok(id) = HeaderValue::from_str(permit_id) {
         headers.insert(DECISION, id);
     }
 }
 
-/// Takes out of a request's trailers what must not stand there. HTTP/1.1 callers were refused for it already; what
-/// HTTP/2 carries would become a header to an upstream that merges the two.
-pub(super) fn strip_trailers(trailers: &mut HeaderMap) {
+/// Takes out of a request's trailers what must not stand there. HTTP/1.1 callers were refused for most of it already;
+/// what HTTP/2 carries would become a header to an upstream that merges the two.
+pub(super) fn strip_trailers_to_upstream(trailers: &mut HeaderMap) {
+    strip_trailers(trailers, |meaning| meaning.is_some());
+}
+
+/// The same of a response's: what it says of users is the upstream's own.
+pub(super) fn strip_trailers_to_caller(trailers: &mut HeaderMap) {
+    strip_trailers(trailers, |meaning| {
+        matches!(meaning, Some(Meaning::Hop | Meaning::Ours | Meaning::Forwarding))
+    });
+}
+
+fn strip_trailers(trailers: &mut HeaderMap, stays_here: impl Fn(Option<Meaning>) -> bool) {
     const NEVER: [HeaderName; 4] =
         [HOST, http::header::AUTHORIZATION, http::header::COOKIE, HeaderName::from_static("x-api-key")];
     remove_named_by_connection(trailers);
-    remove_matching(trailers, |name| {
-        is_hop_by_hop(name.as_str()) || is_replaced(name.as_str()) || is_ours(name)
-    });
+    remove_matching(trailers, |name| stays_here(reserved(name)));
     remove_look_alikes(trailers, &NEVER);
 }
 
@@ -208,13 +189,25 @@ mod tests {
     fn trailers_cannot_say_what_headers_could_not() {
         let mut trailers = headers(&[
             ("countersign-subject", "key:admin"),
+            ("countersign.subject", "key:admin"),
             ("x_forwarded_for", "192.0.2.1"),
+            ("x~forwarded~for", "192.0.2.1"),
+            ("x-forwarded-user", "admin"),
+            ("x|http|method", "DELETE"),
+            ("remote-user", "admin"),
             ("authorization", "Basic YTpi"),
             ("x_api_key", "cs_x"),
+            ("x.api.key", "cs_x"),
             ("content-length", "1"),
+            ("content.length", "1"),
             ("checksum", "1"),
         ]);
-        strip_trailers(&mut trailers);
+        let mut answered = trailers.clone();
+        strip_trailers_to_upstream(&mut trailers);
         assert_eq!(trailers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["checksum"]);
+        strip_trailers_to_caller(&mut answered);
+        let mut left: Vec<_> = answered.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["checksum", "remote-user", "x|http|method"]);
     }
 }

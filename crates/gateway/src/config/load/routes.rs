@@ -66,6 +66,7 @@ impl Reader<'_> {
             self.wrong(message, "route.upstream", Some(route.upstream.span()));
         }
         let methods = self.methods(route);
+        let passes = self.pass_headers(route);
         let access = self.access(written, route, signature, session);
         let named = match &access {
             Some(Access::Guarded { requirement, .. }) => requirement.schemes(),
@@ -85,6 +86,7 @@ impl Reader<'_> {
             methods: methods?,
             upstream: upstream?,
             assertion: self.route_assertion(route, &access, assertion),
+            passes,
             access,
             limit,
         })

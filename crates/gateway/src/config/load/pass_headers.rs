@@ -1,0 +1,44 @@
+//! What a route lets pass of the headers in which other proxies say who sent a request.
+
+use countersign::field_names::{Meaning, meaning};
+use http::HeaderName;
+use http::header::HOST;
+
+use super::Reader;
+use crate::config::file;
+
+impl Reader<'_> {
+    pub(super) fn pass_headers(&mut self, route: &file::Route) -> Vec<HeaderName> {
+        let Some(written) = &route.pass_headers else { return Vec::new() };
+        if written.is_empty() {
+            let message = "`pass_headers` is empty: name some, or leave it out for none";
+            self.wrong(message, "route.pass_headers", Some(route.path.span()));
+        }
+        let mut passes: Vec<HeaderName> = Vec::with_capacity(written.len());
+        for text in written {
+            let Some(name) = self.parsed("route.pass_headers", Some(text), "", parse) else { continue };
+            if passes.contains(&name) {
+                let message = format!("`{}` is there twice", text.get_ref());
+                self.wrong(message, "route.pass_headers", Some(text.span()));
+            } else if meaning(name.as_str().as_bytes()).is_none() {
+                let name = text.get_ref();
+                self.warnings.push(format!("pass_headers names {name}, which passes on every route"));
+            }
+            passes.push(name);
+        }
+        passes
+    }
+}
+
+fn parse(text: &str) -> Result<HeaderName, String> {
+    let name: HeaderName = text.parse().map_err(|_| format!("`{text}` is no name of a header"))?;
+    let why = match meaning(text.as_bytes()) {
+        Some(Meaning::Ours) => "that is ours to say",
+        Some(Meaning::Forwarding) => "by whom and for whom a request is forwarded is ours to say",
+        Some(Meaning::Hop) => "it frames a message, or is for the next hop alone",
+        Some(Meaning::Override) => "the upstream would serve another request than the one that was judged",
+        None if name == HOST => "the upstream is addressed by its own name",
+        Some(Meaning::Claim) | None => return Ok(name),
+    };
+    Err(format!("`{text}` never passes: {why}"))
+}
