@@ -1,0 +1,78 @@
+//! A receiver: a store, a clock, and a gate before one route.
+
+use std::sync::Arc;
+
+use countersign::crypto::SystemRandom;
+use countersign::gate::RuleBuilder;
+use countersign::schemes::signature::{Message, Signed, signature_base};
+use countersign::time::{ManualClock, Timestamp};
+use countersign::{
+    Delivery, Fetch, FetchError, FetchRequest, FetchResponse, Gate, MemoryStore, Requirement, Rule, Verdict,
+};
+use http::StatusCode;
+use serde_json::Value;
+
+use crate::bytes::Request;
+use crate::file::{NOW, Outcome, Step, at};
+
+pub(crate) type Store = Arc<MemoryStore<Arc<ManualClock>>>;
+
+pub(crate) struct World {
+    clock: Arc<ManualClock>,
+    pub(crate) store: Store,
+    gate: Gate<Store>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_secs(NOW)));
+        let store = Arc::new(MemoryStore::new(clock.clone()));
+        Self { gate: Gate::new(store.clone(), clock.clone(), &SystemRandom), store, clock }
+    }
+
+    /// The route, which accepts what the settings say.
+    pub(crate) fn rule(
+        &self,
+        settings: &Value,
+        verifiers: impl FnOnce(RuleBuilder) -> RuleBuilder,
+    ) -> Arc<Rule> {
+        let accepted = settings["route"]["accept"].as_array().unwrap();
+        let accepted = Requirement::parse(accepted.iter().map(|name| name.as_str().unwrap())).unwrap();
+        Arc::new(verifiers(Rule::requiring("route", accepted)).build().unwrap())
+    }
+
+    /// A request arrives, and its outcome is the one that is written.
+    pub(crate) async fn play(&self, rule: &Arc<Rule>, settings: &Value, story: &str, step: &Step) {
+        self.clock.set(at(step));
+        let request = Request::read(&step.request, settings["public_url"].as_str().unwrap());
+        if let Some(base) = step.base.as_ref().filter(|_| request.headers.contains_key("signature-input")) {
+            assert_eq!(*base, base_of(&request), "{story}");
+        }
+        let verdict = self.gate.decide(rule, &request.view(at(step)), &mut request.body.clone()).await;
+        assert_eq!(Outcome::of(&verdict), step.outcome, "{story}: {}", step.request);
+        let (Verdict::Permit(mut permit), Some(application)) = (verdict, &step.application) else { return };
+        let reservation = permit.take_reservation();
+        let key = reservation.as_ref().map(|reservation| reservation.idempotency_key().to_owned());
+        assert_eq!(key, application.idempotency_key, "{story}");
+        let Some(reservation) = reservation else { return };
+        let answered = application.status.map(|status| StatusCode::from_u16(status).unwrap());
+        let delivery = answered.map_or(Delivery::Uncertain, Delivery::of);
+        self.gate.settle(reservation, delivery).await.unwrap();
+    }
+}
+
+/// What a request's only signature is made of.
+pub(crate) fn base_of(request: &Request) -> String {
+    let signed = Signed::read_all(&request.headers).unwrap().remove(0);
+    let message = Message::request(&request.method, &request.target, &request.headers);
+    signature_base(&signed.components, signed.signature_params(), &message).unwrap()
+}
+
+/// Nobody is asked.
+pub(crate) struct Nobody;
+
+impl Fetch for Nobody {
+    async fn fetch(&self, _: FetchRequest) -> Result<FetchResponse, FetchError> {
+        Err(FetchError::Unreachable("nobody is there".to_owned()))
+    }
+}
