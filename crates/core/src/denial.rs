@@ -260,6 +260,15 @@ impl Denial {
         }
     }
 
+    /// The same, with more for the operator.
+    #[must_use]
+    pub fn noting(mut self, more: &str) -> Self {
+        let cause = self.cause.to_mut();
+        cause.push_str("; ");
+        cause.push_str(more);
+        self
+    }
+
     /// The same, telling the caller when to come back.
     #[must_use]
     pub fn retry_after(mut self, after: Duration) -> Self {

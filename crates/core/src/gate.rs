@@ -13,6 +13,7 @@ use crate::crypto::{Random, sha256};
 use crate::decision::{Check, Decision, DecisionIds, Outcome, Step};
 use crate::denial::{Challenge, Code, Denial};
 use crate::limit::{Limiter, Rate, network};
+use crate::near_miss::{near_misses, refused_as_method};
 use crate::policy::Policy;
 use crate::principal::{Principal, Scheme, Subject};
 use crate::redaction::{redact_method, redact_path};
@@ -25,6 +26,8 @@ use crate::verifier::{AnyVerifier, Presented, Spending, Verifier};
 
 /// How far a clock may step back unnoticed: leap smearing and small corrections.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
+/// Of what was nearly presented, so much is said.
+const MOST_NEAR_MISSES: usize = 6;
 
 /// What one route asks of its callers.
 pub struct Rule {
@@ -95,6 +98,24 @@ impl Rule {
             }
         }
         challenges
+    }
+
+    /// The same, saying to the operator what was nearly presented.
+    fn telling_near_misses(
+        &self,
+        denial: Denial,
+        request: &RequestView<'_>,
+        presented: &[Presentation],
+    ) -> Denial {
+        if denial.code() != Code::CredentialMissing {
+            return denial;
+        }
+        let named = self.requirement.as_ref().map(Requirement::schemes).unwrap_or_default();
+        let presented = presented.iter().fold(SchemeSet::default(), |all, one| all.with(one.scheme));
+        let unread = self.verifiers.iter().filter(|verifier| !presented.contains(verifier.scheme()));
+        let overlooked = unread.flat_map(|verifier| verifier.overlooks(request)).map(Cow::Owned);
+        let found = near_misses(request, named, presented).into_iter().chain(overlooked);
+        found.take(MOST_NEAR_MISSES).fold(denial, |denial, near_miss| denial.noting(&near_miss))
     }
 
     fn look_at_limit(&self, principal: &Principal, request: &RequestView<'_>) -> Result<(), Denial> {
@@ -364,6 +385,11 @@ impl<S: Store> Gate<S> {
     /// Records a request that was refused before it met a rule.
     #[must_use]
     pub fn refuse(&self, request: &RequestView<'_>, check: Check, denial: Denial) -> Arc<Decision> {
+        let near_miss = refused_as_method(request).filter(|_| denial.code() == Code::MethodNotAllowed);
+        let denial = match near_miss {
+            Some(near_miss) => denial.noting(&near_miss),
+            None => denial,
+        };
         let step = Step { check, scheme: None, passed: false, note: Cow::Owned(denial.cause().to_owned()) };
         Arc::new(self.record(request, None, vec![step], Outcome::Deny(denial)))
     }
@@ -436,7 +462,9 @@ impl<S: Store> Gate<S> {
             .iter()
             .map(|credential| Presentation { scheme: credential.scheme(), also: credential.may_stand_for() })
             .collect();
-        let mut counted = note(steps, Check::Requirement, None, judge_presented(requirement, &claims))?;
+        let judged = judge_presented(requirement, &claims);
+        let judged = judged.map_err(|denial| rule.telling_near_misses(denial, request, &claims));
+        let mut counted = note(steps, Check::Requirement, None, judged)?;
 
         let alone = presented.len() == 1;
         for credential in &presented {

@@ -13,6 +13,7 @@ pub mod field_names;
 pub mod gate;
 pub mod issuer;
 pub mod limit;
+mod near_miss;
 pub mod path;
 pub mod policy;
 pub mod principal;

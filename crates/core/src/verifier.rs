@@ -36,6 +36,12 @@ pub trait Verifier: Send + Sync + 'static {
     /// It is ours, and malformed; such a request is refused, whatever else it carries.
     fn extract(&self, request: &RequestView<'_>) -> Result<Option<Self::Credential>, Denial>;
 
+    /// What of its kind is there and was not read as a credential, and why: in words, for the operator of a
+    /// request that presents too little. Never a secret.
+    fn overlooks(&self, _request: &RequestView<'_>) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Believes the credential or not. Spends nothing: what to spend comes back with the principal,
     /// and the gate spends it after the policy agrees.
     fn verify(
@@ -192,6 +198,7 @@ pub(crate) trait AnyVerifier: Send + Sync {
     fn challenges_to(&self, denial: &Denial) -> Vec<Challenge>;
     fn tells(&self, at: Timestamp) -> Option<(HeaderName, HeaderValue)>;
     fn asks(&self, request: &RequestView<'_>) -> Option<(HeaderName, HeaderValue)>;
+    fn overlooks(&self, request: &RequestView<'_>) -> Vec<String>;
     fn present<'a>(&'a self, request: &'a RequestView<'a>)
     -> Result<Option<Box<dyn Presented + 'a>>, Denial>;
     fn still_holds<'a>(
@@ -243,6 +250,10 @@ impl<V: Verifier> AnyVerifier for V {
 
     fn asks(&self, request: &RequestView<'_>) -> Option<(HeaderName, HeaderValue)> {
         Verifier::asks(self, request)
+    }
+
+    fn overlooks(&self, request: &RequestView<'_>) -> Vec<String> {
+        Verifier::overlooks(self, request)
     }
 
     fn present<'a>(

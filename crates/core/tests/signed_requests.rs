@@ -316,6 +316,41 @@ async fn wallets_and_signatures_without_a_tag_count_where_that_is_said_alone() {
 }
 
 #[tokio::test]
+async fn a_signature_that_is_passed_over_is_told_to_the_operator() {
+    let world = World::new();
+    let holder = world.holder(1).await;
+    let wallet = EthereumKey::generate(&SystemRandom);
+    let mut by_wallet = Request::get();
+    let Request { headers, target, .. } = &mut by_wallet;
+    let own = Parameters::fresh(NOW, &SystemRandom);
+    sign_erc8128(headers, &Method::GET, target, false, "eth", SignAs::default(), &own, &wallet).unwrap();
+    let tagged = |tag| Request::get().signed_on(&holder, &Terms { tag, ..USUAL });
+    for (request, says) in [
+        (tagged(None), "a signature without a tag is there: it needs tag=\"countersign\""),
+        (tagged(Some("app-1")), "for something else is there, tag=\"app-1\": \"countersign\" is what counts"),
+        (tagged(Some("cs_Ab0Cd1Ef2Gh3_j6PmtnMsUxEBAHxusYQOtX8FOsr4qXJf4JOcMxDj06s2n1GPo")), "tag=\"cs_…"),
+        (tagged(Some("webhook-key")), "a signature of the scheme webhook is there"),
+        (tagged(Some("web-bot-auth")), "no agent is listed: [signature] web_bot_auth"),
+        (by_wallet, "wallets are not let in here: [signature] wallets"),
+    ] {
+        for accept in ["signature", "api-key"] {
+            let rule = world.rule(accept, Also::default());
+            let verdict = world.decide(&rule, &request).await;
+            let denial = verdict.decision().denial().unwrap();
+            assert_eq!(denial.code(), Code::CredentialMissing);
+            let cause = denial.cause();
+            assert!(cause.starts_with("nothing was presented where ") && cause.contains(says), "{cause}");
+            assert!(!cause.contains("j6Pmtn"), "{cause}");
+            let last = verdict.decision().steps.last().unwrap();
+            assert_eq!(last.note, cause, "explain prints it with the check");
+        }
+    }
+    // What counts is not told as if it did not.
+    let beside = tagged(None).signed_on(&holder, &Terms { label: "sig2", nonce: "m", ..USUAL });
+    assert_eq!(world.judged(&beside).await, None);
+}
+
+#[tokio::test]
 async fn several_signatures_are_about_one_subject_and_each_is_spent() {
     let world = World::new();
     let (holder, other) = (world.holder(1).await, world.holder(2).await);

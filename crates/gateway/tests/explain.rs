@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::process::{Output, Stdio};
 
 use serde_json::Value;
-use support::{Echo, Gateway};
+use support::{Echo, Gateway, Request};
 
 fn configuration(echo: &Echo) -> String {
     format!(
@@ -128,6 +128,88 @@ fn every_response_names_a_decision_that_can_be_explained() {
     let id = framing.is(400, "framing").header("countersign-decision").expect("a decision").to_owned();
     assert_eq!(gateway.json_of(&["explain", &id])["code"], "framing");
 }
+
+/// `explain` says what was there, and whoever sent it learns the code alone.
+#[test]
+fn near_misses_are_told_to_the_operator_and_the_code_to_the_caller() {
+    let echo = Echo::start();
+    let route = |path: &str, more: &str| {
+        format!("[[route]]\npath = \"{path}\"\nupstream = \"{}\"\n{more}\n", echo.url())
+    };
+    let gateway = Gateway::started(&format!(
+        "[cors]\norigins = [\"https://shop.example\"]\n{}{}{}",
+        route("/keys/*", "accept = [\"api-key\"]"),
+        route("/signed/*", "accept = [\"signature\"]"),
+        route("/reads/*", "accept = [\"api-key\"]\nmethods = [\"GET\"]"),
+    ));
+    let (_, key) = gateway.key(&[]);
+    let bearer = format!("Bearer {key}");
+    let basic = "Basic YWxpY2U6aHVudGVyMmh1bnRlcjI=";
+    let asked = ("Access-Control-Request-Method", "GET");
+    let origin = ("Origin", "https://eve.example");
+    let input = "a=(\"@method\");created=1;keyid=\"k\"";
+    let query = format!("/keys/1?api_key={key}");
+    let access = "/keys/1?access_token=hunter2hunter2";
+    type Lines<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(&str, &str, Lines<'_>, (u16, &str), &str); 14] = [
+        ("GET", "/keys/1", &[("Authorization", &key)], MISSING, "an API key without `Bearer` before it"),
+        ("GET", "/keys/1", &[("Authorization", basic)], MISSING, "Authorization is Basic"),
+        ("GET", "/keys/1", &[("Authorization", "Token hunter2hunter2")], MISSING, "the scheme Token"),
+        ("GET", "/keys/1", &[("Authorization", "Bearer a.b.c")], MISSING, "does not name bearer"),
+        (
+            "GET",
+            "/keys/1",
+            &[("Authorization", "Webhook https://a.example h")],
+            MISSING,
+            "does not name webhook",
+        ),
+        ("GET", &query, &[], MISSING, "the query has a parameter `api_key`"),
+        ("GET", access, &[], MISSING, "the query has a parameter `access_token`"),
+        ("GET", "/keys/1?key=hunter2hunter2", &[], MISSING, "the query has a parameter `key`"),
+        (
+            "GET",
+            "/keys/1",
+            &[("X-Auth-Token", "hunter2hunter2")],
+            MISSING,
+            "x-auth-token is there, and not read",
+        ),
+        ("GET", "/keys/1", &[("AsymmetricAuthentication", "{}")], MISSING, "does not name asymmetric"),
+        ("GET", "/signed/1", &[("Authorization", &bearer)], MISSING, "does not name api-key"),
+        (
+            "GET",
+            "/signed/1",
+            &[("Signature-Input", input), ("Signature", "a=:AA==:")],
+            MISSING,
+            "without a tag",
+        ),
+        ("OPTIONS", "/keys/1", &[asked, origin], MISSING, "[cors] origins"),
+        ("OPTIONS", "/reads/1", &[asked, origin], (405, "method_not_allowed"), "[cors] origins"),
+    ];
+    for (method, target, lines, (status, code), says) in cases {
+        let request = lines
+            .iter()
+            .fold(Request::new(method, target), |request, (name, value)| request.header(name, value));
+        let answer = gateway.send(&request);
+        let told = answer.is(status, code);
+        assert!(!told.text().contains(says), "{}", told.text());
+        let id = told.header("countersign-decision").unwrap();
+        for shown in [gateway.json_of(&["explain", id]).to_string(), said(&gateway.run(&["explain", id]))] {
+            assert!(shown.contains(&says.replace('"', "\\\"")), "{says:?} is not in {shown}");
+            assert!(!shown.contains("hunter2") && !shown.contains(&key[16..]), "{shown}");
+        }
+    }
+    let listed = gateway.send(
+        &Request::new("OPTIONS", "/keys/1").header("Origin", "https://shop.example").header(asked.0, asked.1),
+    );
+    assert_eq!(listed.status, 204);
+    let nothing = gateway.get("/keys/1", None);
+    let id = nothing.is(401, "credential_missing").header("countersign-decision").unwrap();
+    let cause = &gateway.json_of(&["explain", id])["cause"];
+    assert_eq!(cause, "nothing was presented where api-key is accepted");
+    assert!(!gateway.log().contains("hunter2") && echo.seen().is_empty());
+}
+
+const MISSING: (u16, &str) = (401, "credential_missing");
 
 #[test]
 fn mistakes_in_use_are_sentences_and_exit_code_2() {

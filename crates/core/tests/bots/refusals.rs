@@ -114,6 +114,19 @@ async fn agent_and_authority_must_be_covered() {
 }
 
 #[tokio::test]
+async fn a_member_that_is_not_called_as_the_signature_is_told_by_both_names() {
+    let dictionary = || bot().agent("agent2=\"https://agent.example\"");
+    let by_member = dictionary().covering(&["\"@authority\"", "\"signature-agent\";key=\"agent2\""]);
+    let denial = World::new().denial(&by_member.signed()).await;
+    assert_eq!(denial.code(), Code::SignatureCoverage);
+    let says = "of signature-agent the member agent2 is covered, and not sig1, as the signature is called";
+    assert_eq!(denial.cause(), says);
+    let denial = World::new().denial(&dictionary().signed()).await;
+    assert_eq!(denial.code(), Code::SignatureInvalid);
+    assert!(denial.cause().contains("has no member sig1, as the signature is called"), "{}", denial.cause());
+}
+
+#[tokio::test]
 async fn only_methods_that_change_nothing_pass_whatever_is_covered() {
     for method in ["GET", "HEAD", "OPTIONS"] {
         let bot = bot().with(|bot| bot.method = method.parse().unwrap());
@@ -202,7 +215,13 @@ async fn it_lives_an_hour_at_most_and_half_a_minute_of_skew() {
 #[tokio::test]
 async fn where_no_agents_are_listed_their_tag_is_nobodys() {
     let world = World::listing(&[]);
-    assert_eq!(world.code(&bot().signed()).await, Some(Code::CredentialMissing));
+    let denial = world.denial(&bot().signed()).await;
+    assert_eq!(denial.code(), Code::CredentialMissing);
+    assert!(
+        denial.cause().contains("a web bot's signature is there, and no agent is listed"),
+        "{}",
+        denial.cause()
+    );
     assert_eq!(world.agents.count(), 0);
 }
 

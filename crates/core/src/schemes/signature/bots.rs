@@ -23,7 +23,7 @@ use super::component::{Derived, Name};
 use super::directory::Directories;
 use super::input::Signed;
 use super::message::Message;
-use super::profile::{MAX_NONCE, covers_body, covers_field, missing, plainly, within};
+use super::profile::{MAX_NONCE, covers_body, covers_field, missing, plainly, uncovered_field, within};
 use super::verifier::with_base;
 use super::verify::verify;
 use crate::denial::{Code, Denial};
@@ -105,7 +105,11 @@ fn agent(signed: &Signed, request: &RequestView<'_>) -> Result<String, Denial> {
     }
     let item = agent_item(&joined, &signed.label);
     let named = item.as_ref().and_then(|item| item.bare_item.as_string());
-    let named = named.ok_or_else(|| invalid("Signature-Agent names no agent for this signature"))?;
+    let label = &signed.label;
+    let unnamed = || {
+        invalid(format!("Signature-Agent is no string and has no member {label}, as the signature is called"))
+    };
+    let named = named.ok_or_else(unnamed)?;
     let kind = item.as_ref().and_then(|item| item.params.get("type"));
     let directory = |kind: &BareItem| kind.as_token().is_some_and(|kind| kind.as_str() == "directory");
     if !kind.is_none_or(directory) {
@@ -141,7 +145,7 @@ fn covers(signed: &Signed, request: &RequestView<'_>) -> Result<(), Denial> {
         return Err(missing("@authority"));
     }
     if !covers_field(signed, SIGNATURE_AGENT.as_str()) {
-        return Err(missing("signature-agent"));
+        return Err(uncovered_field(signed, SIGNATURE_AGENT.as_str()));
     }
     covers_body(signed, request)
 }

@@ -52,9 +52,22 @@ pub fn covers(signed: &Signed, request: &RequestView<'_>, also: &[&str]) -> Resu
         return Err(missing("content-type"));
     }
     match also.iter().find(|name| !covers_field(signed, name)) {
-        Some(name) => Err(missing(name)),
+        Some(name) => Err(uncovered_field(signed, name)),
         None => Ok(()),
     }
+}
+
+/// Why a field does not count as covered: another member of it is no part of what this signature needs.
+pub(super) fn uncovered_field(signed: &Signed, wanted: &str) -> Denial {
+    let other = signed.components.iter().find_map(|component| match (component.name(), component.form()) {
+        (Name::Field(name), Form::Key(key)) if name.as_str() == wanted => Some(key),
+        _ => None,
+    });
+    let Some(other) = other else { return missing(wanted) };
+    let label = &signed.label;
+    let cause =
+        format!("of {wanted} the member {other} is covered, and not {label}, as the signature is called");
+    Denial::new(Code::SignatureCoverage, cause)
 }
 
 /// Whether a signature covers the digest of a body that was announced.

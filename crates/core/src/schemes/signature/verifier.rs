@@ -7,6 +7,7 @@
 //! | the database | nothing: it holds public keys, and HMAC secrets sealed |
 //! | a log, a metric, a decision | nothing |
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
@@ -24,6 +25,7 @@ use super::verify::verify;
 use crate::denial::{Challenge, Code, Denial};
 use crate::fetch::Fetch;
 use crate::principal::{Principal, Scheme, Subject};
+use crate::redaction::redact_path;
 use crate::request::{BodySource, Carrier, RequestView};
 use crate::store::{Id, Spend, Store, StoreError};
 use crate::time::Timestamp;
@@ -36,6 +38,8 @@ const LABEL: &str = "sig1";
 const WALLET_LABEL: &str = "eth";
 /// How much of a signature base an operator is shown, in bytes.
 const LONGEST_BASE: usize = 2048;
+/// How much of another's tag, in characters.
+const LONGEST_TAG: usize = 40;
 
 /// Verifies signed requests by the tag that they are signed for.
 pub struct SignatureVerifier<S, F> {
@@ -81,6 +85,19 @@ impl<S: Store, F: Fetch> Verifier for SignatureVerifier<S, F> {
         }
         let is_none = presented.must.is_empty() && presented.may.is_empty();
         Ok((!is_none).then_some(presented))
+    }
+
+    fn overlooks(&self, request: &RequestView<'_>) -> Vec<String> {
+        let found = RefCell::new(Vec::new());
+        // Read again only to see what each is; whatever cannot be read was refused before.
+        let _ = Presented::read(request.headers, &|parameters| {
+            let mut found = found.borrow_mut();
+            if let Some(why) = self.overlooked(parameters).filter(|why| !found.contains(why)) {
+                found.push(why);
+            }
+            Role::Others
+        });
+        found.into_inner()
     }
 
     async fn verify(
@@ -168,6 +185,35 @@ impl<S: Store, F: Fetch> SignatureVerifier<S, F> {
         Ok(Proven { also: found.is_api_key.then_some(Scheme::ApiKey), ..Proven::once(principal, spend) })
     }
 
+    /// Why a signature is not read.
+    fn overlooked(&self, parameters: &Parameters) -> Option<String> {
+        if self.role(parameters) != Role::Others {
+            return None;
+        }
+        let keyid = parameters.keyid.as_deref().unwrap_or_default();
+        Some(match parameters.tag.as_deref() {
+            _ if Erc8128Form::of(parameters).is_some() => {
+                "a wallet's signature (ERC-8128) is there, and wallets are not let in here: [signature] wallets".to_owned()
+            }
+            None | Some("") if keyid.starts_with("eip155:") => {
+                format!("a signature of an account is there without tag=\"{ERC8128}\"")
+            }
+            None | Some("") => format!(
+                "a signature without a tag is there: it needs tag=\"{COUNTERSIGN}\", or the route untagged = true"
+            ),
+            Some(WEB_BOT_AUTH) => {
+                "a web bot's signature is there, and no agent is listed: [signature] web_bot_auth".to_owned()
+            }
+            Some("webhook-intro" | "webhook-key") => {
+                "a signature of the scheme webhook is there, which proves nothing by itself".to_owned()
+            }
+            Some(tag) => format!(
+                "a signature for something else is there, tag=\"{}\": \"{COUNTERSIGN}\" is what counts",
+                shown_tag(tag)
+            ),
+        })
+    }
+
     /// What a signature is here. The signed `tag` picks the family, and nothing falls through to another.
     fn role(&self, parameters: &Parameters) -> Role {
         if self.wallets && Erc8128Form::of(parameters).is_some() {
@@ -219,6 +265,13 @@ fn spend(signer: &str, proof: &Fresh<'_>, request: &RequestView<'_>) -> Spend {
         received_at: request.received_at,
         until: proof.until,
     }
+}
+
+/// A tag that may be shown: whatever it was meant for, it may hold anything.
+fn shown_tag(tag: &str) -> String {
+    let start: String = tag.chars().take(LONGEST_TAG).collect();
+    let cut = if start.len() < tag.len() { "…" } else { "" };
+    format!("{}{cut}", redact_path(&start))
 }
 
 /// Several signatures on one request are about one subject, or about nothing.
