@@ -15,12 +15,12 @@ impl Reader<'_> {
     pub(super) fn claims(
         &mut self,
         written: &BTreeMap<String, Value>,
-        span: Option<Range<usize>>,
+        span: Option<&Range<usize>>,
     ) -> Vec<Demand> {
         let mut demands = Vec::new();
         for (name, value) in written {
             if let Err(why) = demanded(&mut vec![name.clone()], value, &mut demands) {
-                self.wrong(format!("the claim `{name}`: {why}"), "route.require", span.clone());
+                self.wrong(format!("the claim `{name}`: {why}"), "route.require", span.cloned());
             }
         }
         demands

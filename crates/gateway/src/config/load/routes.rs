@@ -152,7 +152,7 @@ impl Reader<'_> {
         let policy = Policy {
             permissions: self.names("permission", require.permission.as_ref()),
             subjects: self.names("subject", require.subject.as_ref()),
-            claims: self.claims(&require.claim, path_span),
+            claims: self.claims(&require.claim, path_span.as_ref()),
         };
         // Anybody can make a wallet: whether anybody may pass is for the operator to say.
         let named = requirement.schemes();
