@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::schemes::webhook::Algorithm;
+use serde_json::json;
+use support::peer::{Language, Peer};
 use support::webhook::{Book, SeedPeer, WebhookApi, response};
 use support::{Echo, Gateway, Request, Response};
 
@@ -415,6 +417,38 @@ fn a_caller_that_is_taken_off_the_list_is_refused_from_the_reload_on() {
     support::eventually("the reload", || {
         send(&gateway, &alice.credential(&gateway)).code() == "webhook_caller"
     });
+}
+
+#[test]
+fn a_requester_that_a_stranger_wrote_introduces_its_key_and_is_asked_no_more() {
+    let echo = Echo::start();
+    let mut peer = Peer::start(Language::Python, "webhook_peer");
+    let url = peer.answer()["url"].as_str().unwrap().to_owned();
+    let vectors = concat!(env!("CARGO_MANIFEST_DIR"), "/../../vectors/requests/webhook.json");
+    let verified = peer.ask(&json!({ "vectors": vectors }))["verified"].as_u64().unwrap();
+    assert!(verified > 40, "{verified} requests of the vectors have its bases, and hold");
+
+    let gateway = receiver(&echo, &[&url]);
+    let orders = |path: &str| format!("http://{}/orders/{path}", gateway.address);
+    let called = |how: &str, status: u16, code: Option<&str>, asked: u64| json!({ "how": how, "status": status, "code": code, "asked": asked });
+    let get = |path: &str| json!({ "method": "GET", "url": orders(path) });
+    let post = |path: &str| json!({ "method": "POST", "url": orders(path), "body": "{\"count\":2}" });
+    assert_eq!(peer.ask(&post("1?dry=yes")), called("introduce", 200, None, 1));
+    for order in [get("1"), get("1?"), get("1?a=%2F&b=+"), post("1")] {
+        assert_eq!(peer.ask(&order), called("later", 200, None, 1), "{order}");
+        assert_eq!(echo.last().header("countersign-subject"), Some(&*format!("webhook:{url}")));
+    }
+    let again = peer.ask(&json!({ "again": true }));
+    assert_eq!(again, json!({ "status": 401, "code": "signature_replayed", "asked": 1 }));
+
+    // Withdrawn, unknown, and introduced anew; a query that is empty is another target than none.
+    let withdrawing = json!({ "method": "GET", "url": orders("1"), "how": "introduce", "exp": 0 });
+    assert_eq!(peer.ask(&withdrawing), called("introduce", 200, None, 2));
+    let unknown = json!({ "method": "GET", "url": orders("1"), "how": "later" });
+    assert_eq!(peer.ask(&unknown), called("later", 401, Some("webhook_key_unknown"), 2));
+    assert_eq!(peer.ask(&get("1?")), called("introduce", 200, None, 3));
+    let plain = json!({ "method": "GET", "url": orders("1"), "how": "plain" });
+    assert_eq!(peer.ask(&plain), called("plain", 200, None, 4));
 }
 
 #[test]

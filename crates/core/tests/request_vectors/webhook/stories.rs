@@ -1,208 +1,14 @@
-//! `webhook`: questions, introduced keys, later requests, and their end.
-
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+//! What Alice sends, and what becomes of it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign::crypto::ethereum::decode_hex;
-use countersign::crypto::{Ed25519Key, Random, Secret, thumbprint};
-use countersign::fetch::{Fetch, FetchError, FetchRequest, FetchResponse};
-use countersign::schemes::signature::{Component, Parameters, cover_floor, sign};
-use countersign::schemes::webhook::wire::Binding;
-use countersign::schemes::webhook::{
-    Algorithm, Callers, Token, TokenHash, UrlRules, WebhookVerifier, receiver_url,
-};
-use countersign::time::Timestamp;
-use countersign::workers::OnThisThread;
-use http::{HeaderMap, HeaderName};
-use serde_json::json;
+use countersign::crypto::{Ed25519Key, Secret};
+use countersign::schemes::webhook::Algorithm;
 
-use crate::bytes::{Request, answer};
-use crate::file::{
-    Counted, File, NOW, Outcome, Question, Step, Story, altered, kept, settings, signed, step, story,
-};
-use crate::world::{World, base_of};
-
-const BOB: &str = "https://bob.example";
-const ALICE: &str = "https://alice.example/.well-known/webhook-auth";
-const SEED: &str = "4242424242424242424242424242424242424242424242424242424242424242";
-const HOUR: u64 = 3600;
-
-/// What the step says is asked and answered, and nothing else.
-#[derive(Clone, Default)]
-struct Script(Arc<Mutex<VecDeque<Question>>>);
-
-impl Fetch for Script {
-    async fn fetch(&self, request: FetchRequest) -> Result<FetchResponse, FetchError> {
-        let question = self.0.lock().unwrap().pop_front().expect("the vector says that nobody is asked");
-        assert_eq!(asked(&request.url.to_string(), &request.body), question.request);
-        let (status, body) = answer(&question.answer);
-        Ok(FetchResponse { status, headers: HeaderMap::new(), body })
-    }
-}
-
-fn asked(url: &str, body: &[u8]) -> String {
-    let question = Request::new("POST", url);
-    question.body("application/json", std::str::from_utf8(body).unwrap()).write()
-}
-
-#[tokio::test]
-async fn requests_of_webhook_end_as_their_vectors_say() {
-    let file = kept("webhook", &made());
-    for story in &file.stories {
-        let (world, settings) = (World::new(), settings(&file, story));
-        let mut callers = Callers::default();
-        for caller in settings["webhook"]["callers"].as_array().unwrap() {
-            callers.add(caller.as_str().unwrap(), None, &UrlRules::default()).unwrap();
-        }
-        let script = Script::default();
-        let verifier = WebhookVerifier {
-            store: world.store.clone(),
-            fetch: script.clone(),
-            workers: Arc::new(OnThisThread),
-            budget: Arc::default(),
-            callers: Arc::new(callers),
-            rules: UrlRules::default(),
-            max_signed_body: 1024 * 1024,
-        };
-        let rule = world.rule(&settings, |rule| rule.verifier(verifier));
-        for step in &story.steps {
-            let question = step.question.as_ref();
-            script.0.lock().unwrap().extend(question.map(|question| Question {
-                request: question.request.clone(),
-                answer: question.answer.clone(),
-            }));
-            world.play(&rule, &settings, &story.name, step).await;
-            assert!(script.0.lock().unwrap().is_empty(), "{}: nobody was asked", story.name);
-        }
-    }
-}
-
-/// Alice, who writes requests.
-struct Alice {
-    random: Counted,
-    key: Ed25519Key,
-    jkt: String,
-}
-
-/// Of an introduction, what differs from one to the next.
-struct Terms<'a> {
-    expires: u64,
-    scope: Option<&'a str>,
-    created: u64,
-    label: &'a str,
-}
-
-const USUAL: Terms<'static> = Terms { expires: NOW + HOUR, scope: None, created: NOW, label: "cb" };
-
-impl Alice {
-    fn question(hash: &str, request: &Request, answer: &str) -> Question {
-        let url = receiver_url(&request.target.to_string()).unwrap();
-        let body = json!({ "hash": hash, "url": url }).to_string();
-        Question { request: asked(ALICE, body.as_bytes()), answer: answer.to_owned() }
-    }
-
-    fn token(&self, algorithm: Algorithm) -> (Token, String) {
-        let token = Token::generate(&self.random);
-        let hash = TokenHash::of(&token, algorithm, &self.random).as_str().to_owned();
-        (token, hash)
-    }
-
-    /// A request that is proven by a question, answered as `answers` says of the token.
-    fn one_shot(
-        &self,
-        request: Request,
-        algorithm: Algorithm,
-        answers: impl FnOnce(&str) -> String,
-        outcome: &str,
-    ) -> Step {
-        let (token, hash) = self.token(algorithm);
-        let request = request.with("authorization", format!("Webhook {ALICE} {hash}"));
-        let question = Self::question(&hash, &request, &answers(token.reveal()));
-        Step { question: Some(question), ..step(NOW, &request, outcome) }
-    }
-
-    /// A request that introduces the key.
-    fn introduce(&self, request: Request, terms: &Terms<'_>, outcome: &str) -> Step {
-        let x = URL_SAFE_NO_PAD.encode(self.key.public());
-        let Terms { expires, scope, created, label } = *terms;
-        let digest = request.headers.get("content-digest").map(|value| value.to_str().unwrap().to_owned());
-        let receiver = receiver_url(&request.target.to_string()).unwrap();
-        let binding = Binding {
-            webhook_url: ALICE,
-            receiver_url: &receiver,
-            thumbprint: &self.jkt,
-            expires,
-            method: request.method.as_str(),
-            target: &request.target.to_string(),
-            content_digest: digest.as_deref().unwrap_or_default(),
-            scope: scope.unwrap_or_default(),
-        };
-        let token = Token::bound_to(&binding.digest(), &self.random);
-        let hash = TokenHash::of(&token, Algorithm::Sha256, &self.random).as_str().to_owned();
-        let key_terms = match scope {
-            Some(scope) => format!("exp={expires}, scope=\"{scope}\""),
-            None => format!("exp={expires}"),
-        };
-        let mut request = request
-            .with("authorization", format!("Webhook {ALICE} {hash}"))
-            .with("signature-key", format!("{label}=hwk;kty=\"OKP\";crv=\"Ed25519\";x=\"{x}\""))
-            .with("webhook-key", key_terms);
-        let parameters = Parameters {
-            created: Some(Timestamp::from_secs(created)),
-            keyid: Some(self.jkt.clone()),
-            tag: Some("webhook-intro".to_owned()),
-            ..Parameters::default()
-        };
-        self.sign(&mut request, label, &["authorization", "signature-key", "webhook-key"], &parameters);
-        let question = Self::question(&hash, &request, &ok(token.reveal()));
-        Step {
-            question: Some(question),
-            base: Some(base_of(&request)),
-            ..step(terms.created.max(NOW), &request, outcome)
-        }
-    }
-
-    fn sign(&self, request: &mut Request, label: &str, also: &[&'static str], parameters: &Parameters) {
-        let mut components = cover_floor(&request.headers, false);
-        components.extend(also.iter().map(|name| Component::field(HeaderName::from_static(name))));
-        let Request { method, target, headers, .. } = request;
-        sign(headers, method, target, label, &components, parameters, &self.key).unwrap();
-    }
-
-    /// A later request.
-    fn later(&self, request: Request, created: u64) -> Request {
-        self.later_of(request, created, created + 60, "cb", &["signature-agent"])
-    }
-
-    fn later_of(
-        &self,
-        request: Request,
-        created: u64,
-        expires: u64,
-        member: &str,
-        also: &[&'static str],
-    ) -> Request {
-        let mut request = request.with("signature-agent", format!("{member}=\"{ALICE}\";type=webhook"));
-        let mut nonce = [0; 16];
-        self.random.fill(&mut nonce);
-        let parameters = Parameters {
-            created: Some(Timestamp::from_secs(created)),
-            expires: Some(Timestamp::from_secs(expires)),
-            nonce: Some(URL_SAFE_NO_PAD.encode(nonce)),
-            keyid: Some(self.jkt.clone()),
-            tag: Some("webhook-key".to_owned()),
-            ..Parameters::default()
-        };
-        self.sign(&mut request, "cb", also, &parameters);
-        request
-    }
-}
-
-fn ok(body: &str) -> String {
-    format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-}
+use super::alice::{Alice, Also, LATER, Later, Terms, USUAL, ok};
+use super::{ALICE, BOB, HOUR};
+use crate::bytes::Request;
+use crate::file::{NOW, Outcome, Question, Step, Story, altered, signed, step, story};
 
 fn get(target: &str) -> Request {
     Request::new("GET", &format!("{BOB}{target}"))
@@ -224,39 +30,9 @@ fn unasked(step: Step) -> Step {
     Step { question: None, ..step }
 }
 
-fn made() -> File {
-    let key = Ed25519Key::from_seed(Secret::new(decode_hex(SEED).unwrap()));
-    let alice = Alice { random: Counted::default(), jkt: thumbprint(&key.public()), key };
-    let callers = json!({ "alice": {
-        "webhook_url": ALICE,
-        "key": {
-            "kty": "OKP", "crv": "Ed25519",
-            "x": URL_SAFE_NO_PAD.encode(alice.key.public()),
-            "d": URL_SAFE_NO_PAD.encode(alice.key.seed().expose()),
-        },
-        "thumbprint": alice.jkt,
-    }});
-    let mut stories = one_shots(&alice);
-    stories.extend(introductions(&alice));
-    stories.extend(later_requests(&alice));
-    File {
-        about:
-            "webhook: each question is what the receiver sends to the webhook URL while it decides, and the \
-                answer it gets. A story in which nobody is asked has no question."
-                .to_owned(),
-        receiver: json!({
-            "public_url": BOB,
-            "route": { "accept": ["webhook"] },
-            "webhook": { "callers": ["https://alice.example"] },
-        }),
-        callers,
-        stories,
-    }
-}
-
 const HER: &str = "webhook:https://alice.example/.well-known/webhook-auth";
 
-fn one_shots(alice: &Alice) -> Vec<Story> {
+pub(super) fn one_shots(alice: &Alice) -> Vec<Story> {
     let one = |name, step| story(name, [step]);
     let usual = || get("/orders/1?full=yes");
     let by = |algorithm| alice.one_shot(usual(), algorithm, ok, HER);
@@ -329,7 +105,7 @@ fn one_shots(alice: &Alice) -> Vec<Story> {
     ]
 }
 
-fn introductions(alice: &Alice) -> Vec<Story> {
+pub(super) fn introductions(alice: &Alice) -> Vec<Story> {
     let one = |name, step| story(name, [step]);
     let introduce = |terms: &Terms<'_>| alice.introduce(order(SHA_256), terms, HER);
     let plain = {
@@ -358,6 +134,8 @@ fn introductions(alice: &Alice) -> Vec<Story> {
         one("without a body there is no digest, and an empty query is a question mark", {
             alice.introduce(get("/orders"), &USUAL, HER)
         }),
+        one("with an empty query", alice.introduce(get("/orders?"), &USUAL, HER)),
+        one("a digest by sha-512", alice.introduce(order(SHA_512), &USUAL, HER)),
         one("by another label than cb", introduce(&Terms { label: "alice-1", ..USUAL })),
         one("whatever `created` says: the token is what passes once", {
             introduce(&Terms { created: NOW - 24 * HOUR, ..USUAL })
@@ -413,7 +191,7 @@ fn introductions(alice: &Alice) -> Vec<Story> {
     ]
 }
 
-fn later_requests(alice: &Alice) -> Vec<Story> {
+pub(super) fn later_requests(alice: &Alice) -> Vec<Story> {
     let introduced = || alice.introduce(order(SHA_256), &USUAL, HER);
     let after = |name: &str, request: Request, received_at, outcome: &str| {
         story(name, [introduced(), signed(received_at, &request, outcome)])
@@ -422,7 +200,8 @@ fn later_requests(alice: &Alice) -> Vec<Story> {
         let request = alice.later(order(SHA_256), NOW);
         story(name, [introduced(), altered(signed(NOW, &request, HER), old, new, outcome)])
     };
-    let at_life = |life| alice.later_of(get("/orders"), NOW, NOW + life, "cb", &["signature-agent"]);
+    let later_of = |terms: &Later<'_>| alice.later_of(get("/orders"), terms);
+    let at_life = |life| alice.later_of(get("/orders"), &Later { expires: NOW + life, ..LATER });
     let twice = alice.later(order(SHA_256), NOW);
     vec![
         story(
@@ -437,6 +216,25 @@ fn later_requests(alice: &Alice) -> Vec<Story> {
             alice.later(order(&format!("{SHA_256}, {SHA_512}")), NOW),
             NOW,
             HER,
+        ),
+        after(
+            "by another label than cb",
+            later_of(&Later { member: "alice-1", label: "alice-1", ..LATER }),
+            NOW,
+            HER,
+        ),
+        after(
+            "@target-uri for the four of the target, and another order",
+            later_of(&Later { also: Also::Nothing, ..LATER }),
+            NOW,
+            HER,
+        ),
+        after("with the algorithm", later_of(&Later { alg: Some("ed25519"), ..LATER }), NOW, HER),
+        after(
+            "refused: with another algorithm than the key's",
+            later_of(&Later { alg: Some("ecdsa-p256-sha256"), ..LATER }),
+            NOW,
+            "401 signature_invalid",
         ),
         after(
             "refused: a digest by neither",
@@ -456,13 +254,13 @@ fn later_requests(alice: &Alice) -> Vec<Story> {
         after("refused: made to live 61 s", at_life(61), NOW, "401 proof_expired"),
         after(
             "refused: the agent is not the member of the signature's label",
-            alice.later_of(get("/orders"), NOW, NOW + 60, "alice", &["signature-agent"]),
+            later_of(&Later { member: "alice-1", ..LATER }),
             NOW,
             "400 credential_malformed",
         ),
         after(
             "refused: the agent is not covered",
-            alice.later_of(get("/orders"), NOW, NOW + 60, "cb", &[]),
+            later_of(&Later { also: Also::Fields(&[]), ..LATER }),
             NOW,
             "401 signature_coverage",
         ),
