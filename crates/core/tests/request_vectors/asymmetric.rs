@@ -12,6 +12,7 @@ use crate::world::World;
 
 const BOB: &str = "https://bob.example";
 const KEY: &str = "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20";
+const ADDRESS: &str = "0x6370eF2f4Db3611D657b90667De398a2Cc2a370C";
 const PASSES: &str = "eip155:0x6370ef2f4db3611d657b90667de398a2cc2a370c";
 const BODY: &str = "{\"item\":\"book | boat\"}";
 
@@ -47,7 +48,7 @@ fn made() -> File {
             "route": { "accept": ["asymmetric"] },
             "asymmetric": { "nonce": "unique" },
         }),
-        callers: json!({ "ethereum_key": KEY, "address": "0x6370eF2f4Db3611D657b90667De398a2Cc2a370C" }),
+        callers: json!({ "ethereum_key": KEY, "address": ADDRESS }),
         stories: stories(),
     }
 }
@@ -83,7 +84,11 @@ fn stories() -> Vec<Story> {
     let dated = |name: &str, made_at, outcome: &str| {
         story(name, [signed(NOW, &by_header(get("/orders"), made_at), outcome)])
     };
-    let bent = |name: &str, old, new, outcome| {
+    let v = match by_header(post(), NOW).write().contains("1b\",\"Timestamp") {
+        true => "1b",
+        false => "1c",
+    };
+    let bent = |name: &str, old: &str, new: &str, outcome| {
         story(name, [altered(signed(NOW, &by_header(post(), NOW), PASSES), old, new, outcome)])
     };
     let twice = by_header(get("/orders"), NOW);
@@ -118,6 +123,28 @@ fn stories() -> Vec<Story> {
                 ],
             )
         },
+        bent("an address in lower case", ADDRESS, &ADDRESS.to_lowercase(), PASSES),
+        bent(
+            "refused: an address whose letters do not fit its checksum",
+            "0x6370eF",
+            "0x6370EF",
+            "400 credential_malformed",
+        ),
+        bent(
+            "v as 0 or 1",
+            &format!("{v}\",\"Timestamp"),
+            &format!("0{}\",\"Timestamp", u8::from(v == "1c")),
+            PASSES,
+        ),
+        bent(
+            "refused: another v",
+            &format!("{v}\",\"Timestamp"),
+            "1d\",\"Timestamp",
+            "401 signature_invalid",
+        ),
+        bent("a timestamp of another second: nothing signs it", "T08:00:00.000Z", "T08:01:00.000Z", PASSES),
+        one("with an empty query", &by_header(get("/orders?"), NOW), PASSES),
+        one("a path with escapes, as it is sent", &by_header(get("/a%20b/%C3%A9?q=%2f+%26"), NOW), PASSES),
         bent("refused: another body", "book", "boot", "401 signature_invalid"),
         bent("refused: another method", "POST /", "PUT /", "401 signature_invalid"),
         bent("refused: another path", " /orders ", " /order ", "401 signature_invalid"),

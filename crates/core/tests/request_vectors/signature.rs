@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use countersign::crypto::ethereum::{EthereumKey, decode_hex};
 use countersign::crypto::{Secret, SigningKey};
 use countersign::schemes::signature::{
-    Component, Erc8128Form, Parameters, RequestSigner, SignAs, cover_floor, sign,
+    Component, Derived, Erc8128Form, Parameters, RequestSigner, SignAs, cover_floor, sign,
 };
 use countersign::schemes::webhook::signer::OutgoingBody;
 use countersign::time::Timestamp;
@@ -163,6 +163,9 @@ struct Terms {
     nonce: Option<&'static str>,
     without: &'static str,
     also: &'static [&'static str],
+    label: &'static str,
+    /// `@target-uri` for the four of the target, and another order.
+    whole: bool,
 }
 
 const USUAL: Terms = Terms {
@@ -174,6 +177,8 @@ const USUAL: Terms = Terms {
     nonce: Some("b7MZ0Jq1Zb0Y3mJv"),
     without: "",
     also: &[],
+    label: "sig1",
+    whole: false,
 };
 const PASSES: &str = "key:ed25519key01";
 
@@ -189,8 +194,12 @@ fn by(terms: &Terms, mut request: Request) -> Request {
     let mut components = cover_floor(&request.headers, false);
     components.extend(terms.also.iter().map(|name| Component::field(HeaderName::from_static(name))));
     components.retain(|component| component.to_string() != format!("\"{}\"", terms.without));
+    if terms.whole {
+        components.retain(|component| !component.to_string().contains('@'));
+        components.extend([Derived::TargetUri, Derived::Method].map(Component::derived));
+    }
     let Request { method, target, headers, .. } = &mut request;
-    sign(headers, method, target, "sig1", &components, &parameters, &signing(&jwk("ed25519"))).unwrap();
+    sign(headers, method, target, terms.label, &components, &parameters, &signing(&jwk("ed25519"))).unwrap();
     request
 }
 
@@ -238,6 +247,20 @@ fn what_differs() -> Vec<Story> {
         dated("refused: 31 s before", NOW - 31, "401 proof_future"),
         dated("29 s after it ended", NOW + 89, PASSES),
         dated("refused: 30 s after", NOW + 90, "401 proof_expired"),
+        one("another label", &Terms { label: "of-alice", ..USUAL }, get(), PASSES),
+        one(
+            "@target-uri for the four of the target, and another order",
+            &Terms { whole: true, ..USUAL },
+            post().with("content-digest", SHA_256),
+            PASSES,
+        ),
+        one("both digests", &USUAL, post().with("content-digest", format!("{SHA_512}, {SHA_256}")), PASSES),
+        one(
+            "a digest that no algorithm here makes, beside one",
+            &USUAL,
+            post().with("content-digest", format!("md5=:q83vASNFZ4mrze8BI0VniQ==:, {SHA_256}")),
+            PASSES,
+        ),
         Story {
             receiver: json!({ "route": { "accept": ["signature"], "untagged": true } }),
             ..one("without a tag, where the route says untagged = true", &untagged, get(), PASSES)
