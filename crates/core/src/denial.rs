@@ -167,7 +167,7 @@ codes! {
     KeysUnavailable "keys_unavailable" 503
         "The keys that verify this credential cannot be had at this moment. Try again after Retry-After."
     ClockRegressed "clock_regressed" 503
-        "The service's clock went back; it accepts nothing until the time is right again."
+        "The service's clock went back; it accepts no dated proof until the time is right again."
 
     WebhookNotAsked "webhook_not_asked" 401
         "The request would have to be confirmed at its webhook URL; explain asks nobody."

@@ -336,6 +336,18 @@ impl<S: Store> Gate<S> {
         self
     }
 
+    /// The same, for a clock that has shown `latest` already, in a process before this one.
+    #[must_use]
+    pub fn with_latest(self, latest: Timestamp) -> Self {
+        self.latest.fetch_max(latest.as_millis(), Ordering::Relaxed);
+        self
+    }
+
+    /// Believes a clock that went back to `now`. The store must have seen to it before that nothing passes twice.
+    pub fn accept_clock(&self, now: Timestamp) {
+        self.latest.store(now.as_millis(), Ordering::Relaxed);
+    }
+
     /// Decides whether `request` may pass under `rule`.
     pub async fn decide(
         &self,
@@ -453,11 +465,15 @@ impl<S: Store> Gate<S> {
             return Ok(Judged { principal: None, reservation: None });
         };
         note(steps, Check::Source, None, self.look_at_source(request))?;
-        if request.purpose == Purpose::Decide {
-            note(steps, Check::Time, None, self.look_at_clock(request.received_at))?;
-        }
+        let regressed = match request.purpose {
+            Purpose::Decide => self.look_at_clock(request.received_at).err(),
+            Purpose::Explain => None,
+        };
+        // Expiry is judged by the later of the two, so that nothing that had expired lives again.
+        let received_at = regressed.as_ref().map_or(request.received_at, |(latest, _)| *latest);
+        let view = RequestView { received_at, ..request.clone() };
 
-        let presented = extract(rule, request, steps)?;
+        let presented = extract(rule, &view, steps)?;
         let claims: Vec<_> = presented
             .iter()
             .map(|credential| Presentation { scheme: credential.scheme(), also: credential.may_stand_for() })
@@ -465,6 +481,11 @@ impl<S: Store> Gate<S> {
         let judged = judge_presented(requirement, &claims);
         let judged = judged.map_err(|denial| rule.telling_near_misses(denial, request, &claims));
         let mut counted = note(steps, Check::Requirement, None, judged)?;
+        if let Some((_, denial)) = &regressed {
+            for credential in presented.iter().filter(|credential| credential.needs_order()) {
+                note(steps, Check::Time, Some(credential.scheme()), Err(denial.clone()))?;
+            }
+        }
 
         let alone = presented.len() == 1;
         for credential in &presented {
@@ -512,6 +533,9 @@ impl<S: Store> Gate<S> {
             note(steps, Check::Limit, None, rule.look_at_limit(&principal, request))?;
         }
         let proofs = spends.iter().any(|spending| matches!(spending, Spending::Proof { .. }));
+        if let Some((_, denial)) = regressed.filter(|_| proofs) {
+            return note(steps, Check::Time, None, Err(denial));
+        }
         if let Some(quota) = self.nonces.as_ref().filter(|_| proofs) {
             let looked = quota.look(&principal.subject, request.received_at);
             note(steps, Check::Limit, None, looked.map_err(|wait| over_quota(quota.rate(), wait)))?;
@@ -580,8 +604,9 @@ impl<S: Store> Gate<S> {
         })
     }
 
-    /// A clock that went back would let expired proofs live again.
-    fn look_at_clock(&self, received_at: Timestamp) -> Result<(), Denial> {
+    /// A clock that went back would let expired proofs live again, and used ones. Where it did: the latest moment
+    /// that it has shown, and the denial for whatever needs the order of moments.
+    fn look_at_clock(&self, received_at: Timestamp) -> Result<(), (Timestamp, Denial)> {
         let latest = Timestamp::from_millis(self.latest.load(Ordering::Relaxed));
         if received_at > latest {
             self.latest.fetch_max(received_at.as_millis(), Ordering::Relaxed);
@@ -590,8 +615,10 @@ impl<S: Store> Gate<S> {
         if received_at.plus(CLOCK_TOLERANCE) >= latest {
             return Ok(());
         }
-        let cause = format!("the clock shows {received_at} after {latest}");
-        Err(Denial::new(Code::ClockRegressed, cause).retry_after(latest.since(received_at)))
+        let cause = format!(
+            "the clock shows {received_at} after {latest}: `countersign store accept-clock` believes it"
+        );
+        Err((latest, Denial::new(Code::ClockRegressed, cause).retry_after(latest.since(received_at))))
     }
 
     fn look_at_time_again(

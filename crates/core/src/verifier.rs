@@ -60,6 +60,13 @@ pub trait Verifier: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// Whether judging this credential needs the order of moments: when it was made, or that it was not there
+    /// before. While the clock stands behind what it has shown, such a credential is `clock_regressed`, and the
+    /// others are judged as of the latest moment that it has shown.
+    fn needs_order(&self, _credential: &Self::Credential, _request: &RequestView<'_>) -> bool {
+        true
+    }
+
     /// How to ask for this scheme on a 401.
     fn challenge(&self) -> Option<Challenge> {
         None
@@ -213,6 +220,7 @@ pub(crate) trait Presented: Send {
     fn scheme(&self) -> Scheme;
     fn may_stand_for(&self) -> Option<Scheme>;
     fn claimed(&self) -> Result<Option<Principal>, Denial>;
+    fn needs_order(&self) -> bool;
     fn verify<'b>(self: Box<Self>, body: &'b mut dyn BodySource) -> BoxFuture<'b, Result<Proven, Denial>>
     where
         Self: 'b;
@@ -286,6 +294,10 @@ impl<V: Verifier> Presented for Presentation<'_, V> {
 
     fn claimed(&self) -> Result<Option<Principal>, Denial> {
         self.verifier.claimed(&self.credential)
+    }
+
+    fn needs_order(&self) -> bool {
+        self.verifier.needs_order(&self.credential, self.request)
     }
 
     fn verify<'b>(self: Box<Self>, body: &'b mut dyn BodySource) -> BoxFuture<'b, Result<Proven, Denial>>

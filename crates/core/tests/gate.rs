@@ -127,6 +127,11 @@ impl World {
         KeyRegistry::new(self.store.clone()).create(terms, NOW, &SystemRandom).await.unwrap().0
     }
 
+    async fn key_until(&self, expires: Timestamp) -> ApiKey {
+        let terms = KeyTerms { label: "test".into(), expires: Some(expires), ..KeyTerms::default() };
+        KeyRegistry::new(self.store.clone()).create(terms, NOW, &SystemRandom).await.unwrap().0
+    }
+
     async fn decide(&self, rule: &Arc<Rule>, request: &Request) -> Verdict {
         let view = request.view(self.clock.now());
         self.gate.decide(rule, &view, &mut request.body.clone()).await
@@ -472,18 +477,51 @@ async fn a_source_that_keeps_failing_is_slowed_and_others_are_not() {
 }
 
 #[tokio::test]
-async fn a_clock_that_goes_back_closes_the_gate() {
+async fn a_clock_that_went_back_refuses_what_needs_the_order_of_moments_and_nothing_else() {
+    let world = World::new();
+    let rule = world.rule(&["api-key", "signature"]);
+    let key = world.key(&[]).await;
+    let (plain, dated) = (Request::get("/").bearing(&key), |nonce: &str| {
+        Request::get("/").with("test-proof", &format!("alice {nonce}"))
+    });
+    assert_eq!(world.code(&rule, &plain).await, None);
+    assert_eq!(world.code(&rule, &dated("1")).await, None);
+    world.clock.set(NOW.minus(Duration::from_secs(1)));
+    assert_eq!(world.code(&rule, &dated("2")).await, None, "small corrections happen");
+    world.clock.set(NOW.minus(Duration::from_secs(3600)));
+    assert_eq!(world.code(&rule, &plain).await, None);
+    assert_eq!(world.code(&rule, &dated("3")).await, Some(Code::ClockRegressed));
+    assert_eq!(world.code(&rule, &Request::get("/")).await, Some(Code::CredentialMissing));
+    world.clock.set(NOW);
+    assert_eq!(world.code(&rule, &dated("3")).await, None, "nothing was spent");
+}
+
+#[tokio::test]
+async fn what_had_expired_by_a_clock_that_went_back_stays_expired() {
     let world = World::new();
     let rule = world.rule(&["api-key"]);
-    let key = world.key(&[]).await;
+    let key = world.key_until(NOW.plus(Duration::from_secs(600))).await;
     let request = Request::get("/").bearing(&key);
     assert_eq!(world.code(&rule, &request).await, None);
-    world.clock.set(NOW.minus(Duration::from_secs(1)));
-    assert_eq!(world.code(&rule, &request).await, None, "small corrections happen");
-    world.clock.set(NOW.minus(Duration::from_secs(10)));
-    assert_eq!(world.code(&rule, &request).await, Some(Code::ClockRegressed));
+    world.clock.set(NOW.plus(Duration::from_secs(3600)));
+    assert_eq!(world.code(&rule, &request).await, Some(Code::KeyInvalid));
     world.clock.set(NOW);
-    assert_eq!(world.code(&rule, &request).await, None);
+    assert_eq!(world.code(&rule, &request).await, Some(Code::KeyInvalid), "by the later of the two");
+    world.gate.accept_clock(NOW);
+    assert_eq!(world.code(&rule, &request).await, None, "the clock was wrong");
+}
+
+#[tokio::test]
+async fn a_gate_knows_what_the_clock_has_shown_to_a_process_before_it() {
+    let mut world = World::new();
+    world.gate = world.gate.with_latest(NOW.plus(Duration::from_secs(3600)));
+    let rule = world.rule(&["api-key", "signature"]);
+    let key = world.key_until(NOW.plus(Duration::from_secs(600))).await;
+    assert_eq!(world.code(&rule, &Request::get("/").bearing(&key)).await, Some(Code::KeyInvalid));
+    let dated = Request::get("/").with("test-proof", "alice 1");
+    assert_eq!(world.code(&rule, &dated).await, Some(Code::ClockRegressed));
+    world.gate.accept_clock(NOW);
+    assert_eq!(world.code(&rule, &dated).await, None);
 }
 
 #[tokio::test]

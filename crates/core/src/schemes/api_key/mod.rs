@@ -89,6 +89,11 @@ impl<S: Store> Verifier for ApiKeyVerifier<S> {
         ApiKey::parse(key).map(Some).map_err(|error| Denial::new(Code::KeyInvalid, error.to_string()))
     }
 
+    /// It is good until it is revoked or expires, however often it is sent.
+    fn needs_order(&self, _credential: &ApiKey, _request: &RequestView<'_>) -> bool {
+        false
+    }
+
     async fn verify(
         &self,
         credential: ApiKey,

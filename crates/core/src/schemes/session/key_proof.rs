@@ -59,6 +59,13 @@ impl DpopKeyProof {
     }
 }
 
+/// Whether a request brings the proof of a key, good or not.
+pub(super) fn is_presented(request: &RequestView<'_>) -> bool {
+    // Two of them are none that is read, and are refused by whoever reads it.
+    let offered = one_subprotocol(request, DPOP_SUBPROTOCOL);
+    request.headers.contains_key(DPOP) || !matches!(offered, Ok(None))
+}
+
 impl KeyProof for DpopKeyProof {
     fn judge(&self, thumbprint: &str, token: &Half, request: &RequestView<'_>) -> Result<KeyProven, Denial> {
         let refused = |cause: &'static str| Denial::new(Code::DpopInvalid, cause);

@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue};
 use super::cookie::SessionCookie;
 use super::cross_site::Origins;
 use super::handshakes;
+use super::key_proof;
 use super::key_proof::{DPOP_SUBPROTOCOL, KeyProof, KeyProven};
 use super::names::{SessionId, UserId};
 use super::policy::{HandshakePolicy, SessionDemand};
@@ -164,6 +165,12 @@ impl<S: Store> Verifier for SessionVerifier<S> {
 
     fn extract(&self, request: &RequestView<'_>) -> Result<Option<SessionCredential>, Denial> {
         wire::read(request, self.surroundings.cookie)
+    }
+
+    /// The halves are good until the session ends, and a handshake is taken out of where it waits; the proof of a
+    /// bound key has a date.
+    fn needs_order(&self, _credential: &SessionCredential, request: &RequestView<'_>) -> bool {
+        key_proof::is_presented(request)
     }
 
     async fn verify(
