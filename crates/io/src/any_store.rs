@@ -7,7 +7,7 @@ use bytes::Bytes;
 use countersign::store::{Id, Inventory, MemoryStore, Space, Spend, Spent, Store, StoreError};
 use countersign::time::{Clock, Timestamp};
 
-use crate::{RedbStore, RedisStore, StoreUrl};
+use crate::{ClockAccepted, RedbStore, RedisStore, StoreUrl};
 
 /// The store that a configuration names.
 pub enum AnyStore {
@@ -33,6 +33,31 @@ pub enum OpenError {
         /// What the system or the database said.
         reason: String,
     },
+    /// The file is not as it was written, or is no store.
+    #[error(
+        "{} is damaged, or is no store ({reason}): put a backup in its place and start with `countersign serve --restored`; docs/reference/store.md says what to look at then",
+        path.display()
+    )]
+    Damaged {
+        /// The store's file.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// The file was put back from a copy: what was revoked and used since then is not in it.
+    #[error(
+        "{} is older than what this machine wrote: {why}. If it was put back from a copy, start once with `countersign serve --restored`; docs/reference/store.md says what that ends, and what nobody can know",
+        path.display()
+    )]
+    Older {
+        /// The store's file.
+        path: PathBuf,
+        /// By what it is known.
+        why: String,
+    },
+    /// `--restored` is for a store in a file.
+    #[error("--restored is for a store in a file (redb:<path>), and this one is {0}")]
+    NotRestored(String),
     /// The Redis at that address did not answer, or refused us.
     #[error("cannot use {address}: {reason}")]
     Redis {
@@ -49,7 +74,20 @@ impl AnyStore {
     /// # Errors
     /// See [`OpenError`].
     pub async fn open(url: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        Self::open_as(url, clock, false).await
+    }
+
+    /// The same, for a store that was put back from a copy: proofs made so far are refused.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open_restored(url: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        Self::open_as(url, clock, true).await
+    }
+
+    async fn open_as(url: &StoreUrl, clock: Arc<dyn Clock>, restored: bool) -> Result<Self, OpenError> {
         match url {
+            StoreUrl::Memory | StoreUrl::Redis(_) if restored => Err(OpenError::NotRestored(url.to_string())),
             StoreUrl::Memory => {
                 // A process that has forgotten its last run: proofs made before it are not for it. They say
                 // when they were made in whole seconds, so it begins with one: those made from then on
@@ -59,20 +97,14 @@ impl AnyStore {
                 Ok(Self::Memory(MemoryStore::new(clock).refusing_proofs_before(start)))
             }
             StoreUrl::Redb(path) => {
-                let path = path.clone();
-                let opened = tokio::task::spawn_blocking({
-                    let path = path.clone();
-                    move || RedbStore::open(&path, clock)
-                });
-                opened
-                    .await
-                    .unwrap_or_else(|_| {
-                        Err(OpenError::File {
-                            path,
-                            reason: String::from("the file cannot be read: it is damaged"),
-                        })
-                    })
-                    .map(Self::Redb)
+                let (place, open) =
+                    (path.clone(), if restored { RedbStore::open_restored } else { RedbStore::open });
+                let opened = tokio::task::spawn_blocking(move || open(&place, clock)).await;
+                let gone = |error: tokio::task::JoinError| OpenError::File {
+                    path: path.clone(),
+                    reason: error.to_string(),
+                };
+                opened.map_err(gone)?.map(Self::Redb)
             }
             StoreUrl::Redis(url) => RedisStore::open(url, clock).await.map(Self::Redis),
         }
@@ -99,6 +131,26 @@ impl AnyStore {
             Self::Memory(_) => Ok(()),
             Self::Redb(store) => store.ready().await,
             Self::Redis(store) => store.ready().await,
+        }
+    }
+
+    /// The latest moment that the clock has shown, for a store that remembers it beyond its process.
+    #[must_use]
+    pub fn latest(&self) -> Option<Timestamp> {
+        match self {
+            Self::Memory(_) | Self::Redis(_) => None,
+            Self::Redb(store) => Some(store.latest()),
+        }
+    }
+
+    /// Believes a clock that went back. `None`: this store remembers no clock beyond its process.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn accept_clock(&self) -> Result<Option<ClockAccepted>, StoreError> {
+        match self {
+            Self::Memory(_) | Self::Redis(_) => Ok(None),
+            Self::Redb(store) => store.accept_clock().await.map(Some),
         }
     }
 

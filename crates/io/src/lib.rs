@@ -11,6 +11,6 @@ pub mod workers;
 
 pub use any_store::{AnyStore, OpenError};
 pub use clock::SystemClock;
-pub use redb_store::RedbStore;
+pub use redb_store::{ClockAccepted, RedbStore};
 pub use redis_store::RedisStore;
 pub use store_url::{RedisUrl, StoreUrl, StoreUrlError};

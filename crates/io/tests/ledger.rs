@@ -108,22 +108,25 @@ async fn proofs_without_a_date_or_from_the_future_survive_an_unclean_stop() {
 }
 
 #[tokio::test]
-async fn a_clock_set_back_behind_the_mark_answers_nothing_until_it_has_caught_up() {
+async fn a_clock_set_back_behind_the_mark_spends_nothing_until_it_has_caught_up() {
     let ((_folder, path), clock) = (file(), manual_clock());
     let start = clock.now();
     let store = open_redb(&path, &clock);
     assert_eq!(store.spend(fresh("spent", &*clock)).await.unwrap(), Spent::Once);
+    assert!(store.insert(KEYS, id("ended"), bytes("value"), Some(start)).await.unwrap());
+    assert!(store.insert(KEYS, id("there"), bytes("value"), None).await.unwrap());
     store.close().await.unwrap();
     clock.set(start.minus(Duration::from_millis(2_001)));
     let store = open_redb(&path, &clock);
     assert!(is_regressed(&store.spend(fresh("fresh", &*clock)).await));
-    assert!(is_regressed(&store.get(KEYS, id("a")).await));
-    assert!(is_regressed(&store.insert(KEYS, id("a"), bytes("value"), None).await));
-    assert!(is_regressed(&store.take_if(KEYS, id("a"), None).await));
-    assert!(is_regressed(&store.ready().await));
+    assert_eq!(store.get(KEYS, id("there")).await.unwrap(), Some(bytes("value")));
+    assert_eq!(store.get(KEYS, id("ended")).await.unwrap(), None, "by what the clock has shown");
+    assert!(store.insert(KEYS, id("a"), bytes("value"), None).await.unwrap());
+    assert!(is_regressed(&store.insert(KEYS, id("b"), bytes("value"), Some(start)).await), "gone at once");
+    assert_eq!(store.take_if(KEYS, id("a"), None).await.unwrap(), Some(bytes("value")));
+    store.ready().await.unwrap();
     clock.set(start.minus(2 * SECOND));
     assert_eq!(store.spend(fresh("fresh", &*clock)).await.unwrap(), Spent::Once);
-    assert_eq!(store.get(KEYS, id("a")).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -223,7 +226,7 @@ async fn a_file_that_is_open_elsewhere_is_told_apart_from_one_that_cannot_be_ope
         let damaged = folder.path().join(name);
         std::fs::write(&damaged, content).unwrap();
         let opened = AnyStore::open(&StoreUrl::Redb(damaged), clock.clone()).await;
-        assert!(matches!(opened.err(), Some(OpenError::File { .. })));
+        assert!(matches!(opened.err(), Some(OpenError::Damaged { .. })), "{name}");
     }
     let nowhere = RedbStore::open(&folder.path().join("no/such/folder"), clock);
     assert!(matches!(nowhere.err(), Some(OpenError::File { .. })));

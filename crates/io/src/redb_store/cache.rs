@@ -119,6 +119,14 @@ impl Cache {
         shard.put(key, committed, self.generation);
     }
 
+    /// Nobody knows what the file holds: it was opened anew.
+    pub(super) fn clear(&self) {
+        for shard in &self.shards {
+            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            *shard = Shard { writes: shard.writes + 1, ..Shard::default() };
+        }
+    }
+
     /// Nobody knows what the file holds: a commit failed.
     pub(super) fn forget(&self, key: Key) {
         let mut shard = self.write(key);

@@ -1,12 +1,13 @@
 //! One atomic operation, evaluated inside a write transaction.
 
 use bytes::Bytes;
-use countersign::store::{Envelope, StoreError};
+use countersign::store::Envelope;
 use countersign::time::Timestamp;
 use redb::{ReadableTable as _, Table};
 
 use super::cache::Key;
-use super::file::{Slot, unavailable};
+use super::fault::{Fault, fault};
+use super::file::Slot;
 
 /// An operation on one entry.
 pub(super) struct Operation {
@@ -52,8 +53,8 @@ impl Change {
         slot: Slot<'_>,
         table: &mut Table<'_, Slot<'static>, &'static [u8]>,
         now: Timestamp,
-    ) -> Result<Outcome, StoreError> {
-        let current = match table.get(slot).map_err(unavailable)? {
+    ) -> Result<Outcome, Fault> {
+        let current = match table.get(slot).map_err(fault)? {
             Some(bytes) => Some(Envelope::decode(&Bytes::copy_from_slice(bytes.value()))?),
             None => None,
         };
@@ -66,13 +67,13 @@ impl Change {
                 let Some(value) = current.filter(matches) else {
                     return Ok(Outcome::NOT_DONE);
                 };
-                table.remove(slot).map_err(unavailable)?;
+                table.remove(slot).map_err(fault)?;
                 return Ok(Outcome { answer: Answer::Taken(value), written: Some(None) });
             }
             Self::Insert { .. } | Self::Replace { .. } => return Ok(Outcome::NOT_DONE),
         };
         let bytes = Envelope::encode(&value, until);
-        table.insert(slot, bytes.as_slice()).map_err(unavailable)?;
+        table.insert(slot, bytes.as_slice()).map_err(fault)?;
         // Decoded from our own copy, so that the cache never holds on to a caller's larger buffer.
         let written = Envelope::decode(&Bytes::from(bytes))?;
         Ok(Outcome { answer: Answer::Done, written: Some(Some(written)) })

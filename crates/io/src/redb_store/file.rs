@@ -2,19 +2,23 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use bytes::Bytes;
-use countersign::store::{Envelope, Id, Ledger, StoreError};
+use countersign::store::{Envelope, Id, Ledger};
 use countersign::time::Timestamp;
 use redb::backends::FileBackend;
 use redb::{
     Database, DatabaseError, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition,
-    TableError, WriteTransaction,
+    TableError, TableHandle as _, WriteTransaction,
 };
 
+use super::beside::{Beside, Mark};
 use super::cache::Key;
+use super::contain::contain;
+use super::fault::{Fault, fault};
+use super::moments::{MOMENTS, Moments, Writing};
+use super::proofs::{Found, NextMark, Refused};
 use crate::OpenError;
 
 /// The key of every table of entries: an identifier's bytes.
@@ -23,27 +27,26 @@ pub(super) type Slot<'a> = &'a [u8; 32];
 /// Proofs spent durably, as entries. Spaces are named `[a-z-]+`: an underscore cannot collide.
 pub(super) const SPENT: &str = "_spent";
 
-/// Moments in milliseconds: [`MARK`], [`CUT_OFF`], [`CLEAN`].
-const MOMENTS: TableDefinition<'_, &str, u64> = TableDefinition::new("_moments");
-/// No proof made after this was accepted without a write.
-const MARK: &str = "mark";
-/// No proof made up to this is accepted: the ledger of that time was lost.
-const CUT_OFF: &str = "cut-off";
-/// The word of a clean stop: when it was. [`SAVED`] is complete if, and only if, it is there.
-const CLEAN: &str = "clean";
 /// The ledger as a clean stop left it, in chunks of entries of [`SAVED_ENTRY`] bytes.
 const SAVED: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("_saved");
 const SAVED_ENTRY: usize = 16 + 1 + 4;
 const SAVED_CHUNK: usize = 3_000;
 
+/// Written and taken out again to see that there is room.
+const ROOM: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("_room");
+/// How much room there must be for a store that gave up to begin again: one that would give up at once is better
+/// left alone.
+const ENOUGH: usize = 1 << 20;
+
 /// What redb may keep of the file in memory, beside our own cache.
 const FILE_CACHE: usize = 16 << 20;
 
-/// What an open found about proofs.
-pub(super) struct Found {
-    pub(super) ledger: Ledger,
-    pub(super) mark: Option<Timestamp>,
-    pub(super) cut_off: Option<Timestamp>,
+/// A file that has been opened.
+pub(super) struct Opened {
+    pub(super) database: Database,
+    pub(super) found: Found,
+    pub(super) beside: Beside,
+    pub(super) mark: Mark,
 }
 
 /// The table of a space.
@@ -51,84 +54,227 @@ pub(super) fn table(space: &str) -> TableDefinition<'_, Slot<'static>, &'static 
     TableDefinition::new(space)
 }
 
-/// What redb said, as what it means for a caller.
-pub(super) fn unavailable(error: impl Into<redb::Error>) -> StoreError {
-    match error.into() {
-        redb::Error::Corrupted(what) => StoreError::Corrupt(what),
-        other => StoreError::Unavailable(other.to_string()),
-    }
-}
-
-/// Opens or makes the file, and settles what a clean or an unclean stop has left in it.
-pub(super) fn open(path: &Path, now: Timestamp) -> Result<(Database, Found), OpenError> {
-    let failed = |reason: String| OpenError::File { path: path.to_owned(), reason };
+/// Opens or makes the file, and settles what a clean or an unclean stop has left in it. With `restored`, also a
+/// file that is older than its mark.
+pub(super) fn open(path: &Path, now: Timestamp, restored: bool) -> Result<Opened, OpenError> {
+    let failed = |error: std::io::Error| OpenError::File { path: path.to_owned(), reason: error.to_string() };
     let is_new = !path.exists();
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-    let file = file.map_err(|error| failed(error.to_string()))?;
-    // redb panics on some damaged files; a gateway that does not start has to say why.
-    let opened = catch_unwind(AssertUnwindSafe(|| {
-        let backend = FileBackend::new(file)?;
-        redb::Builder::new().set_cache_size(FILE_CACHE).create_with_backend(backend)
-    }));
-    let database = match opened {
-        Ok(Ok(database)) => database,
-        Ok(Err(DatabaseError::DatabaseAlreadyOpen)) => return Err(OpenError::AlreadyOpen(path.to_owned())),
-        Ok(Err(error)) => return Err(failed(error.to_string())),
-        Err(_) => return Err(failed(String::from("the file is damaged"))),
-    };
+    let database = database(path, file.map_err(failed)?)?;
     if is_new {
         // The name of a new file lives in its folder, which has to be durable too.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| failed(error.to_string()))?;
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
     }
-    let found = settle(&database, now).map_err(|error| failed(error.to_string()))?;
-    Ok((database, found))
+    let mut beside = Beside::of(path);
+    match within(path, &database, |database| settle(database, path, &mut beside, now, restored)) {
+        Ok((found, mark)) => Ok(Opened { database, found, beside, mark }),
+        Err(error) => {
+            let _ = contain(|| drop(database));
+            Err(error)
+        }
+    }
+}
+
+/// Opens the file again that this process has written up to `least`, and sees that it can be written.
+///
+/// The ledger is where it was, in memory, so that nothing is lost of it: no proof is refused for this.
+pub(super) fn open_again(
+    path: &Path,
+    beside: &mut Beside,
+    least: Mark,
+) -> Result<(Database, Mark), OpenError> {
+    let failed = |error: std::io::Error| OpenError::File { path: path.to_owned(), reason: error.to_string() };
+    // Never made anew: what was acknowledged is not in an empty file.
+    let file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
+    let database = database(path, file)?;
+    match within(path, &database, |database| resume(database, path, beside, least)) {
+        Ok(mark) => Ok((database, mark)),
+        Err(error) => {
+            let _ = contain(|| drop(database));
+            Err(error)
+        }
+    }
+}
+
+fn within<T>(
+    path: &Path,
+    database: &Database,
+    work: impl FnOnce(&Database) -> Result<T, OpenError>,
+) -> Result<T, OpenError> {
+    contain(|| work(database)).unwrap_or_else(|panic| Err(Fault::Damage(panic).opening(path)))
+}
+
+fn database(path: &Path, file: File) -> Result<Database, OpenError> {
+    let opened = contain(|| {
+        let backend = FileBackend::new(file)?;
+        // Every page against its checksum: what was changed behind our back is found here, and not later by
+        // whoever reads it. It costs a second for a gibibyte.
+        redb::Builder::new()
+            .set_cache_size(FILE_CACHE)
+            .set_check_integrity_on_open(true)
+            .create_with_backend(backend)
+    });
+    match opened {
+        Ok(Ok(database)) => Ok(database),
+        Ok(Err(DatabaseError::DatabaseAlreadyOpen)) => Err(OpenError::AlreadyOpen(path.to_owned())),
+        Ok(Err(error)) => Err(fault(error).opening(path)),
+        Err(panic) => Err(Fault::Damage(panic).opening(path)),
+    }
 }
 
 /// Reads what the last stop has left, and erases its word durably before anything is answered:
 /// from here on, only another clean stop can vouch for the ledger.
-fn settle(database: &Database, now: Timestamp) -> Result<Found, StoreError> {
+fn settle(
+    database: &Database,
+    path: &Path,
+    beside: &mut Beside,
+    now: Timestamp,
+    restored: bool,
+) -> Result<(Found, Mark), OpenError> {
+    let failed = |error: Fault| error.opening(path);
     let ledger = Ledger::default();
-    let transaction = begin_write(database)?;
-    let mark;
-    let mut cut_off;
-    {
-        let mut moments = transaction.open_table(MOMENTS).map_err(unavailable)?;
-        let moment = |name: &str| -> Result<Option<Timestamp>, StoreError> {
-            let found = moments.get(name).map_err(unavailable)?;
-            Ok(found.map(|millis| Timestamp::from_millis(millis.value())))
-        };
-        mark = moment(MARK)?;
-        cut_off = moment(CUT_OFF)?;
-        if moment(CLEAN)?.is_some() {
+    let transaction = begin_write(database).map_err(failed)?;
+    let is_fresh = !transaction
+        .list_tables()
+        .map_err(|error| failed(fault(error)))?
+        .any(|table| table.name() == MOMENTS.name());
+    let mut moments = {
+        let table = transaction.open_table(MOMENTS).map_err(|error| failed(fault(error)))?;
+        Moments::read(&table).map_err(failed)?
+    };
+    let age = Age { path, is_fresh, file: moments.beside, now };
+    let (last, lost) = age.judge(beside, restored)?;
+    let mark = Mark { generation: last.generation + 1, ..last };
+    let settled = || -> Result<Found, Fault> {
+        if moments.is_clean {
             restore(&transaction, &ledger)?;
         } else {
             // The cut-off stays in the file: were it only in memory, a clean stop soon after this
             // open would vouch for a ledger that never knew what the crash has lost.
-            cut_off = cut_off.max(mark);
+            moments.refused.cut_off = moments.refused.cut_off.max(moments.mark);
         }
-        moments.remove(CLEAN).map_err(unavailable)?;
-        if let Some(cut_off) = cut_off {
-            moments.insert(CUT_OFF, cut_off.as_millis()).map_err(unavailable)?;
+        if lost {
+            moments.refused = moments.refused.and_all_before(now);
         }
-        let spent = transaction.open_table(table(SPENT)).map_err(unavailable)?;
-        for entry in spent.iter().map_err(unavailable)? {
-            let (id, bytes) = entry.map_err(unavailable)?;
-            let envelope = Envelope::decode(&Bytes::copy_from_slice(bytes.value()))?;
-            if let Some(until) = envelope.until.filter(|until| now < *until) {
-                ledger.spend(Id::from_bytes(*id.value()), until, now);
-            }
+        {
+            let mut table = transaction.open_table(MOMENTS).map_err(fault)?;
+            let mut writing = Writing(&mut table);
+            writing.clean(None)?;
+            writing.refused(&moments.refused)?;
+            writing.beside(mark)?;
         }
-    }
-    transaction.delete_table(SAVED).map_err(unavailable)?;
-    transaction.commit().map_err(unavailable)?;
-    Ok(Found { ledger, mark, cut_off })
+        load_spent(&transaction, &ledger, now)?;
+        transaction.delete_table(SAVED).map_err(fault)?;
+        transaction.commit().map_err(fault)?;
+        Ok(Found { ledger, mark: moments.mark, refused: moments.refused })
+    };
+    let found = settled().map_err(failed)?;
+    // Only now, where it was put back: until the file says so itself, its mark goes on refusing it.
+    let written = if restored { beside.make(mark) } else { beside.write(mark).and_then(|()| beside.sync()) };
+    written.map_err(|error| OpenError::File { path: beside.path().to_owned(), reason: error.to_string() })?;
+    Ok((found, mark))
 }
 
-fn restore(transaction: &WriteTransaction, ledger: &Ledger) -> Result<(), StoreError> {
-    let saved = transaction.open_table(SAVED).map_err(unavailable)?;
-    for chunk in saved.iter().map_err(unavailable)? {
-        let (_, bytes) = chunk.map_err(unavailable)?;
+/// How far a file was written, and whether that is as far as this machine had written it.
+struct Age<'a> {
+    path: &'a Path,
+    /// Nothing was ever written to it: new, or emptied.
+    is_fresh: bool,
+    file: Option<Mark>,
+    now: Timestamp,
+}
+
+impl Age<'_> {
+    /// What the file goes on from, and whether what was accepted since is lost.
+    fn judge(&self, beside: &mut Beside, restored: bool) -> Result<(Mark, bool), OpenError> {
+        let older = |why: String| OpenError::Older { path: self.path.to_owned(), why };
+        let at = beside.path().display().to_string();
+        let failed =
+            |error: std::io::Error| OpenError::File { path: at.clone().into(), reason: error.to_string() };
+        let read = beside.read();
+        if restored {
+            // One that cannot be read says nothing; the file then speaks for itself.
+            let known = [self.file, read.ok().flatten()];
+            let first = Mark { born: self.now.as_millis(), generation: 0 };
+            let born = known.into_iter().flatten().next_back().unwrap_or(first).born;
+            let generation = known.into_iter().flatten().map(|mark| mark.generation).max().unwrap_or(0);
+            return Ok((Mark { born, generation }, true));
+        }
+        match (self.file, read) {
+            (_, Err(error)) => Err(older(format!("the mark beside it, {at}, cannot be read: {error}"))),
+            // New here, or from before there were marks.
+            (None, Ok(None)) => {
+                let first = Mark { born: self.now.as_millis(), generation: 0 };
+                beside.make(first).map_err(failed)?;
+                Ok((first, false))
+            }
+            (None, Ok(Some(mark))) if mark.generation == 0 => Ok((mark, false)),
+            // Its file was deleted or emptied: proofs that it had accepted are not in this one.
+            (None, Ok(Some(mark))) if self.is_fresh => Ok((mark, true)),
+            (None, Ok(Some(_))) => Err(older(format!("{at} says that it was written since"))),
+            (Some(_), Ok(None)) => Err(older(format!("the mark beside it, {at}, is missing"))),
+            (Some(file), Ok(Some(mark))) if file.born != mark.born => {
+                Err(older(format!("{at} belongs to another store")))
+            }
+            (Some(file), Ok(Some(mark))) if file.generation < mark.generation => Err(older(format!(
+                "it has seen {} writes, and {at} says that this machine made {}",
+                file.generation, mark.generation
+            ))),
+            (Some(file), Ok(Some(_))) => Ok((file, false)),
+        }
+    }
+}
+
+/// Sees that the file is the one we wrote, and that it can be written.
+fn resume(database: &Database, path: &Path, beside: &mut Beside, least: Mark) -> Result<Mark, OpenError> {
+    let failed = |error: Fault| error.opening(path);
+    let transaction = begin_write(database).map_err(failed)?;
+    let found = {
+        let table = transaction.open_table(MOMENTS).map_err(|error| failed(fault(error)))?;
+        Moments::read(&table).map_err(failed)?.beside
+    };
+    // A commit whose outcome nobody knew may be there, so the file may be further than we know.
+    let Some(found) = found.filter(|found| found.born == least.born && found.generation >= least.generation)
+    else {
+        let why = String::from("this process has written more than it holds");
+        return Err(OpenError::Older { path: path.to_owned(), why });
+    };
+    let mark = Mark { generation: found.generation + 1, ..found };
+    let resumed = || -> Result<(), Fault> {
+        write_mark_beside(&transaction, mark)?;
+        {
+            let mut room = transaction.open_table(ROOM).map_err(fault)?;
+            room.insert(0, vec![0; ENOUGH].as_slice()).map_err(fault)?;
+        }
+        transaction.commit().map_err(fault)?;
+        let transaction = begin_write(database)?;
+        transaction.delete_table(ROOM).map_err(fault)?;
+        transaction.commit().map_err(fault)
+    };
+    resumed().map_err(failed)?;
+    let written = beside.write(mark);
+    written.map_err(|error| OpenError::File { path: beside.path().to_owned(), reason: error.to_string() })?;
+    Ok(mark)
+}
+
+/// Puts what was spent durably into the ledger, as far as it could be presented again at `now`.
+fn load_spent(transaction: &WriteTransaction, ledger: &Ledger, now: Timestamp) -> Result<(), Fault> {
+    let spent = transaction.open_table(table(SPENT)).map_err(fault)?;
+    for entry in spent.iter().map_err(fault)? {
+        let (id, bytes) = entry.map_err(fault)?;
+        let envelope = Envelope::decode(&Bytes::copy_from_slice(bytes.value()))?;
+        if let Some(until) = envelope.until.filter(|until| now < *until) {
+            ledger.spend(Id::from_bytes(*id.value()), until, now);
+        }
+    }
+    Ok(())
+}
+
+fn restore(transaction: &WriteTransaction, ledger: &Ledger) -> Result<(), Fault> {
+    let saved = transaction.open_table(SAVED).map_err(fault)?;
+    for chunk in saved.iter().map_err(fault)? {
+        let (_, bytes) = chunk.map_err(fault)?;
         ledger.restore(bytes.value().chunks_exact(SAVED_ENTRY).filter_map(|entry| {
             let (id, rest) = entry.split_first_chunk::<16>()?;
             let (number, until) = rest.split_first()?;
@@ -140,25 +286,35 @@ fn restore(transaction: &WriteTransaction, ledger: &Ledger) -> Result<(), StoreE
 
 /// A write transaction that recovers quickly after a crash: without `quick_repair` the next open
 /// would walk the whole file.
-pub(super) fn begin_write(database: &Database) -> Result<WriteTransaction, StoreError> {
-    let mut transaction = database.begin_write().map_err(unavailable)?;
+pub(super) fn begin_write(database: &Database) -> Result<WriteTransaction, Fault> {
+    let mut transaction = database.begin_write().map_err(fault)?;
     transaction.set_quick_repair(true);
     Ok(transaction)
 }
 
-/// Writes the mark, within a transaction.
-pub(super) fn write_mark(transaction: &WriteTransaction, mark: Timestamp) -> Result<(), StoreError> {
-    let mut moments = transaction.open_table(MOMENTS).map_err(unavailable)?;
-    moments.insert(MARK, mark.as_millis()).map_err(unavailable)?;
+/// Writes how far the file is, within a transaction.
+pub(super) fn write_mark_beside(transaction: &WriteTransaction, mark: Mark) -> Result<(), Fault> {
+    let mut table = transaction.open_table(MOMENTS).map_err(fault)?;
+    Writing(&mut table).beside(mark)
+}
+
+/// Writes the mark of proofs, and the leap that led to it if it was one, within a transaction.
+pub(super) fn write_mark(transaction: &WriteTransaction, next: NextMark) -> Result<(), Fault> {
+    let mut table = transaction.open_table(MOMENTS).map_err(fault)?;
+    let mut writing = Writing(&mut table);
+    writing.mark(next.mark)?;
+    if next.leap.is_some() {
+        writing.leap(next.leap)?;
+    }
     Ok(())
 }
 
 /// Saves the ledger and the word of a clean stop: both, or neither.
-pub(super) fn save(database: &Database, ledger: &Ledger, now: Timestamp) -> Result<(), StoreError> {
+pub(super) fn save(database: &Database, ledger: &Ledger, now: Timestamp, mark: Mark) -> Result<(), Fault> {
     let transaction = begin_write(database)?;
-    transaction.delete_table(SAVED).map_err(unavailable)?;
+    transaction.delete_table(SAVED).map_err(fault)?;
     {
-        let mut saved = transaction.open_table(SAVED).map_err(unavailable)?;
+        let mut saved = transaction.open_table(SAVED).map_err(fault)?;
         let alive = ledger.alive(now);
         let mut bytes = Vec::with_capacity(SAVED_ENTRY * alive.len().min(SAVED_CHUNK));
         for (number, chunk) in (0_u32..).zip(alive.chunks(SAVED_CHUNK)) {
@@ -168,22 +324,51 @@ pub(super) fn save(database: &Database, ledger: &Ledger, now: Timestamp) -> Resu
                 bytes.push(*shard);
                 bytes.extend_from_slice(&until.to_be_bytes());
             }
-            saved.insert(number, bytes.as_slice()).map_err(unavailable)?;
+            saved.insert(number, bytes.as_slice()).map_err(fault)?;
         }
-        let mut moments = transaction.open_table(MOMENTS).map_err(unavailable)?;
-        moments.insert(CLEAN, now.as_millis()).map_err(unavailable)?;
+        let mut table = transaction.open_table(MOMENTS).map_err(fault)?;
+        let mut writing = Writing(&mut table);
+        writing.clean(Some(now))?;
+        writing.beside(mark)?;
     }
-    transaction.commit().map_err(unavailable)
+    transaction.commit().map_err(fault)
+}
+
+/// Goes back to `now` durably: the mark, and what is refused so that nothing passes twice.
+pub(super) fn accept_clock(
+    database: &Database,
+    ledger: &Ledger,
+    newest: Timestamp,
+    now: Timestamp,
+    mark: Mark,
+) -> Result<Refused, Fault> {
+    let transaction = begin_write(database)?;
+    let refused;
+    {
+        let mut table = transaction.open_table(MOMENTS).map_err(fault)?;
+        let moments = Moments::read(&table)?;
+        refused = moments.refused.and_the_clock_back(now, moments.mark, moments.leap, newest);
+        let mut writing = Writing(&mut table);
+        writing.refused(&refused)?;
+        writing.mark(now)?;
+        writing.leap(None)?;
+        writing.beside(mark)?;
+    }
+    // Some had expired by the clock that was ahead, and have not by this one.
+    load_spent(&transaction, ledger, now)?;
+    transaction.commit().map_err(fault)?;
+    Ok(refused)
 }
 
 /// The entry under `key`, expired or not.
-pub(super) fn read(database: &Database, key: Key) -> Result<Option<Envelope>, StoreError> {
-    let transaction = database.begin_read().map_err(unavailable)?;
+pub(super) fn read(database: &Database, key: Key) -> Result<Option<Envelope>, Fault> {
+    let transaction = database.begin_read().map_err(fault)?;
     let Some(table) = open_for_reading(&transaction, key.space)? else {
         return Ok(None);
     };
-    let found = table.get(key.id.as_bytes()).map_err(unavailable)?;
-    found.map(|bytes| Envelope::decode(&Bytes::copy_from_slice(bytes.value()))).transpose()
+    let found = table.get(key.id.as_bytes()).map_err(fault)?;
+    let decoded = found.map(|bytes| Envelope::decode(&Bytes::copy_from_slice(bytes.value())));
+    Ok(decoded.transpose()?)
 }
 
 /// Up to `limit` living entries of a space after `after`, in order.
@@ -193,18 +378,18 @@ pub(super) fn list(
     after: Option<Id>,
     limit: usize,
     now: Timestamp,
-) -> Result<Vec<(Id, Bytes)>, StoreError> {
-    let transaction = database.begin_read().map_err(unavailable)?;
+) -> Result<Vec<(Id, Bytes)>, Fault> {
+    let transaction = database.begin_read().map_err(fault)?;
     let mut listed = Vec::new();
     let Some(table) = open_for_reading(&transaction, space)? else {
         return Ok(listed);
     };
     let first = after.as_ref().map_or(&[0; 32], Id::as_bytes);
-    for entry in table.range::<Slot<'_>>(first..).map_err(unavailable)? {
+    for entry in table.range::<Slot<'_>>(first..).map_err(fault)? {
         if listed.len() >= limit {
             break;
         }
-        let (id, bytes) = entry.map_err(unavailable)?;
+        let (id, bytes) = entry.map_err(fault)?;
         let id = Id::from_bytes(*id.value());
         let envelope = Envelope::decode(&Bytes::copy_from_slice(bytes.value()))?;
         if after != Some(id) && envelope.lives(now) {
@@ -218,10 +403,10 @@ pub(super) fn list(
 pub(super) fn open_for_reading(
     transaction: &ReadTransaction,
     space: &str,
-) -> Result<Option<redb::ReadOnlyTable<Slot<'static>, &'static [u8]>>, StoreError> {
+) -> Result<Option<redb::ReadOnlyTable<Slot<'static>, &'static [u8]>>, Fault> {
     match transaction.open_table(table(space)) {
         Ok(table) => Ok(Some(table)),
         Err(TableError::TableDoesNotExist(_)) => Ok(None),
-        Err(error) => Err(unavailable(error)),
+        Err(error) => Err(fault(error)),
     }
 }

@@ -5,16 +5,26 @@
 //! - `writer`: the one thread that writes, gathering what is queued into one commit
 //! - `cache`: envelopes in memory, kept coherent with the file
 //! - `proofs`: the ledger of spent proofs, and why no restart lets one pass twice
+//! - `moments`: the few numbers of the file that this rests on
+//! - `beside`: the mark beside the file, by which one that was put back from a copy is known
+//! - `fault`, `contain`: what can be wrong with the file, and how redb's panics become that
+//! - `trouble`, `reopen`: what is answered meanwhile, and how a file comes back
 //! - `sweep`: expired entries leave the file when there is nothing better to do
 
+mod beside;
 mod cache;
 mod change;
+mod contain;
+mod fault;
 mod file;
+mod moments;
 mod proofs;
+mod reopen;
 mod sweep;
+mod trouble;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -27,7 +37,12 @@ use redb::Database;
 
 use self::cache::{Cache, Key, Lookup};
 use self::change::{Answer, Change, Operation};
+use self::contain::contain;
+use self::fault::Fault;
+use self::file::Opened;
 use self::proofs::{Proofs, Weight};
+use self::trouble::Trouble;
+pub use self::writer::ClockAccepted;
 use self::writer::Writer;
 use crate::OpenError;
 
@@ -44,21 +59,47 @@ pub struct RedbStore {
 
 /// What callers and the writer both look at.
 struct Shared {
+    path: PathBuf,
     clock: Arc<dyn Clock>,
-    /// `None` once closed: dropping the database gives the file's lock back.
+    /// `None` once closed, and while it is opened anew: dropping the database gives the file's lock back.
     database: RwLock<Option<Database>>,
+    trouble: Trouble,
     cache: Cache,
     proofs: Proofs,
 }
 
 impl Shared {
-    /// Runs `work` on the database, unless the store is closed.
-    fn with_database<T>(
-        &self,
-        work: impl FnOnce(&Database) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    /// Runs `work` on the database, unless the store is closed or in trouble. A fault of the file is trouble for all.
+    fn with_database<T>(&self, work: impl FnOnce(&Database) -> Result<T, Fault>) -> Result<T, StoreError> {
+        self.trouble.check()?;
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        work(database.as_ref().ok_or_else(closed)?)
+        let Some(database) = database.as_ref() else {
+            self.trouble.check()?;
+            return Err(closed());
+        };
+        let why = match contain(|| work(database)) {
+            Ok(Ok(done)) => return Ok(done),
+            Ok(Err(Fault::Entry(error))) => return Err(error),
+            Ok(Err(Fault::System(why) | Fault::Damage(why))) => why,
+            Err(panic) => format!("the database gave up: {panic}"),
+        };
+        self.trouble.begin(&self.path, &why);
+        Err(StoreError::Unavailable(why))
+    }
+
+    fn drop_database(&self) {
+        let dropped = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
+        // Closing writes, and what is broken may panic once more.
+        let _ = contain(|| drop(dropped));
+    }
+
+    fn put_database(&self, database: Database) {
+        *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(database);
+    }
+
+    /// The later of the present and what the clock has shown.
+    fn later(&self) -> Timestamp {
+        self.proofs.later(self.clock.now())
     }
 }
 
@@ -74,16 +115,31 @@ impl RedbStore {
     /// no runtime, but every method does.
     ///
     /// # Errors
-    /// [`OpenError::AlreadyOpen`] if another process has it open, else [`OpenError::File`].
+    /// [`OpenError::AlreadyOpen`] if another process has it open, [`OpenError::Older`] if it was put back from a
+    /// copy, [`OpenError::Damaged`], else [`OpenError::File`].
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        let (database, found) = file::open(path, clock.now())?;
+        Self::open_as(path, clock, false)
+    }
+
+    /// The same, for a file that was put back from a copy: proofs made so far are refused.
+    ///
+    /// # Errors
+    /// As [`RedbStore::open`], but never [`OpenError::Older`].
+    pub fn open_restored(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        Self::open_as(path, clock, true)
+    }
+
+    fn open_as(path: &Path, clock: Arc<dyn Clock>, restored: bool) -> Result<Self, OpenError> {
+        let Opened { database, found, beside, mark } = file::open(path, clock.now(), restored)?;
         let shared = Arc::new(Shared {
+            path: path.to_owned(),
             clock: Arc::clone(&clock),
             database: RwLock::new(Some(database)),
+            trouble: Trouble::default(),
             cache: Cache::default(),
             proofs: Proofs::new(found),
         });
-        let writer = Writer::start(Arc::clone(&shared))
+        let writer = Writer::start(Arc::clone(&shared), beside, mark)
             .map_err(|error| OpenError::File { path: path.to_owned(), reason: error.to_string() })?;
         Ok(Self { shared, writer, brief: MemoryStore::new(clock) })
     }
@@ -108,11 +164,38 @@ impl RedbStore {
         self.writer.ready(Self::WRITE_TIME_OUT).await
     }
 
-    /// The present moment, if the clock has not gone back and the store is open.
+    /// The latest moment that the clock has shown: a clock that stands before it went back.
+    #[must_use]
+    pub fn latest(&self) -> Timestamp {
+        self.shared.later()
+    }
+
+    /// Believes a clock that went back, durably: proofs are judged again, and those that may have been accepted
+    /// are refused. Where the clock did not go back, nothing changes.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn accept_clock(&self) -> Result<ClockAccepted, StoreError> {
+        self.present()?;
+        self.writer.accept_clock(Self::WRITE_TIME_OUT).await
+    }
+
+    /// By when expiry is judged, if the store is open and can be used: the later of the present and what the clock
+    /// has shown, so that nothing that had expired lives again.
     fn present(&self) -> Result<Timestamp, StoreError> {
-        let now = self.shared.clock.now();
-        self.shared.proofs.check(now)?;
-        Ok(now)
+        self.shared.proofs.still_open()?;
+        self.shared.trouble.check()?;
+        Ok(self.shared.later())
+    }
+
+    /// The same, for what is put in until `until`.
+    fn present_until(&self, until: Option<Timestamp>) -> Result<(), StoreError> {
+        let (judged_by, now) = (self.present()?, self.shared.clock.now());
+        // It would be gone before it is there.
+        match until.is_some_and(|until| now < until && until <= judged_by) {
+            true => Err(StoreError::ClockRegressed),
+            false => Ok(()),
+        }
     }
 
     async fn write(&self, space: Space, id: Id, change: Change) -> Result<Answer, StoreError> {
@@ -150,7 +233,7 @@ impl Store for RedbStore {
         value: Bytes,
         until: Option<Timestamp>,
     ) -> Result<bool, StoreError> {
-        self.present()?;
+        self.present_until(until)?;
         if space.kept() == Kept::Briefly {
             return self.brief.insert(space, id, value, until).await;
         }
@@ -165,7 +248,7 @@ impl Store for RedbStore {
         new: Bytes,
         until: Option<Timestamp>,
     ) -> Result<bool, StoreError> {
-        self.present()?;
+        self.present_until(until)?;
         if space.kept() == Kept::Briefly {
             return self.brief.replace(space, id, old, new, until).await;
         }
@@ -189,8 +272,9 @@ impl Store for RedbStore {
     }
 
     async fn spend(&self, spend: Spend) -> Result<Spent, StoreError> {
-        let now = self.present()?;
-        let proofs = &self.shared.proofs;
+        self.present()?;
+        let (now, proofs) = (self.shared.clock.now(), &self.shared.proofs);
+        proofs.check(now)?;
         if let Some(wait) = proofs.predates_boot(&spend, now) {
             return Ok(Spent::PredatesBoot(wait));
         }

@@ -15,18 +15,23 @@
 //!    behind the cut-off. The word that says so is durably erased before an open returns, so it
 //!    never vouches for a run that it has not seen the end of.
 //!
+//! 6. Where what was accepted is not in the file at all, since the file was put back from a copy or is a new one,
+//!    all that may have been accepted is refused by its date (`and_all_before`). Where the clock was ahead and has
+//!    been set back, what was accepted under it is told by its end (`and_the_clock_back`).
+//! 7. A file that could not be written and is opened again by this process has its ledger still, in memory.
+//!
 //! A proof may come once as a light one and once as the other (the same `created`, another
 //! `received_at`): both ways look into the ledger, and behind the cut-off, first.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use countersign::store::{Ledger, Spend, Spent, StoreError};
-use countersign::time::Timestamp;
+use countersign::time::{Clock, SKEW, Timestamp};
 use tokio::sync::watch;
 
 use super::closed;
-use super::file::Found;
 
 /// How far the mark is ahead of the clock when it is written.
 const LEAD: Duration = Duration::from_secs(2);
@@ -39,6 +44,85 @@ const TOLERANCE: Duration = Duration::from_secs(2);
 const NOTED: Duration = Duration::from_millis(100);
 /// How long a spend waits for the mark.
 const MARK_TIME_OUT: Duration = Duration::from_secs(2);
+
+/// A clock that moves this much further than the mark has leapt, or nothing was spent for so long.
+const LEAP: Duration = Duration::from_secs(60);
+/// How long a proof without a date may have been good for: those of the issuer's clients say when they end.
+const UNDATED: Duration = Duration::from_secs(3600);
+
+/// What an open found about proofs.
+pub(super) struct Found {
+    pub(super) ledger: Ledger,
+    pub(super) mark: Option<Timestamp>,
+    pub(super) refused: Refused,
+}
+
+/// Proofs that may have been accepted before by a ledger that is lost.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Refused {
+    /// Those made up to here.
+    pub(super) cut_off: Option<Timestamp>,
+    /// Those without a date that end by here.
+    pub(super) undated: Option<Timestamp>,
+    /// Those made up to the second that end at the first or later: accepted while the clock was ahead.
+    pub(super) ahead: Option<(Timestamp, Timestamp)>,
+}
+
+/// The mark's last leap: nothing was accepted between the two, by the clock of the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Leap {
+    /// The mark before.
+    pub(super) from: Timestamp,
+    /// A moment before the first that was accepted after it.
+    pub(super) to: Timestamp,
+}
+
+/// A mark to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NextMark {
+    pub(super) mark: Timestamp,
+    pub(super) leap: Option<Leap>,
+}
+
+impl Refused {
+    /// Until when this proof cannot be told from a repeated one.
+    fn refuses(&self, spend: &Spend) -> Option<Timestamp> {
+        let Some(created) = spend.created else {
+            return self.undated.filter(|undated| spend.until <= *undated);
+        };
+        let ahead = self.ahead.filter(|(from, until)| *from <= spend.until && created <= *until);
+        self.cut_off.filter(|cut_off| created <= *cut_off).max(ahead.map(|(_, until)| until))
+    }
+
+    /// Also all that can have been accepted before `now`: a proof may have been dated [`SKEW`] ahead.
+    pub(super) fn and_all_before(self, now: Timestamp) -> Self {
+        let (cut_off, undated) = (self.cut_off.max(Some(now.plus(SKEW))), now.plus(UNDATED));
+        Self { cut_off, undated: self.undated.max(Some(undated)), ..self }
+    }
+
+    /// The clock goes back to `now`, after it had shown `newest`.
+    ///
+    /// What was accepted before it leapt was made by `now`, or by the mark of that time (in the table of spent
+    /// proofs otherwise). What was accepted after it leapt ends after the moment to which it did, and was made by
+    /// the last mark. If nobody knows when it leapt, everything up to the mark stays refused.
+    pub(super) fn and_the_clock_back(
+        self,
+        now: Timestamp,
+        mark: Option<Timestamp>,
+        leap: Option<Leap>,
+        newest: Timestamp,
+    ) -> Self {
+        let reached = mark.max(self.cut_off).max(Some(newest));
+        let undated = self.undated.max(reached);
+        let Some(leap) = leap.filter(|leap| now < leap.to) else {
+            return Self { cut_off: self.cut_off.max(mark).max(Some(now)), undated, ..self };
+        };
+        let (from, until) = self.ahead.unwrap_or((leap.to, leap.to));
+        let ahead = Some((from.min(leap.to), until.max(reached.unwrap_or(until))));
+        let cut_off = self.cut_off.filter(|cut_off| *cut_off <= now).max(Some(now.max(leap.from)));
+        Self { cut_off, undated, ahead }
+    }
+}
 
 /// What remembering a proof costs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,17 +152,20 @@ pub(super) fn kept_until(spend: &Spend) -> Timestamp {
 /// The ledger, and what is known about the moments in the file.
 pub(super) struct Proofs {
     ledger: Ledger,
-    /// Proofs made up to here are refused. Settled by the open.
-    cut_off: Option<Timestamp>,
-    /// The mark that is in the file, in milliseconds; and the same for those who wait.
+    /// Settled by the open, and by whoever accepts a clock that went back.
+    refused: RwLock<Refused>,
+    /// The mark that is in the file, in milliseconds.
     mark: AtomicU64,
-    mark_grew: watch::Sender<u64>,
+    /// For those who wait: the same, and how often it could not be written.
+    mark_grew: watch::Sender<(u64, u64)>,
     /// Somebody waits for the mark, and the writer has been told.
     wanted: AtomicBool,
     /// A proof was spent since the mark was last written: an idle gateway writes nothing.
     spending: AtomicBool,
     /// The newest moment that the clock has shown, in milliseconds.
     newest: AtomicU64,
+    /// The clock stands before `newest`, and it has been said.
+    regressed: AtomicBool,
     closed: AtomicBool,
 }
 
@@ -87,28 +174,49 @@ impl Proofs {
         let mark = found.mark.unwrap_or_default();
         Self {
             ledger: found.ledger,
-            cut_off: found.cut_off,
+            refused: RwLock::new(found.refused),
             mark: AtomicU64::new(mark.as_millis()),
-            mark_grew: watch::Sender::new(mark.as_millis()),
+            mark_grew: watch::Sender::new((mark.as_millis(), 0)),
             wanted: AtomicBool::new(false),
             spending: AtomicBool::new(false),
             // Writing the mark saw a clock that showed this much.
             newest: AtomicU64::new(mark.minus(LEAD).as_millis()),
+            regressed: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         }
     }
 
-    /// Refuses when the store is closed, and while the clock stands before what it has shown.
+    /// Refuses while the clock stands before what it has shown.
     pub(super) fn check(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.still_open()?;
+        if self.later(now) > now.plus(TOLERANCE) { Err(StoreError::ClockRegressed) } else { Ok(()) }
+    }
+
+    /// The later of the present and what the clock has shown: what had expired does not live again.
+    pub(super) fn later(&self, now: Timestamp) -> Timestamp {
         let newest = Timestamp::from_millis(self.newest.load(Ordering::Relaxed));
-        if now.plus(TOLERANCE) < newest {
-            return Err(StoreError::ClockRegressed);
-        }
         if now > newest.plus(NOTED) {
             self.newest.fetch_max(now.as_millis(), Ordering::Relaxed);
         }
-        Ok(())
+        let regressed = now.plus(TOLERANCE) < newest;
+        if regressed != self.regressed.load(Ordering::Relaxed)
+            && regressed != self.regressed.swap(regressed, Ordering::Relaxed)
+        {
+            match regressed {
+                true => tracing::error!(
+                    %now, shown = %newest,
+                    "the clock went back: proofs are refused until it has caught up, or until `countersign store accept-clock`"
+                ),
+                false => tracing::info!("the clock is right again"),
+            }
+        }
+        now.max(newest)
+    }
+
+    /// From here on the clock may show `now`, and `refused` keeps what was accepted from passing again.
+    pub(super) fn accept_clock(&self, refused: Refused, now: Timestamp) {
+        *self.refused.write().unwrap_or_else(PoisonError::into_inner) = refused;
+        self.newest.store(now.as_millis(), Ordering::SeqCst);
+        self.mark_is_durable(now);
     }
 
     pub(super) fn still_open(&self) -> Result<(), StoreError> {
@@ -126,9 +234,8 @@ impl Proofs {
 
     /// How long until a proof made then would do, if this one was made before the ledger was lost.
     pub(super) fn predates_boot(&self, spend: &Spend, now: Timestamp) -> Option<Duration> {
-        let cut_off = self.cut_off?;
-        let lost = spend.created.is_some_and(|created| created <= cut_off);
-        lost.then(|| cut_off.since(now).max(Duration::from_secs(1)))
+        let refused = self.refused.read().unwrap_or_else(PoisonError::into_inner);
+        refused.refuses(spend).map(|until| until.since(now).max(Duration::from_secs(1)))
     }
 
     /// Returns once the file's mark is at or after `created`; `raise` asks the writer for that.
@@ -144,6 +251,7 @@ impl Proofs {
             return Ok(());
         }
         let mut grew = self.mark_grew.subscribe();
+        let failures = grew.borrow().1;
         // Only the first of those who wait sends a message. The writer clears `wanted` before it
         // reads the clock, so whoever found it set is covered by the mark to come.
         if !self.wanted.swap(true, Ordering::SeqCst)
@@ -152,8 +260,9 @@ impl Proofs {
             self.wanted.store(false, Ordering::SeqCst);
             return Err(error);
         }
-        match tokio::time::timeout(MARK_TIME_OUT, grew.wait_for(|mark| created.as_millis() <= *mark)).await {
-            Ok(Ok(_)) => Ok(()),
+        let settled = grew.wait_for(|(mark, failed)| created.as_millis() <= *mark || *failed != failures);
+        match tokio::time::timeout(MARK_TIME_OUT, settled).await {
+            Ok(Ok(settled)) if created.as_millis() <= settled.0 => Ok(()),
             _ => Err(StoreError::Unavailable(String::from("the mark of spent proofs could not be written"))),
         }
     }
@@ -168,19 +277,30 @@ impl Proofs {
     }
 
     /// The mark to write with the next commit, if it is time.
-    pub(super) fn mark_due(&self, clock: &dyn countersign::time::Clock) -> Option<Timestamp> {
+    pub(super) fn mark_due(&self, clock: &dyn Clock) -> Option<NextMark> {
         let wanted = self.wanted.swap(false, Ordering::SeqCst);
         let (now, mark) = (clock.now(), Timestamp::from_millis(self.mark.load(Ordering::SeqCst)));
         let stale = mark < now.plus(REFRESH) && self.spending.load(Ordering::Relaxed);
         (wanted || stale).then(|| {
             self.spending.store(false, Ordering::Relaxed);
-            mark.max(now.plus(LEAD))
+            // Whoever waits for the mark came in a little earlier than now.
+            let leapt = mark.plus(LEAP) < now;
+            let leap = leapt.then(|| Leap { from: mark, to: now.minus(MARK_TIME_OUT + TOLERANCE) });
+            NextMark { mark: mark.max(now.plus(LEAD)), leap }
         })
     }
 
     /// The mark is in the file.
     pub(super) fn mark_is_durable(&self, mark: Timestamp) {
         self.mark.store(mark.as_millis(), Ordering::SeqCst);
-        self.mark_grew.send_replace(mark.as_millis());
+        self.mark_grew.send_modify(|(grown, _)| *grown = mark.as_millis());
+    }
+
+    /// It could not be written: whoever waits for it is told now.
+    pub(super) fn mark_failed(&self) {
+        self.mark_grew.send_modify(|(_, failures)| *failures += 1);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,18 +3,22 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use countersign::store::{Envelope, StoreError};
+use countersign::store::Envelope;
 use countersign::time::Timestamp;
 use redb::{Database, ReadableDatabase as _, TableHandle as _};
 
-use super::file::{self, unavailable};
+use super::fault::{Fault, fault};
+use super::file;
 
 /// Entries looked at in one step.
 const STEP: usize = 2_000;
 /// How long to rest after the last table.
 const REST: Duration = Duration::from_secs(60);
-/// How long after its expiry an entry leaves: well beyond what a clock may be set back.
+/// How long after its expiry an entry leaves: well beyond what a clock may be set back unnoticed.
 const MARGIN: Duration = Duration::from_secs(60);
+/// How long a moment must have been shown before entries leave that had expired by then: what a clock says that
+/// is ahead for a while throws nothing away that is needed when it is set back, such as that a callback was used.
+const BELIEVED: Duration = Duration::from_secs(900);
 
 /// Where the sweep stands.
 #[derive(Default)]
@@ -22,11 +26,35 @@ pub(super) struct Sweeper {
     /// The table to go on with, and the last identifier looked at.
     at: Option<(String, [u8; 32])>,
     rests_since: Option<Instant>,
+    /// What the clock showed, and when that was.
+    shown: Option<(Instant, Timestamp)>,
+    /// What it showed long ago.
+    believed: Option<Timestamp>,
 }
 
 impl Sweeper {
+    /// One step, by what the clock showed long enough ago.
+    pub(super) fn sweep(&mut self, database: &Database, now: Timestamp) -> Result<usize, Fault> {
+        match self.believe(now, BELIEVED) {
+            Some(believed) => self.step(database, believed),
+            None => Ok(0),
+        }
+    }
+
+    fn believe(&mut self, now: Timestamp, after: Duration) -> Option<Timestamp> {
+        match self.shown {
+            Some((since, _)) if since.elapsed() < after => {}
+            shown => {
+                self.believed = shown.map(|(_, shown)| shown);
+                self.shown = Some((Instant::now(), now));
+            }
+        }
+        self.believed = self.believed.map(|believed| believed.min(now));
+        self.believed
+    }
+
     /// One step: looks at no more than [`STEP`] entries, and removes the expired ones in one commit.
-    pub(super) fn sweep(&mut self, database: &Database, now: Timestamp) -> Result<usize, StoreError> {
+    fn step(&mut self, database: &Database, now: Timestamp) -> Result<usize, Fault> {
         if self.rests_since.is_some_and(|since| since.elapsed() < REST) {
             return Ok(0);
         }
@@ -39,12 +67,12 @@ impl Sweeper {
         if !expired.is_empty() {
             let transaction = file::begin_write(database)?;
             {
-                let mut entries = transaction.open_table(file::table(&table)).map_err(unavailable)?;
+                let mut entries = transaction.open_table(file::table(&table)).map_err(fault)?;
                 for id in &expired {
-                    entries.remove(id).map_err(unavailable)?;
+                    entries.remove(id).map_err(fault)?;
                 }
             }
-            transaction.commit().map_err(unavailable)?;
+            transaction.commit().map_err(fault)?;
         }
         self.at = Some((table, last));
         Ok(expired.len())
@@ -57,10 +85,10 @@ impl Sweeper {
         &self,
         database: &Database,
         now: Timestamp,
-    ) -> Result<Option<(String, Vec<[u8; 32]>, [u8; 32])>, StoreError> {
-        let transaction = database.begin_read().map_err(unavailable)?;
+    ) -> Result<Option<(String, Vec<[u8; 32]>, [u8; 32])>, Fault> {
+        let transaction = database.begin_read().map_err(fault)?;
         let mut tables: Vec<String> =
-            transaction.list_tables().map_err(unavailable)?.map(|table| String::from(table.name())).collect();
+            transaction.list_tables().map_err(fault)?.map(|table| String::from(table.name())).collect();
         tables.retain(|name| !name.starts_with('_') || name == file::SPENT);
         tables.sort_unstable();
         for table in tables {
@@ -74,8 +102,8 @@ impl Sweeper {
             };
             let (mut expired, mut seen) = (Vec::new(), None);
             let from = after.unwrap_or([0; 32]);
-            for entry in entries.range::<file::Slot<'_>>(&from..).map_err(unavailable)?.take(STEP) {
-                let (id, bytes) = entry.map_err(unavailable)?;
+            for entry in entries.range::<file::Slot<'_>>(&from..).map_err(fault)?.take(STEP) {
+                let (id, bytes) = entry.map_err(fault)?;
                 let id = *id.value();
                 if after == Some(id) {
                     continue;
@@ -109,7 +137,8 @@ mod tests {
     #[test]
     fn expired_entries_leave_every_table_step_by_step_and_the_others_stay() {
         let folder = tempfile::tempdir().unwrap();
-        let (database, _) = file::open(&folder.path().join("s.redb"), Timestamp::from_secs(1)).unwrap();
+        let opened = file::open(&folder.path().join("s.redb"), Timestamp::from_secs(1), false).unwrap();
+        let database = opened.database;
         let transaction = database.begin_write().unwrap();
         for name in ["keys", file::SPENT, "users"] {
             let mut entries = transaction.open_table(file::table(name)).unwrap();
@@ -124,12 +153,23 @@ mod tests {
         let mut sweeper = Sweeper::default();
         let mut swept = Vec::new();
         for _ in 0..10 {
-            swept.push(sweeper.sweep(&database, Timestamp::from_secs(101).plus(MARGIN)).unwrap());
+            swept.push(sweeper.step(&database, Timestamp::from_secs(101).plus(MARGIN)).unwrap());
         }
         assert!(swept.iter().all(|step| *step <= STEP));
         assert_eq!(swept.iter().sum::<usize>(), 3_000, "those that expired at 101 and no others");
         for name in ["keys", file::SPENT, "users"] {
             assert_eq!(count(&database, name), 2_000);
         }
+    }
+
+    #[test]
+    fn nothing_leaves_by_a_moment_that_was_shown_a_short_while_ago_or_is_no_longer_shown() {
+        let (mut sweeper, ahead) = (Sweeper::default(), Timestamp::from_secs(5_000));
+        let right = Timestamp::from_secs(1_000);
+        assert_eq!(sweeper.believe(right, Duration::ZERO), None);
+        assert_eq!(sweeper.believe(ahead, Duration::from_secs(60)), None, "only just shown");
+        assert_eq!(sweeper.believe(ahead, Duration::ZERO), Some(right));
+        assert_eq!(sweeper.believe(ahead, Duration::ZERO), Some(ahead));
+        assert_eq!(sweeper.believe(right, Duration::from_secs(60)), Some(right), "the clock was set back");
     }
 }

@@ -13,8 +13,12 @@ use countersign::time::Timestamp;
 use redb::Database;
 use tokio::sync::oneshot;
 
+use super::beside::{Beside, Mark};
 use super::cache::Key;
 use super::change::{Answer, Operation, Outcome};
+use super::fault::{Fault, fault};
+use super::proofs::{NextMark, Refused};
+use super::reopen::Reopening;
 use super::sweep::Sweeper;
 use super::{Shared, closed, file};
 
@@ -25,6 +29,17 @@ const QUEUED: usize = 8_192;
 /// How long the thread sleeps when nothing comes, before it looks at the mark and sweeps.
 const TICK: Duration = Duration::from_millis(250);
 
+/// What it was when a clock that went back was believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockAccepted {
+    /// What it shows.
+    pub now: Timestamp,
+    /// What it had shown.
+    pub shown: Timestamp,
+    /// Proofs made up to here are refused. `None`: it had not gone back, and nothing changed.
+    pub cut_off: Option<Timestamp>,
+}
+
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 enum Request {
@@ -33,6 +48,8 @@ enum Request {
     RaiseMark,
     /// Show that a transaction can be begun.
     Probe(Reply<()>),
+    /// Believe the clock, though it went back.
+    AcceptClock(Reply<ClockAccepted>),
     Close(Reply<()>),
 }
 
@@ -43,9 +60,10 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(shared: Arc<Shared>) -> std::io::Result<Self> {
+    pub(super) fn start(shared: Arc<Shared>, beside: Beside, mark: Mark) -> std::io::Result<Self> {
         let (requests, queue) = sync_channel(QUEUED);
-        let scribe = Scribe { shared, queue, sweeper: Sweeper::default(), failed: None };
+        let (sweeper, reopening) = (Sweeper::default(), Reopening::default());
+        let scribe = Scribe { shared, queue, sweeper, beside, mark, reopening };
         let thread = std::thread::Builder::new().name(String::from("store-writer")).spawn(|| scribe.run())?;
         Ok(Self { requests: Some(requests), thread: Mutex::new(Some(thread)) })
     }
@@ -56,6 +74,10 @@ impl Writer {
 
     pub(super) async fn ready(&self, time_out: Duration) -> Result<(), StoreError> {
         self.ask(time_out, Request::Probe).await
+    }
+
+    pub(super) async fn accept_clock(&self, time_out: Duration) -> Result<ClockAccepted, StoreError> {
+        self.ask(time_out, Request::AcceptClock).await
     }
 
     /// Waits as long as it takes: giving up would turn a clean stop into an unclean one.
@@ -109,8 +131,10 @@ struct Scribe {
     shared: Arc<Shared>,
     queue: Receiver<Request>,
     sweeper: Sweeper,
-    /// Why the last commit failed, if it did.
-    failed: Option<StoreError>,
+    /// The mark beside the file, and what the file says after the last commit.
+    beside: Beside,
+    mark: Mark,
+    reopening: Reopening,
 }
 
 /// What one round has to do.
@@ -119,6 +143,7 @@ struct Round {
     operations: Vec<Operation>,
     replies: Vec<Reply<Answer>>,
     probes: Vec<Reply<()>>,
+    clocks: Vec<Reply<ClockAccepted>>,
     close: Option<Reply<()>>,
 }
 
@@ -131,6 +156,7 @@ impl Round {
             }
             Request::RaiseMark => {}
             Request::Probe(reply) => self.probes.push(reply),
+            Request::AcceptClock(reply) => self.clocks.push(reply),
             Request::Close(reply) => self.close = Some(reply),
         }
     }
@@ -147,7 +173,10 @@ impl Scribe {
             let mut round = Round::default();
             match self.queue.recv_timeout(TICK) {
                 Ok(first) => round.take(first),
-                Err(RecvTimeoutError::Timeout) => self.sweep(),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.reopen_if_due();
+                    self.sweep();
+                }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             while !round.is_full()
@@ -164,22 +193,24 @@ impl Scribe {
 
     /// Commits a round and answers its callers. What is left is the reply to a close, if one came.
     fn finish(&mut self, round: Round) -> Option<Reply<()>> {
-        let Round { operations, replies, probes, close } = round;
+        let Round { operations, replies, probes, clocks, close } = round;
+        self.reopen_if_due();
         let mark = self.shared.proofs.mark_due(&*self.shared.clock);
         if !operations.is_empty() || mark.is_some() {
             let keys: Vec<Key> = operations.iter().map(|operation| operation.key).collect();
-            let committed = self.commit(operations, mark);
-            self.failed = committed.as_ref().err().cloned();
-            match committed {
+            match self.commit(operations, mark) {
                 Ok(outcomes) => answer(&self.shared, &keys, outcomes, replies),
                 Err(error) => {
-                    tracing::error!(%error, "a commit failed");
                     keys.into_iter().for_each(|key| self.shared.cache.forget(key));
+                    self.shared.proofs.mark_failed();
                     for reply in replies {
-                        let _ = reply.send(Err(StoreError::Unavailable(format!("a commit failed: {error}"))));
+                        let _ = reply.send(Err(error.clone()));
                     }
                 }
             }
+        }
+        for reply in clocks {
+            let _ = reply.send(self.accept_clock());
         }
         for reply in probes {
             let _ = reply.send(self.probe());
@@ -190,47 +221,96 @@ impl Scribe {
     /// Evaluates every operation in order inside one transaction, and commits it durably.
     /// An operation that finds an unreadable entry fails alone; all else fails together.
     fn commit(
-        &self,
+        &mut self,
         operations: Vec<Operation>,
-        mark: Option<Timestamp>,
+        mark: Option<NextMark>,
     ) -> Result<Vec<Result<Outcome, StoreError>>, StoreError> {
-        self.shared.with_database(|database| {
-            let outcomes = write(database, operations, mark, self.shared.clock.now())?;
-            if let Some(mark) = mark {
-                self.shared.proofs.mark_is_durable(mark);
-            }
-            Ok(outcomes)
-        })
+        let next = self.next();
+        let (outcomes, is_dirty) = self
+            .shared
+            .with_database(|database| write(database, operations, mark, self.shared.later(), next))?;
+        if is_dirty {
+            self.reached(next);
+        }
+        if let Some(NextMark { mark, .. }) = mark {
+            self.shared.proofs.mark_is_durable(mark);
+        }
+        Ok(outcomes)
+    }
+
+    fn next(&self) -> Mark {
+        Mark { generation: self.mark.generation + 1, ..self.mark }
+    }
+
+    /// The file is durably so far: its mark follows, and only then is anybody told.
+    fn reached(&mut self, mark: Mark) {
+        self.mark = mark;
+        if let Err(error) = self.beside.write(mark)
+            && self.reopening.is_first_failure_of_the_mark()
+        {
+            let path = self.beside.path().display();
+            tracing::error!(%path, %error, "the mark cannot be written: a copy that is put back would not be noticed");
+        }
     }
 
     fn probe(&self) -> Result<(), StoreError> {
-        self.failed.clone().map_or(Ok(()), Err)?;
-        self.shared.with_database(|database| file::begin_write(database)?.abort().map_err(file::unavailable))
+        self.shared.with_database(|database| file::begin_write(database)?.abort().map_err(fault))
+    }
+
+    fn accept_clock(&mut self) -> Result<ClockAccepted, StoreError> {
+        let (now, proofs) = (self.shared.clock.now(), &self.shared.proofs);
+        let shown = proofs.later(now);
+        let refused = match proofs.check(now) {
+            Ok(()) => Refused::default(),
+            Err(_) => {
+                let next = self.next();
+                let refused = self.shared.with_database(|database| {
+                    file::accept_clock(database, proofs.ledger(), shown, now, next)
+                })?;
+                self.shared.proofs.accept_clock(refused.clone(), now);
+                self.reached(next);
+                refused
+            }
+        };
+        Ok(ClockAccepted { now, shown, cut_off: refused.cut_off })
     }
 
     fn sweep(&mut self) {
         let now = self.shared.clock.now();
-        if let Err(error) = self.shared.with_database(|database| self.sweeper.sweep(database, now)) {
-            tracing::warn!(%error, "expired entries could not be swept");
+        // What stands in the way was told when it began.
+        let _ = self.shared.with_database(|database| self.sweeper.sweep(database, now));
+    }
+
+    fn reopen_if_due(&mut self) {
+        if let Some(mark) = self.reopening.try_if_due(&self.shared, &mut self.beside, self.mark) {
+            self.mark = mark;
         }
     }
 
     /// Saves the ledger and gives the file back.
-    fn close(self, reply: Reply<()>) {
+    fn close(mut self, reply: Reply<()>) {
+        let next = self.next();
         let now = self.shared.clock.now();
-        let saved =
-            self.shared.with_database(|database| file::save(database, self.shared.proofs.ledger(), now));
-        *self.shared.database.write().unwrap_or_else(PoisonError::into_inner) = None;
+        let saved = self
+            .shared
+            .with_database(|database| file::save(database, self.shared.proofs.ledger(), now, next));
+        if saved.is_ok() {
+            self.reached(next);
+            let _ = self.beside.sync();
+        }
+        self.shared.drop_database();
         let _ = reply.send(saved);
     }
 }
 
+/// What came of each operation, and whether anything was written.
 fn write(
     database: &Database,
     operations: Vec<Operation>,
-    mark: Option<Timestamp>,
+    mark: Option<NextMark>,
     now: Timestamp,
-) -> Result<Vec<Result<Outcome, StoreError>>, StoreError> {
+    next: Mark,
+) -> Result<(Vec<Result<Outcome, StoreError>>, bool), Fault> {
     let transaction = file::begin_write(database)?;
     let mut outcomes = Vec::with_capacity(operations.len());
     let mut is_dirty = false;
@@ -244,23 +324,25 @@ fn write(
             let table = match tables.entry(key.space) {
                 Entry::Occupied(table) => table.into_mut(),
                 Entry::Vacant(place) => {
-                    place.insert(transaction.open_table(file::table(key.space)).map_err(file::unavailable)?)
+                    place.insert(transaction.open_table(file::table(key.space)).map_err(fault)?)
                 }
             };
             let outcome = match change.carry_out(key.id.as_bytes(), table, now) {
-                Err(StoreError::Unavailable(reason)) => return Err(StoreError::Unavailable(reason)),
-                outcome => outcome,
+                Ok(outcome) => Ok(outcome),
+                Err(Fault::Entry(error)) => Err(error),
+                Err(fault) => return Err(fault),
             };
             is_dirty |= outcome.as_ref().is_ok_and(|outcome| outcome.written.is_some());
             outcomes.push(outcome);
         }
     }
     if is_dirty {
-        transaction.commit().map_err(file::unavailable)?;
+        file::write_mark_beside(&transaction, next)?;
+        transaction.commit().map_err(fault)?;
     } else {
-        transaction.abort().map_err(file::unavailable)?;
+        transaction.abort().map_err(fault)?;
     }
-    Ok(outcomes)
+    Ok((outcomes, is_dirty))
 }
 
 /// The cache first, then the callers: whoever was told about a write reads it.

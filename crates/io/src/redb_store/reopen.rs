@@ -1,0 +1,68 @@
+//! A file that could not be read or written is opened again, as soon as it can be.
+//!
+//! After one failed write redb answers nothing but errors until it is opened anew: a disk that was full for a
+//! moment would close the gate until somebody restarts it. Meanwhile every answer is an error at once.
+
+use std::time::{Duration, Instant};
+
+use super::beside::{Beside, Mark};
+use super::{Shared, file};
+use crate::OpenError;
+
+/// How long after a failure the file is opened again at first, and how long at most after several.
+const FIRST: Duration = Duration::from_millis(250);
+const LONGEST: Duration = Duration::from_secs(2);
+/// Whoever fails again so soon after it was opened waits as long as before.
+const STEADY: Duration = Duration::from_secs(30);
+
+/// Where the attempts stand.
+#[derive(Default)]
+pub(super) struct Reopening {
+    /// The last attempt, and how long to wait after it.
+    attempted: Option<(Instant, Duration)>,
+    /// The file is damaged: nothing that we could try helps.
+    is_hopeless: bool,
+    mark_has_failed: bool,
+}
+
+impl Reopening {
+    /// Whether it is the first time that the mark could not be written.
+    pub(super) fn is_first_failure_of_the_mark(&mut self) -> bool {
+        !std::mem::replace(&mut self.mark_has_failed, true)
+    }
+
+    /// Opens the file again, if it has been given up and it is time. Says how far the file is, if it is open.
+    pub(super) fn try_if_due(&mut self, shared: &Shared, beside: &mut Beside, least: Mark) -> Option<Mark> {
+        if !shared.trouble.is_there() || self.is_hopeless {
+            return None;
+        }
+        let wait = match self.attempted {
+            Some((at, _)) if at.elapsed() > STEADY => FIRST,
+            Some((_, wait)) => wait,
+            None => FIRST,
+        };
+        match self.attempted {
+            Some((at, _)) if at.elapsed() < wait => return None,
+            _ => self.attempted = Some((Instant::now(), (wait * 2).min(LONGEST))),
+        }
+        shared.drop_database();
+        match file::open_again(&shared.path, beside, least) {
+            Ok((database, mark)) => {
+                // A commit whose outcome nobody knew may have come to be.
+                shared.cache.clear();
+                shared.put_database(database);
+                shared.trouble.end(&shared.path);
+                Some(mark)
+            }
+            Err(error) => {
+                // The system may say yes the next time; a file that is not what it was stays so.
+                if !matches!(error, OpenError::File { .. } | OpenError::AlreadyOpen(_)) {
+                    self.is_hopeless = true;
+                    tracing::error!(%error, "the store does not come back by itself");
+                }
+                shared.trouble.goes_on(error.to_string());
+                None
+            }
+        }
+    }
+}
