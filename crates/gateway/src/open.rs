@@ -114,8 +114,8 @@ pub struct Sealed {
 }
 
 impl Sealed {
-    /// Opens the store that `config` names. Its sealing key is made together with it, and never for one that was
-    /// there before.
+    /// Opens the store that `config` names; `restored`: it was put back from a copy. Its sealing key is made together
+    /// with it, and never for one that was there before.
     ///
     /// # Errors
     /// [`SetUpError`].
@@ -123,6 +123,7 @@ impl Sealed {
         config: &StoreConfig,
         clock: &Arc<dyn Clock>,
         random: &Arc<dyn Random>,
+        restored: bool,
     ) -> Result<Self, SetUpError> {
         let mut made = false;
         if let StoreUrl::Redb(path) = &config.url {
@@ -146,7 +147,11 @@ impl Sealed {
             // Nothing that is sealed with it outlives the process.
             None => passing_seal_key(random),
         };
-        let store = Arc::new(AnyStore::open(&config.url, clock.clone()).await?);
+        let store = match restored {
+            true => AnyStore::open_restored(&config.url, clock.clone()).await?,
+            false => AnyStore::open(&config.url, clock.clone()).await?,
+        };
+        let store = Arc::new(store);
         Ok(Self { store, key, file: config.seal_key_file.clone().map(|file| (file, made)) })
     }
 
@@ -179,9 +184,31 @@ impl Sealed {
 /// # Errors
 /// [`SetUpError`].
 pub async fn open(config: Config) -> Result<Arc<Gateway>, SetUpError> {
+    open_as(config, false).await
+}
+
+/// The same, with a store that was put back from a copy. It says in both logs what nobody can know from here on.
+///
+/// # Errors
+/// [`SetUpError`].
+pub async fn open_restored(config: Config) -> Result<Arc<Gateway>, SetUpError> {
+    let gateway = open_as(config, true).await?;
+    let details = serde_json::json!({ "url": gateway.runtime.load().config.store.url.to_string() });
+    if let Err(why) = gateway.audit.change(gateway.clock.now(), "store-restored", &details).await {
+        let _ = gateway.store.close().await;
+        return Err(SetUpError::File { what: "audit".to_owned(), error: std::io::Error::other(why) });
+    }
+    tracing::warn!(
+        "the store was put back from a copy: proofs made before now are refused. What was revoked, ended or used \
+         after the copy was made may pass again: look through `countersign key list`, `callback list` and `user list`"
+    );
+    Ok(gateway)
+}
+
+async fn open_as(config: Config, restored: bool) -> Result<Arc<Gateway>, SetUpError> {
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let sealed = Sealed::open(&config.store, &clock, &random).await?;
+    let sealed = Sealed::open(&config.store, &clock, &random, restored).await?;
     sealed.check(&config.store, &*random).await?;
     let Sealed { store, key: seal_key, .. } = sealed;
     let audit = Audit::open(&config.audit).map_err(|error| SetUpError::File {

@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::config::{Loaded, Overrides};
 use crate::management::{self, AdminToken};
-use crate::open::{SetUpError, open};
+use crate::open::{SetUpError, open, open_restored};
 use crate::outbound::Outbounds;
 use crate::reload::Reloader;
 use crate::seal::read_secret;
@@ -41,11 +41,16 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Opens what `loaded` names and binds its ports.
+    /// Opens what `loaded` names and binds its ports; `restored`: its store was put back from a copy.
     ///
     /// # Errors
     /// [`SetUpError`]; whatever was opened is closed again.
-    pub async fn new(path: &Path, loaded: Loaded, overrides: Overrides) -> Result<Self, SetUpError> {
+    pub async fn new(
+        path: &Path,
+        loaded: Loaded,
+        overrides: Overrides,
+        restored: bool,
+    ) -> Result<Self, SetUpError> {
         // First of all: whoever sees a port open may send a signal, and the store is to be closed then.
         let stop = StopSignals::new().map_err(SetUpError::Signals)?;
         let hang_up = signal(SignalKind::hangup()).map_err(SetUpError::Signals)?;
@@ -55,7 +60,10 @@ impl Bound {
         let token_file = server.admin_token_file.clone();
         let tls = server.tls.as_ref().map(tls::server_config).transpose()?;
         let tls = Arc::new(ArcSwapOption::from(tls));
-        let gateway = open(loaded.config).await?;
+        let gateway = match restored {
+            true => open_restored(loaded.config).await?,
+            false => open(loaded.config).await?,
+        };
         // The socket first: whoever finds another gateway there must not take its place on a port.
         let management = match management::bind(&socket).await {
             Ok(management) => management,
@@ -214,12 +222,19 @@ async fn close(gateway: &Arc<Gateway>) {
 struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
+    /// A file that may not grow any further (`ulimit -f`) is a write that fails, like a full disk, and not our end.
+    _file_too_large: Signal,
 }
 
 impl StopSignals {
     fn new() -> std::io::Result<Self> {
         let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
-        Ok(Self { terminate: signal(terminate)?, interrupt: signal(interrupt)? })
+        let file_too_large = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+        Ok(Self {
+            terminate: signal(terminate)?,
+            interrupt: signal(interrupt)?,
+            _file_too_large: signal(file_too_large)?,
+        })
     }
 
     async fn wait(mut self) {
@@ -233,11 +248,18 @@ impl StopSignals {
 async fn note_uses(gateway: Arc<Gateway>) {
     let mut ticks = interval(USES);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut told = false;
     loop {
         ticks.tick().await;
-        if let Err(error) = management::keys::write_uses(&gateway).await {
-            tracing::warn!(%error, "when keys were last used was not written down");
-            sleep(USES).await;
+        match management::keys::write_uses(&gateway).await {
+            Ok(()) => told = false,
+            Err(error) => {
+                // Once, however long it lasts.
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(%error, "when keys were last used was not written down");
+                }
+                sleep(USES).await;
+            }
         }
     }
 }

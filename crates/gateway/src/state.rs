@@ -175,6 +175,7 @@ impl Runtime {
             Some(before) if same_gate(&before.config.limits, &config.limits) => before.gate.clone(),
             _ => {
                 let gate = Gate::new(parts.store.clone(), parts.clock.clone(), parts.random);
+                let gate = gate.with_latest(parts.store.latest().unwrap_or_default());
                 let gate = gate.with_unproven_limit(config.limits.unproven);
                 Arc::new(gate.with_nonce_quota(config.limits.nonces))
             }

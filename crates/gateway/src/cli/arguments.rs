@@ -45,7 +45,7 @@ pub(super) enum Command {
     /// Try everything on this machine: a built-in API, guarded, with a key and lines to paste.
     Dev(DevFlags),
     /// Run the gateway.
-    Serve(SettingFlags),
+    Serve(ServeFlags),
     /// Write a commented countersign.toml for an API of yours.
     Init(InitFlags),
     /// Make API keys, register keys of others, list, rotate and revoke them.
@@ -119,6 +119,8 @@ pub(super) struct DevFlags {
     /// Where the gateway listens; another port is taken if this one is in use.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(super) listen: std::net::SocketAddr,
+    #[command(flatten)]
+    pub(super) restoring: RestoringFlags,
 }
 
 /// What is said over the file and the environment.
@@ -136,6 +138,25 @@ pub(super) struct SettingFlags {
     /// Instead of store.url.
     #[arg(long, value_name = "URL")]
     pub(super) store: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ServeFlags {
+    #[command(flatten)]
+    pub(super) settings: SettingFlags,
+    #[command(flatten)]
+    pub(super) restoring: RestoringFlags,
+}
+
+/// What a store that was put back from a copy needs once.
+#[derive(Debug, Args)]
+pub(super) struct RestoringFlags {
+    /// The store was put back from a copy: take it although it is older than what this machine wrote.
+    ///
+    /// For one start. All proofs dated before now are refused. What was revoked, ended or used after the copy was
+    /// made may pass again: nobody can know.
+    #[arg(long)]
+    pub(super) restored: bool,
 }
 
 #[derive(Debug, Args)]

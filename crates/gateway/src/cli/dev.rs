@@ -35,7 +35,8 @@ async fn run(flags: &DevFlags) -> Outcome {
     std::fs::write(&file, configuration(listen, upstream))?;
     let loaded = load(&file, &Overrides::default()).map_err(Failure::Config)?;
 
-    let bound = Bound::new(&file, loaded, Overrides::default()).await.map_err(|error| {
+    let restored = flags.restoring.restored;
+    let bound = Bound::new(&file, loaded, Overrides::default(), restored).await.map_err(|error| {
         Failure::said(format!(
             "{error}\n  If another `countersign dev` runs here, stop it or give --folder another folder."
         ))

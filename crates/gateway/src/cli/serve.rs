@@ -9,12 +9,12 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::arguments::{SettingFlags, Shared};
+use super::arguments::{ServeFlags, Shared};
 use super::{Outcome, configuration, overrides};
 use crate::run::Bound;
 
-pub(super) fn serve(shared: &Shared, flags: SettingFlags) -> Outcome {
-    let overrides = overrides(flags)?;
+pub(super) fn serve(shared: &Shared, flags: ServeFlags) -> Outcome {
+    let overrides = overrides(flags.settings)?;
     let loaded = configuration(shared, &overrides)?;
     log_to_standard_error();
     for warning in &loaded.warnings {
@@ -22,7 +22,7 @@ pub(super) fn serve(shared: &Shared, flags: SettingFlags) -> Outcome {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        Bound::new(&shared.config, loaded, overrides).await?.run().await;
+        Bound::new(&shared.config, loaded, overrides, flags.restoring.restored).await?.run().await;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -1,16 +1,20 @@
 //! `store give-up-sealed`: the way out where the key that sealed a store is lost, or two were used.
+//! `store accept-clock`: the way out where the clock was ahead for a while.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use clap::Subcommand;
 use countersign::Clock;
 use countersign::crypto::{Random, SystemRandom};
 use countersign::sealed::{Closed, closed, give_up_closed};
 use countersign_io::{StoreUrl, SystemClock};
+use http::Method;
 use serde_json::{Value, json};
 
 use super::arguments::Shared;
+use super::key::{management, text};
 use super::{Failure, Outcome, configuration, environment, say};
 use crate::audit::Audit;
 use crate::open::Sealed;
@@ -27,16 +31,44 @@ pub(super) enum StoreCommand {
         #[arg(long)]
         yes: bool,
     },
+    /// Believe the clock, though it stands before what it has shown: it was ahead, and has been set right.
+    ///
+    /// Until then every dated proof is 503 `clock_regressed`. Proofs made before now stay refused, and so will those
+    /// that were accepted while the clock was ahead.
+    AcceptClock,
 }
 
 pub(super) async fn store(shared: &Shared, command: StoreCommand) -> Outcome {
-    let StoreCommand::GiveUpSealed { yes } = command;
+    match command {
+        StoreCommand::GiveUpSealed { yes } => give_up_sealed(shared, yes).await,
+        StoreCommand::AcceptClock => accept_clock(shared).await,
+    }
+}
+
+async fn accept_clock(shared: &Shared) -> Outcome {
+    let management = management(shared).await?;
+    let result = management.call(Method::POST, "/v1/store/accept-clock", Bytes::new()).await;
+    management.close().await;
+    let answer = result?;
+    if shared.json {
+        say(&terminal::json(&answer));
+    } else if answer["accepted"] == true {
+        let [now, shown, refused] = ["now", "shown", "refused_up_to"].map(|name| text(&answer[name]));
+        say(&format!("The clock is believed: it is {now}, and had shown {shown}."));
+        say(&format!("Proofs made up to {refused} are refused."));
+    } else {
+        say("The clock did not go back: nothing changed.");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn give_up_sealed(shared: &Shared, yes: bool) -> Outcome {
     let config = configuration(shared, &environment()?)?.config;
     if matches!(config.store.url, StoreUrl::Memory) {
         return Err(Failure::said("the store is `memory:`: what it seals ends with the process"));
     }
     let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) = (Arc::new(SystemClock), Arc::new(SystemRandom));
-    let Sealed { store, key, .. } = Sealed::open(&config.store, &clock, &random).await?;
+    let Sealed { store, key, .. } = Sealed::open(&config.store, &clock, &random, false).await?;
     let found = match yes {
         false => closed(&store, &key).await?,
         true => {

@@ -59,7 +59,8 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
     match gateway.store.ready().await {
         Ok(()) => "ready\n".into_response(),
         Err(error) => {
-            tracing::warn!(%error, "not ready");
+            // Whatever watches us asks every second; the store has said once what is wrong.
+            tracing::debug!(%error, "not ready");
             (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n").into_response()
         }
     }

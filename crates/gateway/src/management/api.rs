@@ -14,7 +14,7 @@ use countersign::{Decision, DecisionId, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::management::{callbacks, keys, raw_request, registered, subjects, users};
+use crate::management::{callbacks, keys, raw_request, registered, store, subjects, users};
 use crate::state::Gateway;
 use crate::terminal;
 
@@ -46,6 +46,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/users/disable", post(users::disable))
         .route("/v1/users/set-password", post(users::set_password))
         .route("/v1/issuer/rotate", post(subjects::rotate))
+        .route("/v1/store/accept-clock", post(store::accept_clock))
         .route("/v1/decisions", get(decisions))
         .route("/v1/decisions/{id}", get(decision))
         .route("/v1/explain", post(explain))

@@ -8,6 +8,7 @@ pub(crate) mod keys;
 pub(crate) mod raw_request;
 pub(crate) mod registered;
 mod socket;
+mod store;
 pub(crate) mod subjects;
 pub(crate) mod users;
 

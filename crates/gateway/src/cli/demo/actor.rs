@@ -94,7 +94,7 @@ pub(super) async fn gateway(folder: &Path, configuration: &str) -> Result<Bound,
     make_seal_key(&folder.join("seal.key"), &SystemRandom)?;
     let overrides = environment()?;
     let loaded = load(&file, &overrides).map_err(Failure::Config)?;
-    Ok(Bound::new(&file, loaded, overrides).await?)
+    Ok(Bound::new(&file, loaded, overrides, false).await?)
 }
 
 /// Waits for a signal that ends this process.

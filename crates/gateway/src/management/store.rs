@@ -1,0 +1,31 @@
+//! What an operator does about the store itself.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Json};
+use serde_json::json;
+
+use crate::management::api::{Answer, Refusal};
+use crate::management::keys::unaudited;
+use crate::state::Gateway;
+
+/// Believes a clock that went back: dated proofs are judged again.
+pub(super) async fn accept_clock(State(gateway): State<Arc<Gateway>>) -> Answer {
+    let passing = || {
+        let why = "this store keeps no moment beyond the process: a restart is enough";
+        Refusal(StatusCode::CONFLICT, why.to_owned())
+    };
+    let accepted = gateway.store.accept_clock().await?.ok_or_else(passing)?;
+    let mut details = json!({ "now": accepted.now.to_string(), "shown": accepted.shown.to_string() });
+    let Some(cut_off) = accepted.cut_off else {
+        details["accepted"] = json!(false);
+        return Ok(Json(details).into_response());
+    };
+    details["accepted"] = json!(true);
+    details["refused_up_to"] = json!(cut_off.to_string());
+    gateway.runtime.load().gate.accept_clock(accepted.now);
+    gateway.audit.change(accepted.now, "clock-accepted", &details).await.map_err(unaudited)?;
+    Ok(Json(details).into_response())
+}
