@@ -135,10 +135,15 @@ impl Gateway {
 
     /// Starts it and waits until it is ready. Its log goes to `log` in the folder.
     pub fn start(&mut self) {
-        let log = std::fs::OpenOptions::new().append(true).create(true).open(self.path("log")).unwrap();
         let mut command = self.command(&["serve"]);
+        self.start_with(&mut command);
+    }
+
+    /// The same, with another command line or environment.
+    pub fn start_with(&mut self, command: &mut Command) {
+        let log = std::fs::OpenOptions::new().append(true).create(true).open(self.path("log")).unwrap();
         command.stdout(log.try_clone().unwrap()).stderr(log);
-        self.process = Some(Process::start(&mut command));
+        self.process = Some(Process::start(command));
         let start = Instant::now();
         while !self.ready() {
             let ended = self.process.as_mut().unwrap().0.try_wait().unwrap();
