@@ -469,6 +469,16 @@ impl<S: Store> Gate<S> {
             Purpose::Decide => self.look_at_clock(request.received_at).err(),
             Purpose::Explain => None,
         };
+        match &regressed {
+            Some((_, denial)) => steps.push(Step {
+                check: Check::Time,
+                scheme: None,
+                passed: true,
+                note: Cow::Owned(format!("{}; nothing dated passes", denial.cause())),
+            }),
+            None if request.purpose == Purpose::Decide => note(steps, Check::Time, None, Ok(()))?,
+            None => {}
+        }
         // Expiry is judged by the later of the two, so that nothing that had expired lives again.
         let received_at = regressed.as_ref().map_or(request.received_at, |(latest, _)| *latest);
         let view = RequestView { received_at, ..request.clone() };

@@ -160,6 +160,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Spends a proof once across restarts of this store's ledger.
     fn spend(&self, spend: Spend) -> impl Future<Output = Result<Spent, StoreError>> + Send;
+
+    /// The moment before which nobody knows all that was used, ended or revoked, if there is one: then the store
+    /// was put back from a copy, or began anew in the place of another. What was given out before it, and would be
+    /// ended by an entry, is not taken any more.
+    fn forgets_before(&self) -> Option<Timestamp> {
+        None
+    }
 }
 
 /// Listing, for people. Verifiers are given a [`Store`] and cannot list.
@@ -210,6 +217,10 @@ impl<S: Store> Store for std::sync::Arc<S> {
 
     fn spend(&self, spend: Spend) -> impl Future<Output = Result<Spent, StoreError>> + Send {
         (**self).spend(spend)
+    }
+
+    fn forgets_before(&self) -> Option<Timestamp> {
+        (**self).forgets_before()
     }
 }
 
@@ -389,6 +400,10 @@ impl<C: Clock> Store for MemoryStore<C> {
             return Ok(Spent::PredatesBoot(Duration::from_secs(1)));
         }
         Ok(self.ledger.spend(spend.id, spend.until, self.clock.now()))
+    }
+
+    fn forgets_before(&self) -> Option<Timestamp> {
+        self.cut_off
     }
 }
 

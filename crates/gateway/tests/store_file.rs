@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use support::callbacks::{self, Callback, Results};
 use support::keep_alive::Connection;
 use support::signed::{Draft, Lab, derived, now};
 use support::{Gateway, eventually};
@@ -208,4 +209,24 @@ fn a_clock_that_was_an_hour_ahead_for_a_while_stops_dated_proofs_alone_until_som
     // The hour comes, and with it the time of what was proven under the wrong clock.
     set_clock(&lab.gateway, "+3600");
     lab.refuses(&ahead, 401, "proof_predates_boot");
+}
+
+#[test]
+fn a_callback_from_before_a_copy_was_put_back_is_consumed_used_or_not() {
+    let upstream = Results::start();
+    let mut gateway = callbacks::lab(upstream.address);
+    gateway.start();
+    let (used, unused) = (Callback::mint(&gateway, &[]), Callback::mint(&gateway, &[]));
+    gateway.stop();
+    std::fs::copy(store(&gateway), gateway.path("copy")).unwrap();
+    gateway.start();
+    assert_eq!(used.post(&gateway, "once").status, 200);
+    gateway.stop();
+    std::fs::copy(gateway.path("copy"), store(&gateway)).unwrap();
+    start_restored(&mut gateway);
+    for before in [&used, &unused] {
+        before.post(&gateway, "again").is(409, "callback_consumed");
+    }
+    assert_eq!(upstream.bodies(), ["once"]);
+    assert_eq!(Callback::mint(&gateway, &[]).post(&gateway, "new").status, 200);
 }

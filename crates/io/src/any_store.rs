@@ -213,6 +213,14 @@ impl Store for AnyStore {
     async fn spend(&self, spend: Spend) -> Result<Spent, StoreError> {
         on_each!(self, store => store.spend(spend))
     }
+
+    fn forgets_before(&self) -> Option<Timestamp> {
+        match self {
+            Self::Memory(store) => store.forgets_before(),
+            Self::Redb(store) => store.forgets_before(),
+            Self::Redis(store) => store.forgets_before(),
+        }
+    }
 }
 
 impl Inventory for AnyStore {

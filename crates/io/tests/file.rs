@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use countersign::store::{Inventory as _, Space, Spend, Spent, Store as _, StoreError};
-use countersign::time::{Clock, ManualClock, Timestamp};
+use countersign::time::{Clock, ManualClock};
 use countersign_io::{AnyStore, OpenError, RedbStore, StoreUrl, SystemClock};
 use support::{bytes, fresh, id, manual_clock, open_redb, proof};
 use tempfile::TempDir;

@@ -105,6 +105,13 @@ impl Record {
     }
 }
 
+impl Record {
+    /// Whether the store was put back from a copy since the family began: nobody knows which of its tokens were used.
+    fn forgotten<S: Store>(&self, store: &S) -> Option<Timestamp> {
+        store.forgets_before().filter(|forgotten| self.family.begun < *forgotten)
+    }
+}
+
 /// A token of ours that was shown, and what is known of its family.
 pub(super) struct Shown {
     pub(super) id: FamilyId,
@@ -152,7 +159,8 @@ impl<S: Store> Families<'_, S> {
     pub(super) async fn look(&self, token: &str) -> Result<Option<Shown>, StoreError> {
         let Some((id, secret)) = self.read(token) else { return Ok(None) };
         let Some(bytes) = self.store.get(FAMILIES, id.place()).await? else { return Ok(None) };
-        let record = Record::decode(&bytes)?;
+        let mut record = Record::decode(&bytes)?;
+        record.revoked = record.revoked.or(record.forgotten(self.store));
         let is_current = equal(&sha256(&secret), &record.current);
         Ok(Some(Shown { id, bytes, record, is_current }))
     }
@@ -207,7 +215,8 @@ impl<S: Store> Families<'_, S> {
 /// Whether the family `id` was ended. One that is gone ended by itself.
 pub(super) async fn is_revoked<S: Store>(store: &S, id: FamilyId) -> Result<bool, StoreError> {
     let bytes = store.get(FAMILIES, id.place()).await?;
-    bytes.map_or(Ok(false), |bytes| Ok(Record::decode(&bytes)?.revoked.is_some()))
+    let record = bytes.map(|bytes| Record::decode(&bytes)).transpose()?;
+    Ok(record.is_some_and(|record| record.revoked.or(record.forgotten(store)).is_some()))
 }
 
 /// How long a family may live.

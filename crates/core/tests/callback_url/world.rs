@@ -56,8 +56,15 @@ pub(crate) fn shared() -> Secret<Vec<u8>> {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::on(|store| store)
+    }
+
+    /// With a store that is changed first.
+    pub(crate) fn on(
+        change: impl FnOnce(MemoryStore<Arc<ManualClock>>) -> MemoryStore<Arc<ManualClock>>,
+    ) -> Self {
         let clock = Arc::new(ManualClock::new(NOW));
-        let store = Arc::new(MemoryStore::new(clock.clone()));
+        let store = Arc::new(change(MemoryStore::new(clock.clone())));
         let gate = Gate::new(store.clone(), clock.clone(), &SystemRandom);
         let keys = CallbackKeys::rotating(Self::keyring(&store)).and_shared(&shared()).unwrap();
         let minter = Minter {

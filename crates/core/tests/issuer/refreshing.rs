@@ -272,3 +272,18 @@ async fn the_store_holds_no_refresh_token() {
     assert_eq!(kept.len(), 1);
     assert!(!kept[0].1.windows(32).any(|window| window == secret));
 }
+
+#[tokio::test]
+async fn a_family_from_before_a_store_was_put_back_from_a_copy_has_ended_and_its_access_tokens_with_it() {
+    let world = World::new();
+    let tokens = world.signed_in().await;
+    let restored = world.clock.now().plus(Duration::from_secs(1));
+    world.clock.set(restored);
+    assert!(!world.is_revoked(&tokens).await);
+    world.store.restored_at.store(restored.as_millis(), std::sync::atomic::Ordering::Relaxed);
+    assert!(world.is_revoked(&tokens).await);
+    assert!(world.token(&world.proven(world.refresh(&tokens), 7)).await.is_err());
+    let anew = world.signed_in().await;
+    assert!(!world.is_revoked(&anew).await);
+    assert!(world.token(&world.proven(world.refresh(&anew), 7)).await.is_ok());
+}

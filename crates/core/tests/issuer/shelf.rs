@@ -1,7 +1,7 @@
 //! A store whose readers can be made to wait for each other, so that two of them see the same.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use countersign::Timestamp;
@@ -12,15 +12,25 @@ pub(super) struct Shelf {
     store: MemoryStore<Arc<ManualClock>>,
     /// Whoever reads lets everybody else read first.
     pub(super) polite: AtomicBool,
+    /// When it was put back from a copy, in milliseconds; 0 for never.
+    pub(super) restored_at: AtomicU64,
 }
 
 impl Shelf {
     pub(super) fn new(clock: Arc<ManualClock>) -> Self {
-        Self { store: MemoryStore::new(clock), polite: AtomicBool::new(false) }
+        Self {
+            store: MemoryStore::new(clock),
+            polite: AtomicBool::new(false),
+            restored_at: AtomicU64::new(0),
+        }
     }
 }
 
 impl Store for Shelf {
+    fn forgets_before(&self) -> Option<Timestamp> {
+        Some(self.restored_at.load(Ordering::Relaxed)).filter(|at| *at > 0).map(Timestamp::from_millis)
+    }
+
     async fn get(&self, space: Space, id: Id) -> Result<Option<Bytes>, StoreError> {
         let read = self.store.get(space, id).await;
         if self.polite.load(Ordering::Relaxed) {

@@ -233,3 +233,31 @@ async fn what_was_proven_stops_holding_with_its_session_and_its_user() {
     world.accounts.users().disable(record.user, NOW).await.unwrap();
     assert!(!second.still_holds(NOW).await.unwrap());
 }
+
+#[tokio::test]
+async fn a_session_from_before_a_store_was_put_back_from_a_copy_has_ended() {
+    let restored = NOW.plus(Duration::from_secs(10));
+    let (world, halves) = World::restored_at(restored).with_ann().await;
+    world.clock.set(restored);
+    assert_eq!(world.code(&Request::of("GET", &halves)).await, MISMATCH);
+    let (anew, _) = world.sign_in().await;
+    assert_eq!(world.code(&Request::of("GET", &anew)).await, None);
+}
+
+#[tokio::test]
+async fn a_session_passes_while_the_clock_is_behind_what_it_has_shown_and_a_dated_proof_does_not() {
+    let (world, halves) = World::signed_in().await;
+    let at = |seconds| world.clock.set(NOW.plus(Duration::from_secs(seconds)));
+    at(1_800);
+    assert_eq!(world.code(&Request::of("GET", &halves)).await, None);
+    at(0);
+    assert_eq!(world.code(&Request::of("GET", &halves)).await, None);
+    let handshake = world.handshake(&halves).await;
+    assert_eq!(world.code(&Request::of("POST", &halves).handshake(&handshake)).await, None);
+    let dated = Request::of("GET", &halves).with("dpop", "a.b.c");
+    assert_eq!(world.code(&dated).await, Some(Code::ClockRegressed));
+    at(5_400);
+    assert_eq!(world.code(&Request::of("GET", &halves)).await, MISMATCH, "unused for an hour by then");
+    at(0);
+    assert_eq!(world.code(&Request::of("GET", &halves)).await, MISMATCH, "by the later of the two");
+}

@@ -63,8 +63,27 @@ impl World {
     }
 
     pub(crate) fn with(demand: SessionDemand, key_proof: Arc<dyn KeyProof>, cookie: SessionCookie) -> Self {
+        Self::on(demand, key_proof, cookie, None)
+    }
+
+    /// With a store that was put back from a copy at this moment.
+    pub(crate) fn restored_at(moment: Timestamp) -> Self {
+        let demand = SessionDemand { handshake: HandshakePolicy::UnsafeMethods, key_bound: false };
+        Self::on(demand, Arc::new(NoKeyProof), SessionCookie::Host, Some(moment))
+    }
+
+    fn on(
+        demand: SessionDemand,
+        key_proof: Arc<dyn KeyProof>,
+        cookie: SessionCookie,
+        restored_at: Option<Timestamp>,
+    ) -> Self {
         let clock = Arc::new(ManualClock::new(NOW));
-        let store = Arc::new(MemoryStore::new(clock.clone()));
+        let store = MemoryStore::new(clock.clone());
+        let store = Arc::new(match restored_at {
+            Some(moment) => store.refusing_proofs_before(moment),
+            None => store,
+        });
         let hashed = Arc::new(Counted::default());
         let passwords = passwords(&SealKey::new(Secret::new([9; 32])), hashed.clone());
         let sessions = Sessions::new(store.clone(), LIFETIMES);

@@ -6,7 +6,7 @@
 //! the one exception: there the mark is made first, at generation 0, so that a file which has a generation always
 //! has had a mark.
 //!
-//! The mark is some 70 bytes that are overwritten in their place (one sector, which a disk writes whole), without
+//! The mark is some 80 bytes that are overwritten in their place (one sector, which a disk writes whole), without
 //! waiting for the disk: a kill loses nothing of it, a power cut what the system had not yet written by itself. It
 //! then says less than it could, and never too much.
 

@@ -156,18 +156,25 @@ fn settle(
         }
         if lost {
             moments.refused = moments.refused.and_all_before(now);
+            moments.forgets_before = moments.forgets_before.max(Some(now));
         }
         {
             let mut table = transaction.open_table(MOMENTS).map_err(fault)?;
             let mut writing = Writing(&mut table);
             writing.clean(None)?;
             writing.refused(&moments.refused)?;
+            writing.forgets_before(moments.forgets_before)?;
             writing.beside(mark)?;
         }
         load_spent(&transaction, &ledger, now)?;
         transaction.delete_table(SAVED).map_err(fault)?;
         transaction.commit().map_err(fault)?;
-        Ok(Found { ledger, mark: moments.mark, refused: moments.refused })
+        Ok(Found {
+            ledger,
+            mark: moments.mark,
+            refused: moments.refused,
+            forgets_before: moments.forgets_before,
+        })
     };
     let found = settled().map_err(failed)?;
     // Only now, where it was put back: until the file says so itself, its mark goes on refusing it.

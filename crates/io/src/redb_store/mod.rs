@@ -66,6 +66,7 @@ struct Shared {
     trouble: Trouble,
     cache: Cache,
     proofs: Proofs,
+    forgets_before: Option<Timestamp>,
 }
 
 impl Shared {
@@ -137,6 +138,7 @@ impl RedbStore {
             database: RwLock::new(Some(database)),
             trouble: Trouble::default(),
             cache: Cache::default(),
+            forgets_before: found.forgets_before,
             proofs: Proofs::new(found),
         });
         let writer = Writer::start(Arc::clone(&shared), beside, mark)
@@ -296,6 +298,10 @@ impl Store for RedbStore {
         // Last of all: see `Proofs::close`.
         proofs.still_open()?;
         Ok(Spent::Once)
+    }
+
+    fn forgets_before(&self) -> Option<Timestamp> {
+        self.shared.forgets_before
     }
 }
 

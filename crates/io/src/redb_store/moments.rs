@@ -18,6 +18,8 @@ const CUT_OFF: &str = "cut-off";
 const UNDATED: &str = "undated-until";
 const AHEAD_FROM: &str = "ahead-from";
 const AHEAD_UNTIL: &str = "ahead-until";
+/// What was given out before may have been used or ended in what is lost.
+const FORGETS: &str = "forgets-before";
 /// See [`Leap`].
 const LEAPT_FROM: &str = "leapt-from";
 const LEAPT_TO: &str = "leapt-to";
@@ -31,6 +33,7 @@ pub(super) struct Moments {
     pub(super) mark: Option<Timestamp>,
     pub(super) is_clean: bool,
     pub(super) refused: Refused,
+    pub(super) forgets_before: Option<Timestamp>,
     pub(super) leap: Option<Leap>,
     pub(super) beside: Option<Mark>,
 }
@@ -49,6 +52,7 @@ impl Moments {
                 undated: moment(UNDATED)?,
                 ahead: moment(AHEAD_FROM)?.zip(moment(AHEAD_UNTIL)?),
             },
+            forgets_before: moment(FORGETS)?,
             leap: moment(LEAPT_FROM)?.zip(moment(LEAPT_TO)?).map(|(from, to)| Leap { from, to }),
             beside: number(BORN)?
                 .zip(number(GENERATION)?)
@@ -84,6 +88,10 @@ impl Writing<'_, '_> {
 
     pub(super) fn clean(&mut self, at: Option<Timestamp>) -> Result<(), Fault> {
         self.put_moment(CLEAN, at)
+    }
+
+    pub(super) fn forgets_before(&mut self, moment: Option<Timestamp>) -> Result<(), Fault> {
+        self.put_moment(FORGETS, moment)
     }
 
     pub(super) fn refused(&mut self, refused: &Refused) -> Result<(), Fault> {

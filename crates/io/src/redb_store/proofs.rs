@@ -55,6 +55,7 @@ pub(super) struct Found {
     pub(super) ledger: Ledger,
     pub(super) mark: Option<Timestamp>,
     pub(super) refused: Refused,
+    pub(super) forgets_before: Option<Timestamp>,
 }
 
 /// Proofs that may have been accepted before by a ledger that is lost.

@@ -27,12 +27,15 @@ use crate::principal::{Principal, Scheme, Subject};
 use crate::public_url::PublicUrl;
 use crate::request::{Body, BodySource, Carrier, RequestView};
 use crate::reservation::Use;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::time::{SKEW, Timestamp};
 use crate::verifier::{BodyCheck, Proven, Spending, Verifier};
 
 use self::record::use_of;
 use self::wire::{CallbackClaims, ClaimError, LONGEST_TOKEN, StaticToken, TYPE, Token};
+
+/// A token of an application that has no date was made so long before its end at most, as far as we care.
+const UNDATED: Duration = Duration::from_secs(86_400);
 
 pub use keys::{CallbackKeys, keyring_terms};
 pub use record::{
@@ -108,11 +111,20 @@ impl<S: Store + Clone> CallbackVerifier<S> {
         if read.expires <= now {
             return Err(Denial::new(Code::TokenExpired, format!("the token ended at {}", read.expires)));
         }
-        if claims
-            .moment("nbf")
-            .map_err(|name| Denial::new(Code::TokenClaims, name))?
-            .is_some_and(|from| from > now.plus(SKEW))
-        {
+        let moment = |name| claims.moment(name).map_err(|name| Denial::new(Code::TokenClaims, name));
+        if let Some(forgotten) = self.store.forgets_before() {
+            let made = match (jwt.key_id(), self.minted(&read.id).await?) {
+                (_, Some(record)) => record.created,
+                // A key of ours signed it after the copy was made, and what was known of it is lost.
+                (Some(_), None) => Timestamp::default(),
+                (None, None) => moment("iat")?.unwrap_or_else(|| read.expires.minus(UNDATED)),
+            };
+            if made < forgotten {
+                let cause = format!("made before {forgotten}: whether it was used, the store does not know");
+                return Err(Denial::new(Code::CallbackConsumed, cause));
+            }
+        }
+        if moment("nbf")?.is_some_and(|from| from > now.plus(SKEW)) {
             return Err(invalid("the token is not valid yet".to_owned()));
         }
         self.opens(&read.route, Some(read.resource.as_deref()), &read.methods, resource, request)?;
@@ -127,6 +139,12 @@ impl<S: Store + Clone> CallbackVerifier<S> {
         let mut proven = proven(&read.user, resource, read.expires, limit);
         proven.spends.push(Spending::Use(one));
         Ok(proven)
+    }
+
+    /// What is kept of a callback that was minted here.
+    async fn minted(&self, id: &str) -> Result<Option<CallbackRecord>, StoreError> {
+        let Some(id) = CallbackId::parse(id) else { return Ok(None) };
+        Callbacks::new(self.store.clone()).get(&id).await
     }
 
     async fn fixed(

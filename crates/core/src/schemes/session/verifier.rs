@@ -78,6 +78,13 @@ impl<S: Store> SessionVerifier<S> {
         if !record.is_token(&credential.halves.token) {
             return Err(mismatch(format!("not the token half of {}", record.id)));
         }
+        if self.store.forgets_before().is_some_and(|forgotten| record.created < forgotten) {
+            let cause = format!(
+                "whether {} was ended, the store does not know: it was put back from a copy",
+                record.id
+            );
+            return Err(mismatch(cause));
+        }
         if record.lives_until() <= now {
             return Err(mismatch(format!("{} has expired", record.id)));
         }

@@ -61,8 +61,12 @@ fn a_crash_while_the_clock_was_ahead_is_told_by_the_same_leap_and_a_second_leap_
 
 #[test]
 fn a_mark_far_ahead_of_the_last_is_a_leap_and_the_next_ones_are_none() {
-    let proofs =
-        Proofs::new(Found { ledger: Ledger::default(), mark: Some(at(2)), refused: Refused::default() });
+    let proofs = Proofs::new(Found {
+        ledger: Ledger::default(),
+        mark: Some(at(2)),
+        refused: Refused::default(),
+        forgets_before: None,
+    });
     let clock = countersign::time::ManualClock::new(at(1));
     let wanted = |proofs: &Proofs| {
         proofs.wanted.store(true, Ordering::SeqCst);
