@@ -57,7 +57,25 @@ await run(async (closing) => {
     return eve;
   };
 
+  await context.addInitScript(() => {
+    window.ethereum = { request: async () => Promise.reject(new Error("The wallet says no.")) };
+  });
   await page.goto(`${stage.bank}/`);
+
+  // What is refused is told where one pressed, and the focus stays.
+  await page.fill("[name=password]", "another password");
+  await page.focus("[name=password]");
+  await page.$eval("[name=password]", (field) => field.scrollIntoView({ block: "end", behavior: "instant" }));
+  await page.keyboard.press("Enter");
+  await eventually("it is refused", () => page.isVisible("#problem"));
+  await comesIntoView("#problem");
+  assert.equal(await page.evaluate(() => document.activeElement.name), "password");
+  await page.$eval("#wallet-signature", (button) => button.scrollIntoView({ block: "end", behavior: "instant" }));
+  await page.click("#wallet-signature");
+  await reads("#wallet-result", "The wallet says no.");
+  await comesIntoView("#wallet-result");
+  await page.fill("[name=password]", stage.password);
+
   await signIn(false);
   await press("transfer");
   await verdict("10 went to the cat shelter, and 4,990 are left.", ".attempt.yours");

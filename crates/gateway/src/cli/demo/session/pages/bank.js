@@ -100,6 +100,7 @@ at("form").addEventListener("submit", async (event) => {
   } catch (error) {
     at("problem").textContent = error.detail ?? error.message;
     show("problem", true);
+    at("problem").scrollIntoView({ block: "nearest" });
   }
   isEntering = false;
   await render();
