@@ -111,7 +111,7 @@ describe("the requests", () => {
     };
     let made = 0;
     for (const { name, step, request } of [...steps("signature"), ...steps("api_key")]) {
-      const signer = signers[/^a wallet/.test(name) ? (/earlier/.test(name) ? "untagged" : "wallet") : name];
+      const signer = signers[/^a wallet/.test(name) ? (/without a tag/.test(name) ? "untagged" : "wallet") : name];
       if (!signer || step.outcome.code) continue;
       const { method, url, headers, body } = request;
       const [, created, nonce] = /created=(\d+);.*nonce="([^"]*)"/.exec(headers.get("signature-input"));
@@ -140,11 +140,11 @@ describe("the requests", () => {
 
   for (const scheme of ["bearer", "session"]) {
     test(`of ${scheme} carry proofs of the key that they are bound to`, () => {
-      const { key } = files[scheme].callers;
+      const { key, p256_key } = files[scheme].callers;
       const proven = steps(scheme).filter(({ step, request }) => step.outcome.subject && request.headers.has("dpop"));
       for (const { name, request } of proven) {
         const { header, payload } = readProof(request.headers.get("dpop"));
-        assert.equal(header.jwk.x, key.x, name);
+        assert.equal(header.jwk.x, (/P-256/.test(name) ? p256_key : key).x, name);
         const token = request.headers.get("authorization").split(" ")[1];
         assert.equal(payload.ath, createHash("sha256").update(token).digest("base64url"), name);
         assert.deepEqual([payload.htm, payload.htu], [request.method, request.url.origin + request.url.pathname], name);

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::Verdict;
-use countersign::crypto::{Random, sha256};
+use countersign::crypto::{Random, VerifyingKey, sha256};
 use countersign::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -140,6 +142,24 @@ pub(crate) fn kept(name: &str, made: &File) -> File {
     }
     assert_eq!(&file, made);
     file
+}
+
+/// A proof by a key that signs with random numbers: the one of the same words that is in the file, where it
+/// holds.
+pub(crate) fn steady_proof(name: &str, proof: &str, key: &VerifyingKey) -> String {
+    let signed = proof.rsplit_once('.').unwrap().0;
+    let kept = what_is_kept(name);
+    let steps = kept.iter().flat_map(|file| &file.stories).flat_map(|story| &story.steps);
+    let lines = steps.flat_map(|step| step.request.lines());
+    let proofs = lines.filter_map(|line| line.strip_prefix("DPoP: ")).filter_map(|old| old.rsplit_once('.'));
+    let holds = |(text, signature): &(&str, &str)| {
+        let signature = URL_SAFE_NO_PAD.decode(signature);
+        *text == signed && signature.is_ok_and(|signature| key.verify(signed.as_bytes(), &signature))
+    };
+    proofs
+        .into_iter()
+        .find(holds)
+        .map_or_else(|| proof.to_owned(), |(text, signature)| format!("{text}.{signature}"))
 }
 
 /// A receiver's settings: the file's, with those of the story in their place.

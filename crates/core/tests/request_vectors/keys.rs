@@ -83,6 +83,14 @@ pub(crate) async fn rule(world: &World, settings: &Value) -> Arc<Rule> {
     world.rule(settings, |rule| rule.verifier(api_keys).verifier(signatures))
 }
 
+/// A key of `vectors/keys.json`.
+pub(crate) fn jwk(name: &str) -> Value {
+    let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../vectors/keys.json"));
+    let keys: Value = serde_json::from_str(text).unwrap();
+    let found = keys["keys"].as_array().unwrap().iter().find(|key| key["name"] == name);
+    found.unwrap()["jwk"].clone()
+}
+
 /// What signs with a JWK.
 pub(crate) fn signing(jwk: &Value) -> SigningKey {
     SigningKey::from_jwk(&jwk.to_string(), None).unwrap()

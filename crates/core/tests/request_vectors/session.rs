@@ -18,7 +18,8 @@ use countersign::workers::OnThisThread;
 use serde_json::{Value, json};
 
 use crate::bytes::Request;
-use crate::file::{Counted, File, Given, NOW, Story, altered, kept, settings, step, story};
+use crate::file::{Counted, File, Given, NOW, Story, altered, kept, settings, steady_proof, step, story};
+use crate::keys::{jwk, signing};
 use crate::world::World;
 
 const BOB: &str = "https://bob.example";
@@ -102,6 +103,11 @@ fn key(seed: u8) -> DpopSigner {
     DpopSigner::new(key.into(), Arc::new(Counted::default())).unwrap()
 }
 
+/// Of the kind that browsers make.
+fn p256_key() -> DpopSigner {
+    DpopSigner::new(signing(&jwk("P256")), Arc::new(Counted::default())).unwrap()
+}
+
 fn made() -> File {
     File {
         about: "session: requests of a browser that is signed in, with the halves and handshakes that it was \
@@ -117,13 +123,17 @@ fn made() -> File {
                 { "cookie": half(1), "token": half(2), "bound_to": null, "handshakes": [half(3), half(4)] },
                 { "cookie": half(5), "token": half(6), "bound_to": null, "handshakes": [half(7)] },
                 { "cookie": half(8), "token": half(9), "bound_to": key(66).thumbprint(), "handshakes": [] },
+                { "cookie": half(14), "token": half(15), "bound_to": p256_key().thumbprint(), "handshakes": [] },
             ],
         }),
-        callers: json!({ "key": {
-            "kty": "OKP", "crv": "Ed25519",
-            "x": URL_SAFE_NO_PAD.encode(Ed25519Key::from_seed(Secret::new([66; 32])).public()),
-            "d": URL_SAFE_NO_PAD.encode([66; 32]),
-        }}),
+        callers: json!({
+            "key": {
+                "kty": "OKP", "crv": "Ed25519",
+                "x": URL_SAFE_NO_PAD.encode(Ed25519Key::from_seed(Secret::new([66; 32])).public()),
+                "d": URL_SAFE_NO_PAD.encode([66; 32]),
+            },
+            "p256_key": jwk("P256"),
+        }),
         stories: stories(),
     }
 }
@@ -268,6 +278,13 @@ fn stories() -> Vec<Story> {
             "401 dpop_invalid",
         ),
     ]);
+    let by_browser = {
+        let (request, now) = (with_halves(post(), 14, 15), Timestamp::from_secs(NOW));
+        let proof = p256_key().prove(&request.method, &request.target, Some(&half(15)), None, now).unwrap();
+        let proof = steady_proof("session", &proof, signing(&jwk("P256")).verifying_key());
+        request.with("dpop", proof)
+    };
+    stories.push(one("bound to a key of P-256, as browsers make them", &by_browser, &passes));
     let only_bound = json!({ "accept": ["session"], "key_bound": true });
     stories.extend([
         Story { receiver: json!({ "route": only_bound }), ..one("key_bound = true", &bound(get()), &passes) },

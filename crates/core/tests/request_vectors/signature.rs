@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::bytes::Request;
 use crate::file::{Counted, File, NOW, Story, altered, kept, settings, signed, step, story, what_is_kept};
-use crate::keys::{rule, signing};
+use crate::keys::{jwk, rule, signing};
 use crate::world::{World, base_of};
 
 const BOB: &str = "https://bob.example";
@@ -42,15 +42,7 @@ async fn requests_of_signature_end_as_their_vectors_say() {
     }
 }
 
-/// A key of `vectors/keys.json`.
-fn jwk(name: &str) -> Value {
-    let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../vectors/keys.json"));
-    let keys: Value = serde_json::from_str(text).unwrap();
-    let found = keys["keys"].as_array().unwrap().iter().find(|key| key["name"] == name);
-    found.unwrap()["jwk"].clone()
-}
-
-/// Its public half.
+/// The public half of a key.
 fn public(name: &str) -> Value {
     let mut jwk = jwk(name);
     for private in ["d", "p", "q", "dp", "dq", "qi"] {
@@ -75,7 +67,7 @@ fn made() -> File {
         about:
             "signature: requests signed by each kind of key (RFC 9421, RFC 9530). Private keys are those of \
                 keys.json, by name. Signatures of P-256, P-384 and RSA-PSS take random numbers: they can be \
-                verified, and not made again."
+                verified, and not made again. A wallet signs the base as a personal message (EIP-191)."
                 .to_owned(),
         receiver: json!({
             "public_url": BOB,
@@ -141,14 +133,32 @@ fn of_each_kind() -> Vec<Story> {
     let steps = [post(), get()].map(|request| signed(NOW, &sent(request, &hmac), "key:hmackey00001"));
     stories.push(story("HMAC", steps));
     for (name, form) in [
-        ("a wallet (ERC-8128): the base is signed as a personal message", Erc8128Form::Tagged),
-        ("a wallet, by the earlier text of ERC-8128", Erc8128Form::Untagged),
+        ("a wallet (ERC-8128)", Erc8128Form::Tagged),
+        ("a wallet (ERC-8128 as it is published, without a tag)", Erc8128Form::Untagged),
     ] {
         let key = EthereumKey::from_hex(WALLET).unwrap();
         let passes = format!("eip155:{}", key.address());
         let wallet = RequestSigner::of_wallet(key, SignAs { chain: 1, form }, Arc::new(Counted::default()));
-        let steps = [post(), get()].map(|request| signed(NOW, &sent(request, &wallet), &passes));
-        stories.push(story(name, steps));
+        let both = [post(), get()].map(|request| sent(request, &wallet));
+        stories.push(story(name, both.each_ref().map(|request| signed(NOW, request, &passes))));
+        let [ordered, _] = &both;
+        let again = signed(NOW + 1, ordered, "401 signature_replayed");
+        stories.push(story(&format!("refused: {name}, again"), [signed(NOW, ordered, &passes), again]));
+        for (what, old, new, outcome) in [
+            ("another body", "book", "boot", "401 content_digest"),
+            ("another path", " /orders ", " /order ", "401 signature_invalid"),
+            ("another address", "0x6370", "0x6371", "401 signature_invalid"),
+            ("another chain", ":1:0x", ":10:0x", "401 signature_invalid"),
+        ] {
+            let bent = altered(signed(NOW, ordered, &passes), old, new, outcome);
+            stories.push(story(&format!("refused: {name}, {what}"), [bent]));
+        }
+        let unread = json!({ "signature": { "wallets": false } });
+        let elsewhere = story(
+            &format!("refused: {name}, where wallets = false"),
+            [signed(NOW, ordered, "401 credential_missing")],
+        );
+        stories.push(Story { receiver: unread, ..elsewhere });
     }
     stories
 }

@@ -12,7 +12,8 @@ use countersign::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::bytes::Request;
-use crate::file::{Counted, File, NOW, Story, altered, kept, settings, step, story};
+use crate::file::{Counted, File, NOW, Story, altered, kept, settings, steady_proof, step, story};
+use crate::keys::{self, signing};
 use crate::world::{Nobody, World};
 
 const BOB: &str = "https://bob.example";
@@ -98,7 +99,7 @@ fn made() -> File {
                 "issuer": ISSUER, "audience": AUDIENCE, "jwks": { "keys": [issuers_key] },
             }},
         }),
-        callers: json!({ "claims": claims(), "key": own, "thumbprint": holder(66).thumbprint() }),
+        callers: json!({ "claims": claims(), "key": own, "thumbprint": holder(66).thumbprint(), "p256_key": keys::jwk("P256") }),
         stories: stories(),
     }
 }
@@ -165,6 +166,16 @@ fn bound() -> Vec<Story> {
         let other = proof(66, &token(&claims()), &get(), NOW);
         get().with("authorization", format!("DPoP {}", bound())).with("dpop", other)
     };
+    let by_p256 = {
+        let key = signing(&keys::jwk("P256"));
+        let verifying = key.verifying_key().clone();
+        let signer = DpopSigner::new(key, Arc::new(Counted::default())).unwrap();
+        let token = with("cnf", json!({ "jkt": signer.thumbprint() }));
+        let (request, now) = (get(), Timestamp::from_secs(NOW));
+        let proof = signer.prove(&request.method, &request.target, Some(&token), None, now).unwrap();
+        let request = request.with("authorization", format!("DPoP {token}"));
+        request.with("dpop", steady_proof("bearer", &proof, &verifying))
+    };
     let unbound = token(&claims());
     vec![
         story(
@@ -174,6 +185,7 @@ fn bound() -> Vec<Story> {
                 step(NOW + 1, &sent(get(), 66, NOW), "401 dpop_invalid"),
             ],
         ),
+        story("bound to a key of P-256", [step(NOW, &by_p256, PASSES)]),
         story(
             "the query is not covered",
             [altered(step(NOW, &sent(get(), 66, NOW), PASSES), "full=yes", "full=no", PASSES)],
