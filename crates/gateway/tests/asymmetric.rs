@@ -190,10 +190,11 @@ fn a_nonce_is_a_moment_within_two_minutes_and_a_number_that_every_reader_reads_a
     lab.refuses(&shifted(now().plus(Duration::from_secs(125))), 401, "proof_future");
     let draft = shifted(back(60));
     let nonce = |nonce: Value| altered(&draft, |members| members["Nonce"] = nonce);
-    for odd in [json!(9_223_372_036_854_775_808_u64), json!(u64::MAX), json!(-1), json!("1"), json!(1.5)] {
+    for odd in [json!(9_223_372_036_854_775_808_u64), json!(u64::MAX), json!(-1), json!("01"), json!(1.5)] {
         lab.refuses(&nonce(odd), 400, "credential_malformed");
     }
     lab.refuses(&nonce(json!(i64::MAX)), 401, "proof_future");
+    lab.refuses(&nonce(json!("1")), 401, "proof_expired");
     lab.refuses(&altered(&draft, |members| members["Timestamp"] = json!("now")), 400, "credential_malformed");
     let stale = altered(&draft, |members| members["Timestamp"] = json!("2020-01-01T00:00:00Z"));
     lab.refuses(&stale, 401, "proof_expired");

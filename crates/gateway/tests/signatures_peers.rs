@@ -202,6 +202,29 @@ fn wallets_of_other_libraries_sign_the_seeds_message_and_pass_once() {
     }
 }
 
+/// The seed's client signs the URL that it is given, and what it calls with it escapes it.
+#[test]
+fn the_seeds_client_signs_a_path_as_it_is_written_and_passes() {
+    let lab = Lab::start();
+    for mut peer in Peer::both("signing_peer") {
+        for (sent, written) in [("a%20b", "a b"), ("caf%C3%A9?page=2", "café?page=2")] {
+            let draft = Draft::get(&format!("/asymmetric/{sent}"));
+            let told = json!({ "key": WALLET, "target": format!("/asymmetric/{written}") });
+            let signed = peer.proves("asymmetric", &draft, &told);
+            let seen = lab.passes(&signed);
+            assert_eq!(
+                seen.request_line(),
+                format!("GET /asymmetric/{sent} HTTP/1.1"),
+                "{:?}",
+                peer.language
+            );
+            lab.refuses(&signed, 401, "signature_replayed");
+            let other = peer.proves("asymmetric", &draft, &told).to("/asymmetric/%61%20b");
+            lab.refuses(&other, 401, "signature_invalid");
+        }
+    }
+}
+
 #[test]
 fn wallets_of_other_libraries_sign_by_erc_8128_and_pass_once() {
     let lab = Lab::with("[signature]\nwallets = true\n", "");

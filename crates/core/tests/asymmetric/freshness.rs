@@ -82,7 +82,7 @@ async fn nonce_and_timestamp_lie_within_120_seconds_either_way() {
     for theirs in ["2027-01-15T09:00:00+01:00", "2027-01-15T08:00:00Z", "2027-01-15T08:00:00.0000000Z"] {
         assert_eq!(code(&order().signed().altered(&NOW.to_string(), theirs)).await, None, "{theirs}");
     }
-    for wrong in ["", "yesterday", "1800000000000", "2027-01-15T08:00:00"] {
+    for wrong in ["", "yesterday", "1800000000000", "2027-01-15"] {
         let request = order().signed().altered(&NOW.to_string(), wrong);
         assert_eq!(code(&request).await, Some(Code::CredentialMalformed), "{wrong}");
     }

@@ -2,6 +2,7 @@
 
 mod binding;
 mod freshness;
+mod package;
 mod reading;
 
 use std::sync::Arc;

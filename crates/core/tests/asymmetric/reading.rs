@@ -35,7 +35,6 @@ async fn a_nonce_is_a_whole_number_below_2_to_the_63() {
         "1.8e12",
         "1800000000000.0",
         "null",
-        "\"1800000000000\"",
         "01800000000000",
     ] {
         let request = order().signed().altered(&format!("\"Nonce\":{nonce}"), &format!("\"Nonce\":{wrong}"));
@@ -103,7 +102,6 @@ async fn the_header_is_four_members_each_once() {
     malformed(&format!("{},\"Admin\":true}}", &header[..header.len() - 1])).await;
     malformed(&format!("{header}x")).await;
     malformed(&header.replacen(":", &format!(":{}", " ".repeat(1024)), 1)).await;
-    malformed(&header.replace("PublicKey", "publicKey")).await;
     let credential = wire::Credential::from_header(&header).unwrap();
     let (address, signature) = (credential.address, encode_hex(&credential.signature));
     malformed(&format!("[\"{address}\",\"0x{signature}\",\"{NOW}\",{}]", NOW.as_millis())).await;

@@ -10,12 +10,13 @@
 //!
 //! Anybody can make an account: a route that takes this scheme says `require` or `anyone`.
 
+mod members;
 pub mod signer;
 pub mod wire;
 
 use std::time::Duration;
 
-use crate::crypto::ethereum::{personal_message_hash, recover};
+use crate::crypto::ethereum::{Address, personal_message_hash, recover};
 use crate::denial::{Challenge, Code, Denial};
 use crate::principal::{Principal, Scheme, Subject};
 use crate::request::{Body, BodySource, Carrier, RequestView};
@@ -75,11 +76,12 @@ impl Verifier for AsymmetricVerifier {
             return Err(Denial::new(Code::SignatureCoverage, cause));
         }
         let body = body.read(LARGEST_BODY).await?;
-        let message =
-            wire::message(nonce, request.method, request.target.path(), request.target.query(), &body);
-        if recover(&personal_message_hash(&message), &signature) != Some(address) {
-            let cause = format!("the signature is not that of {address}, or of another request");
-            return Err(Denial::new(Code::SignatureInvalid, cause));
+        let signs = |path: &str| {
+            let message = wire::message(nonce, request.method, path, request.target.query(), &body);
+            recover(&personal_message_hash(&message), &signature) == Some(address)
+        };
+        if !signs(request.target.path()) {
+            signed_decoded(request.target.path(), signs, &address)?;
         }
         let until = nonce.plus(WINDOW);
         let spend = Spend {
@@ -110,6 +112,20 @@ impl Verifier for AsymmetricVerifier {
     fn challenge(&self) -> Option<Challenge> {
         Some(Challenge::new("AsymmetricAuthentication"))
     }
+}
+
+/// Whether what was signed is the path as it is decoded, which is how the seed's client signs what it writes with
+/// spaces, and how its package reads every path; and is no other request's.
+fn signed_decoded(path: &str, signs: impl Fn(&str) -> bool, address: &Address) -> Result<(), Denial> {
+    let cause = match wire::decoded_path(path) {
+        Ok(Some(decoded)) if signs(&decoded) => return Ok(()),
+        Err(decoded) if signs(&decoded) => {
+            "signed is the path as it is decoded, and that is the path of other requests as well: sign it as it is sent"
+                .to_owned()
+        }
+        _ => format!("the signature is not that of {address}, or of another request"),
+    };
+    Err(Denial::new(Code::SignatureInvalid, cause))
 }
 
 fn near(name: &str, moment: Timestamp, received_at: Timestamp) -> Result<(), Denial> {

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use http::{HeaderName, Method};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use super::members;
 
 use crate::crypto::ethereum::{Address, RecoverableSignature, decode_hex, encode_hex};
 use crate::denial::{Code, Denial};
@@ -43,8 +45,8 @@ impl fmt::Debug for Credential {
 }
 
 /// The members of the header's JSON object, in the order in which the seed's client writes them.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
 struct Members {
     public_key: String,
     signature: String,
@@ -70,10 +72,14 @@ impl Credential {
             (Some(header), false) => Self::from_header(header)?,
             (None, true) => Self::from_query(request)?,
         };
-        match divided(request.method, request.target.path(), request.target.query()) {
-            Some(part) => Err(malformed(format!("the {part} has a vertical line"))),
-            None => Ok(Some(credential)),
+        if let Some(part) = divided(request.method, request.target.path(), request.target.query()) {
+            return Err(malformed(format!("the {part} has a vertical line")));
         }
+        // Its message would be the one of the path with escapes, as it is decoded.
+        if !request.target.path().is_ascii() {
+            return Err(malformed("the path has characters that must be escaped".to_owned()));
+        }
+        Ok(Some(credential))
     }
 
     /// Reads the header's value.
@@ -84,15 +90,7 @@ impl Credential {
         if value.len() > LONGEST_HEADER {
             return Err(malformed(format!("the header has {} bytes, at most {LONGEST_HEADER}", value.len())));
         }
-        // The library would also take an array for an object's members in their order.
-        if !value.starts_with('{') {
-            return Err(malformed("the header is no JSON object".to_owned()));
-        }
-        let members: Members = serde_json::from_str(value).map_err(|error| {
-            // Not the library's words, which may repeat the credential's.
-            let column = error.column();
-            malformed(format!("the header is not the four members, each once, as JSON: column {column}"))
-        })?;
+        let members = members::read(value).map_err(malformed)?;
         Self::from_parts(&members.public_key, &members.signature, &members.timestamp, members.nonce)
     }
 
@@ -112,9 +110,7 @@ impl Credential {
             let value = place.and_then(|place| found[place]);
             value.ok_or_else(|| malformed(format!("the query has no {name}")))
         };
-        let nonce = parameter("nonce")?;
-        let is_canonical = nonce == "0" || !nonce.starts_with(['0', '+']);
-        let nonce = nonce.parse().ok().filter(|_| is_canonical);
+        let nonce = members::decimal(parameter("nonce")?);
         let nonce = nonce.ok_or_else(|| malformed("the nonce is no decimal number".to_owned()))?;
         let timestamp = parameter("timestamp")?.replace("%3A", ":").replace("%3a", ":").replace("%2B", "+");
         Self::from_parts(parameter("publicKey")?, parameter("signature")?, &timestamp, nonce)
@@ -126,7 +122,7 @@ impl Credential {
         let signature = signature.strip_prefix("0x").and_then(decode_hex::<65>);
         let signature = signature
             .ok_or_else(|| malformed("the signature is not 0x and 130 hexadecimal digits".to_owned()))?;
-        let timestamp = Timestamp::parse_rfc3339(timestamp)
+        let timestamp = members::moment(timestamp)
             .ok_or_else(|| malformed("the timestamp is no moment as RFC 3339 writes it".to_owned()))?;
         if i64::try_from(nonce).is_err() {
             return Err(malformed("the nonce is 2^63 or more".to_owned()));
@@ -188,6 +184,38 @@ pub fn message(nonce: Timestamp, method: &Method, path: &str, query: Option<&str
     let mut message = message.into_bytes();
     message.extend_from_slice(body);
     message
+}
+
+/// A path as it is decoded, which the seed's package signs and verifies. `Err`: it has escapes, and what they
+/// stand for could be written otherwise, or be the path of another request as it is sent; then the message
+/// with it would be that of two requests.
+///
+/// Such a path has no other character than those that a path may have, spaces, and characters beyond ASCII; of
+/// the last two there is one; and just these are escaped, with capitals. So each decoded path is of one path as
+/// it is sent, and is none itself, for none has a space or is more than ASCII.
+///
+/// # Errors
+/// The path as it is decoded, for words alone.
+pub fn decoded_path(path: &str) -> Result<Option<String>, String> {
+    if !path.contains('%') {
+        return Ok(None);
+    }
+    let bytes: Vec<u8> = percent_encoding::percent_decode_str(path).collect();
+    let decoded = String::from_utf8(bytes).map_err(|_| path.to_owned())?;
+    let is_told = decoded.chars().any(|c| c == ' ' || !c.is_ascii());
+    let is_path = |c: char| !c.is_control() && (c == ' ' || !c.is_ascii() || is_of_paths(c));
+    let same = percent_encoding::utf8_percent_encode(&decoded, ESCAPED).to_string() == path;
+    if is_told && same && decoded.chars().all(is_path) { Ok(Some(decoded)) } else { Err(decoded) }
+}
+
+/// What is escaped in a path beside characters beyond ASCII.
+const ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b' ');
+
+/// RFC 3986 §3.3: segments and what parts them.
+const fn is_of_paths(c: char) -> bool {
+    c.is_ascii_alphanumeric()
+        || matches!(c, '-' | '.' | '_' | '~' | '!' | '$' | '&' | '\'' | '(' | ')' | '*')
+        || matches!(c, '+' | ',' | ';' | '=' | ':' | '@' | '/')
 }
 
 /// The part of a request's head that has a vertical line, which would move the borders of [`message`].
