@@ -144,6 +144,9 @@ fn of_each_kind() -> Vec<Story> {
         let [ordered, _] = &both;
         let again = signed(NOW + 1, ordered, "401 signature_replayed");
         stories.push(story(&format!("refused: {name}, again"), [signed(NOW, ordered, &passes), again]));
+        stories.push(story(&format!("{name}, 90 s old"), [signed(NOW + 90, ordered, &passes)]));
+        let late = signed(NOW + 91, ordered, "401 proof_expired");
+        stories.push(story(&format!("refused: {name}, 91 s old"), [late]));
         for (what, old, new, outcome) in [
             ("another body", "book", "boot", "401 content_digest"),
             ("another path", " /orders ", " /order ", "401 signature_invalid"),
@@ -327,6 +330,12 @@ fn refused() -> Vec<Story> {
             "refused: a digest that no algorithm here makes",
             &USUAL,
             post().with("content-digest", "md5=:q83vASNFZ4mrze8BI0VniQ==:"),
+            "401 content_digest",
+        ),
+        one(
+            "refused: both digests, and one is another body's",
+            &USUAL,
+            post().with("content-digest", format!("{SHA_256}, {}", SHA_512.replace("xydRB4", "yydRB4"))),
             "401 content_digest",
         ),
         story("refused: signed for another host", [elsewhere]),

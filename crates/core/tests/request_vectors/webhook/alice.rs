@@ -22,16 +22,26 @@ pub(super) struct Alice {
     pub(super) jkt: String,
 }
 
+/// What the token of an introduction is bound to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Promise {
+    OfThis,
+    /// Of the same with another `exp`.
+    OfAnotherEnd,
+    OfNothing,
+}
+
 /// Of an introduction, what differs from one to the next.
 pub(super) struct Terms<'a> {
     pub(super) expires: u64,
+    pub(super) token: Promise,
     pub(super) scope: Option<&'a str>,
     pub(super) created: u64,
     pub(super) label: &'a str,
 }
 
 pub(super) const USUAL: Terms<'static> =
-    Terms { expires: NOW + HOUR, scope: None, created: NOW, label: "cb" };
+    Terms { expires: NOW + HOUR, token: Promise::OfThis, scope: None, created: NOW, label: "cb" };
 
 impl Alice {
     pub(super) fn question(hash: &str, request: &Request, answer: &str) -> Question {
@@ -63,20 +73,23 @@ impl Alice {
     /// A request that introduces the key.
     pub(super) fn introduce(&self, request: Request, terms: &Terms<'_>, outcome: &str) -> Step {
         let x = URL_SAFE_NO_PAD.encode(self.key.public());
-        let Terms { expires, scope, created, label } = *terms;
+        let Terms { expires, token, scope, created, label } = *terms;
         let digest = request.headers.get("content-digest").map(|value| value.to_str().unwrap().to_owned());
         let receiver = receiver_url(&request.target.to_string()).unwrap();
         let binding = Binding {
             webhook_url: ALICE,
             receiver_url: &receiver,
             thumbprint: &self.jkt,
-            expires,
+            expires: if token == Promise::OfAnotherEnd { expires - 1 } else { expires },
             method: request.method.as_str(),
             target: &request.target.to_string(),
             content_digest: digest.as_deref().unwrap_or_default(),
             scope: scope.unwrap_or_default(),
         };
-        let token = Token::bound_to(&binding.digest(), &self.random);
+        let token = match token {
+            Promise::OfNothing => Token::generate(&self.random),
+            _ => Token::bound_to(&binding.digest(), &self.random),
+        };
         let hash = TokenHash::of(&token, Algorithm::Sha256, &self.random).as_str().to_owned();
         let key_terms = match scope {
             Some(scope) => format!("exp={expires}, scope=\"{scope}\""),

@@ -5,10 +5,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::crypto::{Ed25519Key, Secret};
 use countersign::schemes::webhook::Algorithm;
 
-use super::alice::{Alice, Also, LATER, Later, Terms, USUAL, ok};
+use super::alice::{Alice, Also, LATER, Later, Promise, Terms, USUAL, ok};
 use super::{ALICE, BOB, HOUR};
 use crate::bytes::Request;
-use crate::file::{NOW, Outcome, Question, Step, Story, altered, signed, step, story};
+use crate::file::{NOW, Step, Story, altered, signed, step, story};
 
 fn get(target: &str) -> Request {
     Request::new("GET", &format!("{BOB}{target}"))
@@ -71,12 +71,13 @@ pub(super) fn one_shots(alice: &Alice) -> Vec<Story> {
             sha(|_| "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned(), "401 webhook_denied"),
         ),
         one(
+            "refused: the token with another status than 200",
+            sha(|token| ok(token).replace("200 OK", "202 Accepted"), "401 webhook_denied"),
+        ),
+        one(
             "refused: a redirect is not followed",
             sha(
-                |_| {
-                    "HTTP/1.1 302 Found\r\nLocation: https://eve.example/\r\nContent-Length: 0\r\n\r\n"
-                        .to_owned()
-                },
+                |token| ok(token).replace("200 OK", "302 Found\r\nLocation: https://alice.example/other"),
                 "401 webhook_denied",
             ),
         ),
@@ -108,17 +109,7 @@ pub(super) fn one_shots(alice: &Alice) -> Vec<Story> {
 pub(super) fn introductions(alice: &Alice) -> Vec<Story> {
     let one = |name, step| story(name, [step]);
     let introduce = |terms: &Terms<'_>| alice.introduce(order(SHA_256), terms, HER);
-    let plain = {
-        // A token that is bound to nothing: the question has been answered, and the key is not kept.
-        let bound = introduce(&USUAL);
-        let (_, hash) = alice.token(Algorithm::Sha256);
-        let (token, _) = alice.token(Algorithm::Sha256);
-        drop(hash);
-        let question = bound.question.unwrap();
-        let answer = ok(token.reveal());
-        let question = Some(Question { answer, ..question });
-        Step { question, outcome: Outcome::parse("401 webhook_denied"), ..bound }
-    };
+    let denied = |token| alice.introduce(order(SHA_256), &Terms { token, ..USUAL }, "401 webhook_denied");
     let another_key = {
         let bound = unasked(introduce(&USUAL));
         let x = URL_SAFE_NO_PAD.encode(alice.key.public());
@@ -168,7 +159,8 @@ pub(super) fn introductions(alice: &Alice) -> Vec<Story> {
         one("with a scope, which limits the key and grants nothing", {
             introduce(&Terms { scope: Some("orders:read"), ..USUAL })
         }),
-        one("refused: the token is bound to nothing", plain),
+        one("refused: the token is bound to nothing", denied(Promise::OfNothing)),
+        one("refused: the token is bound to another `exp`", denied(Promise::OfAnotherEnd)),
         one("refused, and nobody is asked: another key than the one that signed", another_key),
         one("refused: another scope than was signed", {
             let scoped = unasked(introduce(&Terms { scope: Some("orders:read"), ..USUAL }));
@@ -239,6 +231,12 @@ pub(super) fn later_requests(alice: &Alice) -> Vec<Story> {
         after(
             "refused: a digest by neither",
             alice.later(order("md5=:q83vASNFZ4mrze8BI0VniQ==:"), NOW),
+            NOW,
+            "401 content_digest",
+        ),
+        after(
+            "refused: by both, and one is another body's",
+            alice.later(order(&format!("{SHA_256}, {}", SHA_512.replace("xydRB4", "yydRB4"))), NOW),
             NOW,
             "401 content_digest",
         ),
