@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use http::Method;
 use serde::Serialize;
@@ -99,6 +99,8 @@ pub enum Check {
     Outbound,
     /// The upstream can be told who was proven.
     Assertion,
+    /// The upstream's answer came, and came whole.
+    Answer,
 }
 
 /// One check and what came of it.
@@ -144,9 +146,17 @@ pub struct Decision {
     pub steps: Vec<Step>,
     /// How it ended.
     pub outcome: Outcome,
+    /// What came of it later: a decision is kept, and written down, before anybody knows.
+    pub afterwards: OnceLock<Step>,
 }
 
 impl Decision {
+    /// Notes what came of it later. What is noted first stands.
+    pub fn note_afterwards(&self, step: Step) {
+        // The first failure is the cause of those that follow from it.
+        let _ = self.afterwards.set(step);
+    }
+
     /// The denial, if it was one.
     #[must_use]
     pub const fn denial(&self) -> Option<&Denial> {
@@ -188,7 +198,8 @@ impl Decision {
     /// The decision as `explain --json` prints it.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
-        serde_json::to_value(self.told(Some(&self.steps))).unwrap_or_default()
+        let steps = self.steps.iter().chain(self.afterwards.get()).collect();
+        serde_json::to_value(self.told(Some(steps))).unwrap_or_default()
     }
 
     /// The decision as the audit log keeps it: without its steps.
@@ -196,7 +207,7 @@ impl Decision {
         self.told(None)
     }
 
-    fn told<'a>(&'a self, steps: Option<&'a [Step]>) -> Told<'a> {
+    fn told<'a>(&'a self, steps: Option<Vec<&'a Step>>) -> Told<'a> {
         let denial = self.denial();
         Told {
             id: Shown(self.id),
@@ -232,7 +243,7 @@ struct Told<'a> {
     route: Option<&'a str>,
     cause: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    steps: Option<&'a [Step]>,
+    steps: Option<Vec<&'a Step>>,
 }
 
 /// Written as it is displayed.
@@ -262,5 +273,32 @@ mod tests {
         assert_eq!(DecisionId::parse(&id.to_string()), Some(id));
         assert_eq!(id.encode(&mut [0; 36]), id.to_string());
         assert_eq!(DecisionId::parse("latest"), None);
+    }
+
+    #[test]
+    fn what_came_later_is_told_behind_the_steps_and_the_first_of_it_stands() {
+        let at = Timestamp::from_secs(1_800_000_000);
+        let step = |check, note: &'static str| Step { check, scheme: None, passed: false, note: note.into() };
+        let decision = Decision {
+            id: DecisionId::new(at, &crate::crypto::SystemRandom),
+            at,
+            source: None,
+            method: Method::GET,
+            path: "/".into(),
+            route: None,
+            steps: vec![step(Check::Route, "first")],
+            outcome: Outcome::Permit(None),
+            afterwards: OnceLock::new(),
+        };
+        for note in ["broke off", "and was reported again"] {
+            decision.note_afterwards(step(Check::Answer, note));
+        }
+        let told = decision.to_json();
+        let notes: Vec<_> = told["steps"].as_array().unwrap().iter().map(|step| &step["note"]).collect();
+        assert_eq!(notes, ["first", "broke off"]);
+        assert_eq!(told["steps"][1]["check"], "answer");
+        assert_eq!(told["outcome"], "permit");
+        let audited = serde_json::to_value(decision.audit_line()).unwrap();
+        assert!(audited.get("steps").is_none());
     }
 }

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -448,6 +448,7 @@ impl<S: Store> Gate<S> {
             route: rule.map(|rule| rule.name.clone()),
             steps,
             outcome,
+            afterwards: OnceLock::new(),
         }
     }
 

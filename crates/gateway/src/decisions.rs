@@ -86,6 +86,7 @@ mod tests {
             route: None,
             steps: Vec::new(),
             outcome,
+            afterwards: std::sync::OnceLock::new(),
         })
     }
 
