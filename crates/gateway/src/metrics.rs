@@ -20,6 +20,8 @@ pub struct Metrics {
     decision_seconds: Family<RouteLabel, Histogram, fn() -> Histogram>,
     upstream_seconds: Family<RouteLabel, Histogram, fn() -> Histogram>,
     upstream: Family<UpstreamLabels, Counter>,
+    broken_answers: Family<BrokenLabels, Counter>,
+    broken_outbound: Family<BrokenOutboundLabels, Counter>,
     /// Open connections from callers.
     pub connections: Gauge,
     /// Connections that were turned away because too many were open.
@@ -62,6 +64,18 @@ struct RouteLabel {
 struct UpstreamLabels {
     route: Arc<str>,
     result: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct BrokenLabels {
+    route: Arc<str>,
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct BrokenOutboundLabels {
+    target: Arc<str>,
+    kind: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -110,6 +124,9 @@ impl Default for Metrics {
         registry.register("upstream_seconds", help, upstream_seconds.clone());
         let upstream = Family::default();
         registry.register("upstream_responses", "Upstream responses by class, or our code", upstream.clone());
+        let broken_answers = Family::default();
+        let help = "Upstream responses that broke off behind their head, by how";
+        registry.register("broken_answers", help, broken_answers.clone());
         let (connections, tunnels) = (Gauge::default(), Gauge::default());
         registry.register("connections", "Open connections from callers", connections.clone());
         registry.register("tunnels", "Upgraded connections", tunnels.clone());
@@ -128,6 +145,9 @@ impl Default for Metrics {
         let outbound = Family::default();
         let help = "Responses to requests of [[outbound]] by class, or our code";
         registry.register("outbound_responses", help, outbound.clone());
+        let broken_outbound = Family::default();
+        let help = "Responses to requests of [[outbound]] that broke off behind their head, by how";
+        registry.register("outbound_broken_answers", help, broken_outbound.clone());
         let deliveries = Family::default();
         let help =
             "Deliveries of callbacks, by what came of their use; unsettled: that could not be written down";
@@ -142,6 +162,8 @@ impl Default for Metrics {
             decision_seconds,
             upstream_seconds,
             upstream,
+            broken_answers,
+            broken_outbound,
             connections,
             connections_refused,
             connections_flooding,
@@ -227,6 +249,18 @@ impl Metrics {
     /// Counts a request that was permitted and then failed on our side of the upstream.
     pub fn upstream_failure(&self, route: &RouteMetrics, code: &'static str) {
         self.upstream.get_or_create(&UpstreamLabels { route: route.route.clone(), result: code }).inc();
+    }
+
+    /// An upstream's answer broke off behind its head.
+    pub fn broken_answer(&self, route: Option<&Arc<str>>, kind: &'static str) {
+        let route = route.cloned().unwrap_or_else(|| "".into());
+        self.broken_answers.get_or_create(&BrokenLabels { route, kind }).inc();
+    }
+
+    /// The answer to a request of an `[[outbound]]` broke off behind its head.
+    pub fn broken_outbound(&self, target: &Arc<str>, kind: &'static str) {
+        let labels = BrokenOutboundLabels { target: target.clone(), kind };
+        self.broken_outbound.get_or_create(&labels).inc();
     }
 
     /// The text that Prometheus reads.

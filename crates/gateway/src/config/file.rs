@@ -150,6 +150,9 @@ pub struct Limits {
     /// Requests at once on one HTTP/2 connection. Default: 100.
     #[schemars(with = "Option<u32>")]
     pub max_streams: Option<Spanned<u32>>,
+    /// How much of bodies an HTTP/2 connection may send ahead of who reads them. Default: 256KiB.
+    #[schemars(with = "Option<String>")]
+    pub http2_window: Option<Text>,
     /// How often one source may fail to prove itself, `600/min`. Default: 60000/min.
     #[schemars(with = "Option<String>")]
     pub unproven: Option<Text>,

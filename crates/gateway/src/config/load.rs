@@ -395,6 +395,13 @@ impl Reader<'_> {
         let max_connections =
             self.number("limits.max_connections", limits.max_connections.as_ref(), 20_000, 1..=10_000_000);
         let max_streams = self.number("limits.max_streams", limits.max_streams.as_ref(), 100, 1..=100_000);
+        let http2_window =
+            self.parsed("limits.http2_window", limits.http2_window.as_ref(), "256KiB", |text| {
+                parse_size(text).and_then(|size| match u32::try_from(size) {
+                    Ok(window @ 65_536..=16_777_216) => Ok(window),
+                    _ => Err("limits.http2_window is from 64KiB to 16MiB".to_owned()),
+                })
+            });
         let unproven = self.parsed("limits.unproven", limits.unproven.as_ref(), "60000/min", str::parse);
         let nonces = self.parsed("limits.nonces", limits.nonces.as_ref(), "60000/min", str::parse);
         let header_timeout = self.duration("limits.header_timeout", limits.header_timeout.as_ref(), "10s");
@@ -408,6 +415,7 @@ impl Reader<'_> {
             max_body,
             max_connections,
             max_streams,
+            http2_window: http2_window?,
             unproven: unproven?,
             nonces: nonces?,
             header_timeout: header_timeout?,

@@ -133,6 +133,8 @@ pub struct Limits {
     pub max_connections: usize,
     /// Requests at once on one HTTP/2 connection.
     pub max_streams: u32,
+    /// How much of bodies an HTTP/2 connection may send ahead, in bytes.
+    pub http2_window: u32,
     /// How often one source may fail to prove itself.
     pub unproven: Rate,
     /// How many nonces one signer may spend.

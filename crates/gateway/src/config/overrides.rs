@@ -108,6 +108,7 @@ const SETTINGS: &[(&str, Set)] = &[
     ("limits.max_body", |file, value| text(&mut file.limits.max_body, value)),
     ("limits.max_connections", |file, value| number(&mut file.limits.max_connections, value)),
     ("limits.max_streams", |file, value| number(&mut file.limits.max_streams, value)),
+    ("limits.http2_window", |file, value| text(&mut file.limits.http2_window, value)),
     ("limits.unproven", |file, value| text(&mut file.limits.unproven, value)),
     ("limits.nonces", |file, value| text(&mut file.limits.nonces, value)),
     ("limits.header_timeout", |file, value| text(&mut file.limits.header_timeout, value)),

@@ -14,11 +14,13 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use super::absence::Absence;
 use super::alarm::Alarm;
 use super::connection::{ConnectionState, Upgrade};
 use super::framing::{BodyFraming, Scanner, Step};
 use super::held::Held;
 use super::options::GuardOptions;
+use super::socket::OverTcp;
 use super::violation::Violation;
 
 /// What hyper reads in place of a head that was refused.
@@ -26,6 +28,9 @@ const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused.invalid\r\nconnection:
 
 /// Bytes read behind a request that asks for an upgrade, before the answer is known.
 const MAX_HELD_BEHIND_UPGRADE: usize = 16 * 1024;
+
+/// Bytes read behind a request that is being answered, to see whether its caller is still there.
+const MAX_READ_AHEAD: usize = 4 * 1024;
 
 /// A connection that hyper reads through the guard.
 #[derive(Debug)]
@@ -48,6 +53,7 @@ pub struct GuardedIo<T> {
     wrote: bool,
     first_message: bool,
     lingering: Option<Lingering>,
+    absence: Absence,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +104,7 @@ impl<T> GuardedIo<T> {
             wrote: false,
             first_message: true,
             lingering: None,
+            absence: Absence::default(),
         }
     }
 
@@ -310,6 +317,40 @@ impl<T: AsyncRead + AsyncWrite + Unpin> GuardedIo<T> {
         finished_at.filter(|&finished_at| finished_at > since)
     }
 
+    /// Ready when whoever waits for an answer is gone.
+    ///
+    /// Who has closed its side behind a whole request still reads (RFC 9112, 9.6), and hyper, which would take that for
+    /// the caller's leaving, does not look. A reset says that nobody reads, and so does a long silence: whoever has gone
+    /// without a word may have closed its side as well.
+    pub fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()>
+    where
+        T: OverTcp,
+    {
+        let answering = self.connection.activity().0 && self.scanner.is_between_messages();
+        if !answering || !matches!(self.mode, Mode::Scanning | Mode::Holding) {
+            return Poll::Pending;
+        }
+        while !self.closed && self.held.len() < MAX_READ_AHEAD {
+            let mut bytes = [0; 1024];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match ready!(Pin::new(&mut self.io).poll_read(context, &mut buffer)) {
+                Err(_) => return Poll::Ready(()),
+                Ok(()) => self.closed = buffer.filled().is_empty(),
+            }
+            self.held.push(buffer.filled());
+        }
+        if self.absence.poll_reset(context, self.io.tcp()).is_ready() {
+            return Poll::Ready(());
+        }
+        match self.closed {
+            true => {
+                let speaks = self.write_stalled_since.is_some();
+                self.absence.poll_silence(context, self.options.half_closed_timeout, speaks)
+            }
+            false => Poll::Pending,
+        }
+    }
+
     /// Fails a write that waits for too long.
     fn check_stall<R>(
         &mut self,
@@ -351,6 +392,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedIo<T> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.wrote = true;
+        this.absence.interrupt();
         let written = Pin::new(&mut this.io).poll_write(context, bytes);
         this.check_stall(context, written)
     }
@@ -362,6 +404,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedIo<T> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.wrote = true;
+        this.absence.interrupt();
         let written = Pin::new(&mut this.io).poll_write_vectored(context, slices);
         this.check_stall(context, written)
     }

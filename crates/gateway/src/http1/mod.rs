@@ -9,6 +9,7 @@
 //! [`ConnectionState`] tells the service what it found. [`ResponseScanner`] and [`UpstreamIo`] are the same
 //! for the connections to upstreams.
 
+mod absence;
 mod alarm;
 mod body;
 mod chunked;
@@ -27,6 +28,7 @@ mod response;
 #[cfg(test)]
 mod response_tests;
 mod section;
+mod socket;
 mod target;
 mod upstream;
 mod violation;
@@ -39,5 +41,6 @@ pub(crate) use framing::{MAX_METHOD_BYTES, METHOD_TOO_LONG};
 pub use guard::GuardedIo;
 pub use options::GuardOptions;
 pub use response::{Asked, Follows, ResponseScanner, ResponseStep};
+pub use socket::{ENCRYPTED_AND_UNSENT, Flow, Gate, Metered, OverTcp};
 pub use upstream::UpstreamIo;
 pub use violation::{Violation, ViolationKind};

@@ -15,6 +15,8 @@ pub struct GuardOptions {
     pub idle_timeout: Duration,
     /// How long a write may wait for a peer that does not read.
     pub write_timeout: Duration,
+    /// How long a caller that has closed its side waits for an answer while nothing is said.
+    pub half_closed_timeout: Duration,
     /// How long a connection that closes early waits for the peer to read the answer and close too.
     pub linger_timeout: Duration,
     /// How many bytes are read and thrown away meanwhile.
@@ -28,6 +30,7 @@ impl Default for GuardOptions {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             write_timeout: Duration::from_secs(30),
+            half_closed_timeout: Duration::from_secs(10),
             linger_timeout: Duration::from_secs(2),
             linger_bytes: 64 * 1024,
         }

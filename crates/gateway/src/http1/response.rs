@@ -124,6 +124,11 @@ impl ResponseScanner {
         }
     }
 
+    /// Whether the connection must not end yet: a response has begun, and said how it will end.
+    pub fn is_within_body(&self) -> bool {
+        matches!(self.state, State::Length(_) | State::Chunked(_))
+    }
+
     fn body_step(&mut self, length: usize, ends: bool, extension: Range<usize>) -> ResponseStep {
         if ends {
             self.state = State::Head(Head::default());

@@ -29,6 +29,8 @@ pub struct UpstreamIo<T> {
     violation: Option<Violation>,
     other_protocol: bool,
     closed: bool,
+    /// The last scan has met the head of an answer.
+    met_head: bool,
 }
 
 /// The requests that are being written.
@@ -101,6 +103,7 @@ impl<T> UpstreamIo<T> {
             violation: None,
             other_protocol: false,
             closed: false,
+            met_head: false,
         }
     }
 
@@ -139,6 +142,7 @@ impl<T> UpstreamIo<T> {
                 Ok(ResponseStep::Head { length, follows }) => {
                     sound += length;
                     self.other_protocol = follows == Follows::AnotherProtocol;
+                    self.met_head |= matches!(follows, Follows::Body(_));
                     matches!(follows, Follows::Body(BodyFraming::None | BodyFraming::Length(0)))
                 }
                 Ok(ResponseStep::Body { length, ends, extension }) => {
@@ -164,6 +168,36 @@ impl<T> UpstreamIo<T> {
             held.truncate();
         }
         self.held = held;
+    }
+}
+
+impl<T: AsyncRead + Unpin> UpstreamIo<T> {
+    /// Looks once behind a head that was just met, and waits for nothing.
+    ///
+    /// hyper answers the caller with the head as soon as it has it; what was broken behind it could then only be shown
+    /// by an end. So a head does not go on if what is known of its body is that it is broken.
+    fn look_behind_head(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        if !std::mem::take(&mut self.met_head) {
+            return Ok(());
+        }
+        if self.violation.is_none() && self.responses.is_within_body() {
+            let mut bytes = [0; 1024];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            if let Poll::Ready(read) = Pin::new(&mut self.io).poll_read(context, &mut buffer) {
+                read?;
+                self.closed = buffer.filled().is_empty();
+                self.held.push(buffer.filled());
+                self.scan_held();
+            }
+            if self.closed && self.responses.is_within_body() {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it ended before its body did"));
+            }
+        }
+        match self.violation {
+            // Behind a whole answer, it says nothing against the answer.
+            Some(violation) if self.asked.is_some() => Err(to_error(violation)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -198,6 +232,10 @@ impl<T: AsyncRead + Unpin> AsyncRead for UpstreamIo<T> {
                     this.held.push(&buffer.filled()[start + sound..]);
                 }
                 buffer.set_filled(start + sound);
+                if let Err(error) = this.look_behind_head(context) {
+                    buffer.set_filled(start);
+                    return Poll::Ready(Err(error));
+                }
                 if sound > 0 {
                     return Poll::Ready(Ok(()));
                 }
@@ -205,6 +243,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for UpstreamIo<T> {
                 this.held.push(&buffer.filled()[start..]);
                 buffer.set_filled(start);
                 this.scan_held();
+                this.look_behind_head(context)?;
             }
         }
     }

@@ -10,7 +10,7 @@ use countersign_io::egress::{Connection, Dialer};
 use http::Uri;
 use tower_service::Service;
 
-use crate::http1::UpstreamIo;
+use crate::http1::{Metered, UpstreamIo};
 use crate::proxy::OF_RESPONSES;
 
 /// Opens connections to peers, each behind the guard.
@@ -27,9 +27,9 @@ impl Connector {
 }
 
 impl Service<Uri> for Connector {
-    type Response = UpstreamIo<Connection>;
+    type Response = UpstreamIo<Metered<Connection>>;
     type Error = FetchError;
-    type Future = Pin<Box<dyn Future<Output = Result<UpstreamIo<Connection>, FetchError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<UpstreamIo<Metered<Connection>>, FetchError>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), FetchError>> {
         Poll::Ready(Ok(()))
@@ -40,7 +40,7 @@ impl Service<Uri> for Connector {
         Box::pin(async move {
             // The configuration names the peer.
             let connection = dialer.connect(&peer, ChosenBy::Configuration, timeout).await?;
-            Ok(UpstreamIo::new(connection, OF_RESPONSES))
+            Ok(UpstreamIo::new(Metered::to_upstream(connection), OF_RESPONSES))
         })
     }
 }

@@ -8,23 +8,25 @@ use std::time::Duration;
 use countersign::decision::Check;
 use countersign::path::check_path;
 use countersign::request::Body as BodyKind;
-use countersign::{Code, Denial, FetchError, PublicUrl, Purpose, RequestView};
+use countersign::{Code, Decision, Denial, FetchError, PublicUrl, Purpose, RequestView};
 use countersign_tower::{GateBody, ProveError, ProveLayer, ProvenBody, problem};
 use http::header::{EXPECT, HOST, ORIGIN};
-use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, Version, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version, request};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower_service::Service;
 
 use crate::config::OutboundConfig;
-use crate::http1::BodyFraming;
+use crate::http1::{BodyFraming, Flow};
 use crate::outbound::connector::Connector;
 use crate::outbound::proof::OutboundProof;
-use crate::proxy::body::{Busy, Progress, RequestBody, ResponseBody};
+use crate::proxy::body::{Answer, Busy, Progress, RequestBody, ResponseBody};
+use crate::proxy::broken::Tell;
 use crate::proxy::headers::strip_hop_by_hop;
-use crate::proxy::{await_response, reasons};
+use crate::proxy::{await_response, begin, reasons};
 use crate::server::options::{METHODS, is_about_the_server};
 use crate::state::Gateway;
 
@@ -81,7 +83,11 @@ impl Exchange {
         }
     }
 
-    pub(super) async fn run(&self, request: Request<Incoming>) -> Response<ResponseBody> {
+    pub(super) async fn run(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        flow: Flow,
+    ) -> Response<ResponseBody> {
         let (parts, body) = request.into_parts();
         let target = self.target.target(&parts.uri);
         let has_body = !body.is_end_stream();
@@ -92,7 +98,9 @@ impl Exchange {
                 strip_hop_by_hop(&mut head.headers);
                 // A hop's own, as for what the gateway forwards.
                 head.version = Version::HTTP_11;
-                let body = ResponseBody::upstream(body, self.stream_timeout, Busy::default());
+                let tell = self.tell(&parts, target, has_body);
+                let body =
+                    ResponseBody::upstream(body, self.stream_timeout, Some(flow), tell, Busy::default());
                 Response::from_parts(head, body)
             }
             Err(denial) => {
@@ -107,7 +115,7 @@ impl Exchange {
         parts: &request::Parts,
         target: &Uri,
         body: Incoming,
-    ) -> Result<Response<Incoming>, Denial> {
+    ) -> Result<Response<Answer>, Denial> {
         self.stays(parts)?;
         let framing = BodyFraming::of_headers(&parts.headers, &body)?;
         let body = RequestBody::new(GateBody::streaming(body), framing, self.body_timeout, None);
@@ -183,20 +191,52 @@ impl Exchange {
         denial: Denial,
     ) -> Response<ResponseBody> {
         tracing::warn!(target = %self.name, code = %denial.code(), cause = denial.cause(), "not sent");
+        let body = if has_body { BodyKind::Announced } else { BodyKind::Absent };
+        let decision = self.record(&parts.method, target, &parts.headers, body, Check::Outbound, denial);
+        let response = decision.denial().map(|denial| problem(denial, decision.id, decision.at));
+        response.unwrap_or_default().map(|bytes| ResponseBody::ours(bytes, Busy::default()))
+    }
+
+    /// Who is told when an answer breaks off. Of a request that was sent there is no decision before that.
+    fn tell(self: &Arc<Self>, parts: &request::Parts, target: Uri, has_body: bool) -> Tell {
+        let (exchange, method) = (self.clone(), parts.method.clone());
+        let body = if has_body { BodyKind::Announced } else { BodyKind::Absent };
+        Box::new(move |breakage, cause| {
+            let how = breakage.as_str();
+            exchange.gateway.metrics.broken_outbound(&exchange.name, how);
+            let said = format!("the answer broke off behind its head ({how}): {cause}");
+            let denial = Denial::new(Code::UpstreamUnreachable, said);
+            let headers = HeaderMap::new();
+            let decision = exchange.record(&method, &target, &headers, body, Check::Answer, denial);
+            tracing::warn!(
+                decision = %decision.id, target = %exchange.name, kind = how, cause,
+                "the target's answer broke off"
+            );
+        })
+    }
+
+    fn record(
+        &self,
+        method: &Method,
+        target: &Uri,
+        headers: &HeaderMap,
+        body: BodyKind,
+        check: Check,
+        denial: Denial,
+    ) -> Arc<Decision> {
         let runtime = self.gateway.runtime.load();
         let view = RequestView {
-            method: &parts.method,
+            method,
             target,
-            headers: &parts.headers,
-            body: if has_body { BodyKind::Announced } else { BodyKind::Absent },
+            headers,
+            body,
             source: None,
             received_at: runtime.gate.now(),
             purpose: Purpose::Decide,
         };
-        let decision = runtime.gate.refuse(&view, Check::Outbound, denial);
+        let decision = runtime.gate.refuse(&view, check, denial);
         self.gateway.decisions.push(decision.clone());
-        let response = decision.denial().map(|denial| problem(denial, decision.id, decision.at));
-        response.unwrap_or_default().map(|bytes| ResponseBody::ours(bytes, Busy::default()))
+        decision
     }
 }
 
@@ -208,20 +248,21 @@ struct Sender<'a> {
 }
 
 impl<'a> Service<Request<ProvenBody<RequestBody>>> for Sender<'a> {
-    type Response = Response<Incoming>;
+    type Response = Response<Answer>;
     type Error = Denial;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Incoming>, Denial>> + Send + 'a>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Answer>, Denial>> + Send + 'a>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Denial>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<ProvenBody<RequestBody>>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ProvenBody<RequestBody>>) -> Self::Future {
         let Sender { client, progress, patience } = *self;
+        progress.goes_over(capture_connection(&mut request));
         let response = client.request(request);
         Box::pin(async move {
             let answered = await_response(pin!(response), progress, patience).await?;
-            answered.map_err(|error| {
+            let answered = answered.map_err(|error| {
                 progress.failure().unwrap_or_else(|| {
                     let code = match fetch_error(&error) {
                         Some(FetchError::Timeout(_)) => Code::UpstreamTimeout,
@@ -229,7 +270,12 @@ impl<'a> Service<Request<ProvenBody<RequestBody>>> for Sender<'a> {
                     };
                     Denial::new(code, reasons(&error))
                 })
-            })
+            });
+            let (head, body) = answered?.into_parts();
+            if let Some(flow) = head.extensions.get::<Flow>() {
+                flow.widen();
+            }
+            Ok(Response::from_parts(head, begin(body).await?))
         })
     }
 }

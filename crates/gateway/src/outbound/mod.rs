@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
+use crate::http1::Metered;
 use crate::open::SetUpError;
 use crate::outbound::exchange::Exchange;
 use crate::outbound::listener::Listener;
@@ -107,9 +108,11 @@ async fn speak<T>(
 {
     let limits = gateway.runtime.load().config.limits.clone();
     let (mut draining, mut ending) = (gateway.draining.subscribe(), gateway.ending.subscribe());
+    let stream = Metered::new(stream);
+    let flow = stream.flow();
     let service = service_fn(move |request| {
-        let exchange = exchange.clone();
-        async move { Ok::<_, Infallible>(exchange.run(request).await) }
+        let (exchange, flow) = (exchange.clone(), flow.clone());
+        async move { Ok::<_, Infallible>(exchange.run(request, flow).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -1,9 +1,9 @@
 //! Bodies on their way through: as they come, but not too large, too slow, or broken unnoticed.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,10 +13,16 @@ use countersign_tower::GateBody;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::CaptureConnection;
 use tokio::time::{Sleep, sleep};
 
-use crate::http1::{BodyFraming, InFlight};
+use crate::http1::{BodyFraming, Flow, Gate, InFlight};
+use crate::proxy::broken::{Breakage, Tell, cause};
 use crate::proxy::headers::{strip_trailers_to_caller, strip_trailers_to_upstream};
+
+/// What is given to HTTP/2 at once: it keeps one piece that may be sent and one that may not yet, and both are then of
+/// one buffer.
+const PIECE_OF_A_STREAM: usize = 4 * 1024;
 
 /// Why a body ended early.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +76,8 @@ pub struct Progress {
     state: AtomicU8,
     /// The upstream may know of the request.
     sent: AtomicBool,
+    /// Learns which connection it goes over.
+    carrier: OnceLock<CaptureConnection>,
 }
 
 const UNDER_WAY: u8 = 0;
@@ -104,6 +112,19 @@ impl Progress {
         self.pieces.load(Ordering::Acquire)
     }
 
+    /// From here on it is known which connection the body goes over, once there is one.
+    pub fn goes_over(&self, carrier: CaptureConnection) {
+        let _ = self.carrier.set(carrier);
+    }
+
+    /// What the connection takes over which the body goes.
+    fn flow(&self) -> Option<Flow> {
+        let connection = self.carrier.get()?.connection_metadata();
+        let mut known = http::Extensions::new();
+        connection.as_ref()?.get_extras(&mut known);
+        known.remove()
+    }
+
     /// Why the caller's body failed, if it did.
     pub fn failure(&self) -> Option<Denial> {
         match self.state.load(Ordering::Acquire) {
@@ -122,6 +143,7 @@ pub struct RequestBody {
     left: Option<u64>,
     ended: bool,
     progress: Arc<Progress>,
+    gate: Option<Gate>,
 }
 
 impl RequestBody {
@@ -137,7 +159,7 @@ impl RequestBody {
             progress.state.store(WHOLE, Ordering::Release);
         }
         let left = limit.map(|limit| limit as u64);
-        Self { body: Timed::new(body, patience), framing, left, ended: false, progress }
+        Self { body: Timed::new(body, patience), framing, left, ended: false, progress, gate: None }
     }
 
     /// How it was announced.
@@ -168,11 +190,20 @@ impl Body for RequestBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
+        if this.gate.is_none() {
+            this.gate = this.progress.flow().map(Gate::new);
+        }
+        if let Some(gate) = &this.gate {
+            ready!(gate.poll_open(context));
+        }
         let mut frame = ready!(this.body.poll(context));
         if let Some(Ok(piece)) = &mut frame
             && let Some(trailers) = piece.trailers_mut()
         {
             strip_trailers_to_upstream(trailers);
+        }
+        if let (Some(Ok(piece)), Some(gate)) = (&frame, &mut this.gate) {
+            gate.pass(piece.data_ref().map_or(0, Bytes::len));
         }
         if let (Some(Ok(piece)), Some(left)) = (&frame, &mut this.left) {
             let length = piece.data_ref().map_or(0, |data| data.len() as u64);
@@ -208,6 +239,70 @@ impl Body for RequestBody {
             BodyFraming::Chunked => SizeHint::default(),
             _ => self.body.body.size_hint(),
         }
+    }
+}
+
+/// An upstream's body, of which the first piece was looked for before the head goes on.
+pub struct Answer {
+    first: Option<Frame<Bytes>>,
+    body: Incoming,
+}
+
+impl Answer {
+    /// Takes what is there of `body`, and waits for nothing: a stream may begin late.
+    ///
+    /// # Errors
+    /// It broke off already, while the caller can still be told.
+    pub async fn begin(mut body: Incoming) -> Result<Self, BodyError> {
+        let first = poll_fn(|context| match Pin::new(&mut body).poll_frame(context) {
+            Poll::Ready(first) => Poll::Ready(first.transpose()),
+            Poll::Pending => Poll::Ready(Ok(None)),
+        });
+        let first = first.await.map_err(BodyError::Broken)?;
+        Ok(Self { first, body })
+    }
+
+    /// Keeps of a frame that was just taken what is beyond one piece, for the next time.
+    fn cut(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        match frame.into_data() {
+            Ok(mut data) if data.len() > PIECE_OF_A_STREAM => {
+                self.first = Some(Frame::data(data.split_off(PIECE_OF_A_STREAM)));
+                Frame::data(data)
+            }
+            Ok(data) => Frame::data(data),
+            Err(frame) => frame,
+        }
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = self.get_mut();
+        match this.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(first))),
+            None => Pin::new(&mut this.body).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let first = self.first.as_ref().and_then(Frame::data_ref).map_or(0, |data| data.len() as u64);
+        let rest = self.body.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower() + first);
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper + first);
+        }
+        hint
     }
 }
 
@@ -261,7 +356,58 @@ impl Drop for OpenStream {
 
 enum Source {
     Ours(Full<Bytes>),
-    Upstream(Timed<Incoming>),
+    Upstream(Box<Passing>),
+}
+
+/// An upstream's body while it passes.
+struct Passing {
+    body: Timed<Answer>,
+    /// Of an HTTP/1 connection.
+    gate: Option<Gate>,
+    tell: Option<Tell>,
+    /// Why it broke off, while what came before is still being written.
+    failed: Option<BodyError>,
+}
+
+impl Passing {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.failed.is_none() {
+            if let Some(gate) = &self.gate {
+                ready!(gate.poll_open(context));
+            }
+            match ready!(self.body.poll(context)) {
+                Some(Err(error)) => {
+                    if let Some(tell) = self.tell.take() {
+                        tell(Breakage::of(&error), cause(&error));
+                    }
+                    self.failed = Some(error);
+                }
+                frame => {
+                    let mut frame = frame.transpose()?.map(without_our_trailers);
+                    if self.gate.is_none() {
+                        frame = frame.map(|frame| self.body.body.cut(frame));
+                    }
+                    let length = frame.as_ref().and_then(Frame::data_ref).map_or(0, Bytes::len);
+                    if let Some(gate) = &mut self.gate {
+                        gate.pass(length);
+                    }
+                    return Poll::Ready(frame.map(Ok));
+                }
+            }
+        }
+        // An error ends the connection at once, and the head and what came of the body would be lost with it.
+        if let Some(gate) = &self.gate {
+            ready!(gate.poll_passed(context));
+        }
+        Poll::Ready(self.failed.take().map(Err))
+    }
+}
+
+fn without_our_trailers(mut frame: Frame<Bytes>) -> Frame<Bytes> {
+    if let Some(trailers) = frame.trailers_mut() {
+        strip_trailers_to_caller(trailers);
+    }
+    frame
 }
 
 impl ResponseBody {
@@ -270,9 +416,12 @@ impl ResponseBody {
         Self { source: Source::Ours(Full::new(bytes)), _busy: busy }
     }
 
-    /// The upstream's, as long as they keep coming.
-    pub fn upstream(body: Incoming, patience: Duration, busy: Busy) -> Self {
-        Self { source: Source::Upstream(Timed::new(body, patience)), _busy: busy }
+    /// The upstream's, as long as they keep coming, and no faster than `flow` takes them. `tell` is told if they break
+    /// off.
+    pub fn upstream(body: Answer, patience: Duration, flow: Option<Flow>, tell: Tell, busy: Busy) -> Self {
+        let body = Timed::new(body, patience);
+        let passing = Passing { body, gate: flow.map(Gate::new), tell: Some(tell), failed: None };
+        Self { source: Source::Upstream(Box::new(passing)), _busy: busy }
     }
 }
 
@@ -290,29 +439,21 @@ impl Body for ResponseBody {
                 Some(Err(never)) => match never {},
                 None => Poll::Ready(None),
             },
-            Source::Upstream(body) => {
-                let mut frame = ready!(body.poll(context));
-                if let Some(Ok(piece)) = &mut frame
-                    && let Some(trailers) = piece.trailers_mut()
-                {
-                    strip_trailers_to_caller(trailers);
-                }
-                Poll::Ready(frame)
-            }
+            Source::Upstream(passing) => passing.poll(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Ours(body) => body.is_end_stream(),
-            Source::Upstream(body) => body.body.is_end_stream(),
+            Source::Upstream(passing) => passing.body.body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Ours(body) => body.size_hint(),
-            Source::Upstream(body) => body.body.size_hint(),
+            Source::Upstream(passing) => passing.body.body.size_hint(),
         }
     }
 }

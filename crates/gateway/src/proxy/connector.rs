@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use crate::http1::{Limits, UpstreamIo};
+use crate::http1::{Limits, Metered, UpstreamIo};
 
 /// Heads of responses may be larger than those of requests: an upstream is chosen by the operator, and
 /// what is refused here is an answer lost.
@@ -34,7 +34,7 @@ impl Connector {
 }
 
 impl Service<Uri> for Connector {
-    type Response = UpstreamIo<TcpStream>;
+    type Response = UpstreamIo<Metered<TcpStream>>;
     type Error = <HttpConnector as Service<Uri>>::Error;
     type Future = Connecting;
 
@@ -53,10 +53,12 @@ pub(super) struct Connecting {
 }
 
 impl Future for Connecting {
-    type Output = Result<UpstreamIo<TcpStream>, <HttpConnector as Service<Uri>>::Error>;
+    type Output = Result<UpstreamIo<Metered<TcpStream>>, <HttpConnector as Service<Uri>>::Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let connected: Result<TokioIo<TcpStream>, _> = ready!(Pin::new(&mut self.tcp).poll(context));
-        Poll::Ready(connected.map(|stream| UpstreamIo::new(stream.into_inner(), OF_RESPONSES)))
+        Poll::Ready(
+            connected.map(|stream| UpstreamIo::new(Metered::to_upstream(stream.into_inner()), OF_RESPONSES)),
+        )
     }
 }

@@ -12,11 +12,13 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderName, HeaderValue, Request, Response, Uri, Version, request};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
 
 use crate::config::{UpstreamLimits, UpstreamUrl};
-use crate::proxy::body::{Progress, RequestBody};
+use crate::http1::Flow;
+use crate::proxy::body::{Answer, BodyError, Progress, RequestBody};
 use crate::proxy::connector::Connector;
 use crate::proxy::headers::{Hops, Reading, to_upstream};
 
@@ -68,7 +70,8 @@ impl Upstream {
 
 /// Keeps connections to upstreams and sends permitted requests over them, HTTP/1.1, framed by us.
 pub struct Forwarder {
-    client: Client<Connector, RequestBody>,
+    /// Bodies are boxed, since each connection has room for 32 requests that wait.
+    client: Client<Connector, Box<RequestBody>>,
     response_timeout: Duration,
     asserter: Arc<Asserter<Arc<AnyStore>>>,
     clock: Arc<dyn Clock>,
@@ -129,7 +132,8 @@ impl Forwarder {
         body: RequestBody,
         public_url: &PublicUrl,
         hops: &Hops<'_>,
-    ) -> Result<(Response<Incoming>, Standing), Denial> {
+    ) -> Result<(Response<Answer>, Standing), Denial> {
+        let caller = request.version;
         strip_credentials(&mut request.headers, &mut request.uri, permit.rule().carriers());
         let upgrade = request.headers.get(http::header::UPGRADE).cloned();
         let reading = Reading { host: &upstream.host, passes: &upstream.passes };
@@ -152,7 +156,7 @@ impl Forwarder {
             request.headers.insert(ASSERTION, assertion);
         }
         let uri = upstream.uri(&request.uri);
-        let mut outgoing = Request::new(body);
+        let mut outgoing = Request::new(Box::new(body));
         *outgoing.method_mut() = request.method;
         *outgoing.uri_mut() = uri;
         *outgoing.version_mut() = Version::HTTP_11;
@@ -161,8 +165,15 @@ impl Forwarder {
             set_idempotency_key(outgoing.headers_mut(), name);
         }
         let progress = outgoing.body().progress();
+        if outgoing.body().whole().is_none() {
+            progress.goes_over(capture_connection(&mut outgoing));
+        }
         progress.begin();
-        let mut response = self.response(outgoing, &progress).await?;
+        let (head, body) = self.response(outgoing, &progress).await?.into_parts();
+        if let (Some(flow), true) = (head.extensions.get::<Flow>(), caller < Version::HTTP_2) {
+            flow.widen();
+        }
+        let mut response = Response::from_parts(head, begin(body).await?);
         // The version is a hop's own (RFC 9110, 2.5): an upstream's HTTP/1.0 must not end the caller's connection.
         *response.version_mut() = Version::HTTP_11;
         Ok((response, permit.spend()))
@@ -170,7 +181,7 @@ impl Forwarder {
 
     async fn response(
         &self,
-        request: Request<RequestBody>,
+        request: Request<Box<RequestBody>>,
         progress: &Progress,
     ) -> Result<Response<Incoming>, Denial> {
         let response = pin!(self.client.request(request));
@@ -206,6 +217,18 @@ pub(crate) async fn await_response<F: Future>(
             }
         }
     }
+}
+
+/// Looks whether an answer broke off before its head goes on.
+///
+/// # Errors
+/// `upstream_unreachable`.
+pub(crate) async fn begin(body: Incoming) -> Result<Answer, Denial> {
+    let broken = |error: BodyError| {
+        let cause = format!("behind the head of its answer: {}", reasons(&error));
+        Denial::new(Code::UpstreamUnreachable, cause)
+    };
+    Answer::begin(body).await.map_err(broken)
 }
 
 /// In a request's extensions: it may ask the upstream for an upgrade.

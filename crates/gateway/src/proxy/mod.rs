@@ -1,6 +1,7 @@
 //! Forwarding: nothing reaches an upstream without a permit.
 
 pub mod body;
+pub mod broken;
 mod connector;
 mod forward;
 mod framing;
@@ -9,5 +10,5 @@ mod tunnel;
 
 pub(crate) use connector::OF_RESPONSES;
 pub use forward::{Forwarder, IdempotencyKey, MayUpgrade, Upstream};
-pub(crate) use forward::{await_response, reasons};
+pub(crate) use forward::{await_response, begin, reasons};
 pub use tunnel::Tunnel;

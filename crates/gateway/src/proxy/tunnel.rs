@@ -1,5 +1,6 @@
 //! Upgraded connections: bytes both ways, for as long as what was proven holds.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,6 +11,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
 use tokio::sync::watch;
 use tokio::time::{Instant, interval};
+
+use crate::proxy::broken::{Breakage, Tell};
 
 /// How often a tunnel asks whether its principal still holds.
 const RECHECK: Duration = Duration::from_secs(1);
@@ -28,13 +31,15 @@ pub struct Tunnel {
     pub patience: Duration,
     /// Becomes true when every connection must end.
     pub ending: watch::Receiver<bool>,
+    /// Is told if the upstream's side fails.
+    pub tell: Tell,
 }
 
 impl Tunnel {
     /// Carries bytes until either side ends, both are silent for too long, the principal no longer
     /// holds, or the process ends.
     pub async fn run(self) {
-        let Self { caller, upstream, standing, clock, patience, mut ending } = self;
+        let Self { caller, upstream, standing, clock, patience, mut ending, tell } = self;
         let (Ok(caller), Ok(upstream)) = tokio::join!(caller, upstream) else { return };
         let active = AtomicBool::new(true);
         let watched = async {
@@ -54,34 +59,56 @@ impl Tunnel {
             }
         };
         tokio::select! {
-            () = carry(caller, upstream, &active) => {}
+            failed = carry(caller, upstream, &active) => {
+                if let Some(error) = failed {
+                    tell(Breakage::Reset, error.to_string());
+                }
+            }
             () = watched => {}
             _ = ending.wait_for(|ending| *ending) => {}
         }
     }
 }
 
-async fn carry(caller: Upgraded, upstream: Upgraded, active: &AtomicBool) {
+/// Why the upstream's side failed, if it did.
+async fn carry(caller: Upgraded, upstream: Upgraded, active: &AtomicBool) -> Option<io::Error> {
     let (mut caller_reads, mut caller_writes) = split(TokioIo::new(caller));
     let (mut upstream_reads, mut upstream_writes) = split(TokioIo::new(upstream));
-    tokio::join!(
+    let (to_upstream, to_caller) = tokio::join!(
         pump(&mut caller_reads, &mut upstream_writes, active),
         pump(&mut upstream_reads, &mut caller_writes, active),
     );
+    match (to_caller, to_upstream) {
+        (Err(Failed::Reading(error)), _) | (_, Err(Failed::Writing(error))) => Some(error),
+        _ => None,
+    }
 }
 
-async fn pump(from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite + Unpin), active: &AtomicBool) {
+/// Which side of a direction failed.
+enum Failed {
+    Reading(io::Error),
+    Writing(io::Error),
+}
+
+async fn pump(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+    active: &AtomicBool,
+) -> Result<(), Failed> {
     let mut buffer = vec![0; 8 * 1024];
-    loop {
-        let read = match from.read(&mut buffer).await {
-            Ok(0) | Err(_) => break,
-            Ok(read) => read,
-        };
-        active.store(true, Ordering::Relaxed);
-        if to.write_all(&buffer[..read]).await.is_err() {
-            break;
+    let ended = loop {
+        match from.read(&mut buffer).await {
+            Ok(0) => break Ok(()),
+            Err(error) => break Err(Failed::Reading(error)),
+            Ok(read) => {
+                active.store(true, Ordering::Relaxed);
+                if let Err(error) = to.write_all(&buffer[..read]).await {
+                    break Err(Failed::Writing(error));
+                }
+            }
         }
-    }
+    };
     // The other direction may go on: half-closed connections are how some protocols end.
     let _ = to.shutdown().await;
+    ended
 }

@@ -19,11 +19,14 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::Limits;
-use crate::http1::{self as framing, ConnectionState, GuardOptions, GuardedIo, Protocol};
+use crate::http1::{
+    self as framing, ConnectionState, ENCRYPTED_AND_UNSENT, Flow, GuardOptions, GuardedIo, Metered, OverTcp,
+    Protocol,
+};
 use crate::http2::CalmIo;
 use crate::proxy::body::{ResponseBody, Streams};
 use crate::server::service::handle;
-use crate::server::session::Lent;
+use crate::server::session::{Lent, Returned};
 use crate::state::Gateway;
 
 /// What listens for callers.
@@ -43,6 +46,8 @@ pub(super) struct Peer {
     pub(super) address: IpAddr,
     /// What the guard found; `None` on HTTP/2, whose framing has one reading.
     pub(super) framing: Option<ConnectionState>,
+    /// What the caller takes; `None` on HTTP/2, which has windows for it.
+    pub(super) flow: Option<Flow>,
     /// What is being answered on HTTP/2.
     pub(super) streams: Arc<Streams>,
     /// One of `limits.max_connections`.
@@ -130,15 +135,18 @@ async fn encrypted(
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let patience = accepted.limits.header_timeout;
+    let stream = Metered::new(stream);
+    let flow = stream.flow();
     let stream = timeout(patience, TlsAcceptor::from(config).accept(stream)).await;
-    let stream = stream.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    let mut stream = stream.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    stream.get_mut().1.set_buffer_limit(Some(ENCRYPTED_AND_UNSENT));
     match stream.get_ref().1.alpn_protocol() {
         Some(b"h2") => Box::pin(speak_http2(accepted, stream, Vec::new())).await,
-        _ => Box::pin(speak_http1(accepted, stream, Vec::new())).await,
+        _ => Box::pin(speak_http1(accepted, stream, flow, Vec::new())).await,
     }
 }
 
-async fn plain(accepted: Accepted, mut stream: TcpStream) -> io::Result<()> {
+async fn plain(accepted: Accepted, stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     // A connection that has said nothing yet costs a socket, and no buffers.
     let mut draining = accepted.gateway.draining.subscribe();
@@ -157,9 +165,11 @@ async fn plain(accepted: Accepted, mut stream: TcpStream) -> io::Result<()> {
     }
     // From here on it has begun to say something.
     let until = Instant::now() + accepted.limits.header_timeout;
+    let mut stream = Metered::new(stream);
+    let flow = stream.flow();
     match framing::detect(&mut stream, until).await? {
         (_, read) if read.is_empty() => Ok(()),
-        (Protocol::Http1, read) => Box::pin(speak_http1(accepted, stream, read)).await,
+        (Protocol::Http1, read) => Box::pin(speak_http1(accepted, stream, flow, read)).await,
         (Protocol::Http2, read) => Box::pin(speak_http2(accepted, stream, read)).await,
     }
 }
@@ -178,15 +188,16 @@ fn guard_options(limits: &Limits) -> Arc<GuardOptions> {
     })
 }
 
-async fn speak_http1<T>(accepted: Accepted, stream: T, read: Vec<u8>) -> io::Result<()>
+async fn speak_http1<T>(accepted: Accepted, stream: T, flow: Flow, read: Vec<u8>) -> io::Result<()>
 where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + OverTcp + Unpin + Send + 'static,
 {
     let Accepted { gateway, address, limits, place } = accepted;
     let (mut draining, mut ending) = (gateway.draining.subscribe(), gateway.ending.subscribe());
     let io = GuardedIo::new(stream, read, guard_options(&limits));
     let framing = Some(io.connection());
-    let peer = Arc::new(Peer { gateway, address, framing, streams: Arc::default(), place });
+    let streams = Arc::default();
+    let peer = Arc::new(Peer { gateway, address, framing, flow: Some(flow.clone()), streams, place });
     let connection = Lent::new(io);
     loop {
         // What has already come is served, also when the gateway drains.
@@ -203,11 +214,14 @@ where
         }
         let session = http1_session(connection.clone(), peer.clone(), &limits, &mut draining);
         let mut session = Box::pin(session);
-        let silent = tokio::select! {
-            silent = connection.until_silent(session.as_mut()) => silent.map_err(io::Error::other)?,
+        let returned = tokio::select! {
+            returned = connection.until_silent(session.as_mut()) => returned,
             _ = ending.wait_for(|ending| *ending) => return Ok(()),
         };
-        if !silent {
+        if flow.is_cut() {
+            connection.cut();
+        }
+        if returned.map_err(io::Error::other)? != Returned::Silent {
             return Ok(());
         }
     }
@@ -225,6 +239,8 @@ where
     // Boxed, so that it is freed with its request and not with its connection.
     let service = service_fn(move |request| Box::pin(answer(peer.clone(), request)));
     let connection = http1::Builder::new()
+        // Whether a caller that has closed its side is gone, the guard finds out.
+        .half_close(true)
         // The guard keeps both, and answers in our words.
         .header_read_timeout(None)
         .max_headers(limits.max_headers + 1)
@@ -254,13 +270,18 @@ where
         tracing::info!(%address, "an HTTP/2 connection sent too many frames that carry nothing");
     });
     let streams = Arc::new(Streams::default());
-    let peer = Arc::new(Peer { gateway, address, framing: None, streams: streams.clone(), place });
-    let service = service_fn(move |request| answer(peer.clone(), request));
+    let peer =
+        Arc::new(Peer { gateway, address, framing: None, flow: None, streams: streams.clone(), place });
+    // Boxed, so that it is freed when the head of the response has gone.
+    let service = service_fn(move |request| Box::pin(answer(peer.clone(), request)));
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.max_streams)
+        .initial_stream_window_size(limits.http2_window)
+        .initial_connection_window_size(limits.http2_window)
         .max_header_list_size(u32::try_from(limits.max_head).unwrap_or(u32::MAX))
-        .max_send_buf_size(256 * 1024)
+        // One piece of a body waits to be sent, and one to be given.
+        .max_send_buf_size(1024)
         // A peer that is gone does not answer.
         .keep_alive_interval(limits.idle_timeout)
         .keep_alive_timeout(limits.header_timeout)

@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use countersign::{Code, Delivery, Denial, Permit, Reservation, Standing};
 use http::{HeaderValue, Response, request};
-use hyper::body::Incoming;
 use tokio::sync::watch;
 
-use crate::proxy::body::RequestBody;
+use crate::proxy::body::{Answer, RequestBody};
 use crate::proxy::headers::Hops;
 use crate::proxy::{IdempotencyKey, Upstream};
 use crate::state::{Gateway, Runtime};
@@ -33,7 +32,7 @@ pub(super) async fn deliver(
     gateway: Arc<Gateway>,
     runtime: Arc<Runtime>,
     delivering: Delivering,
-) -> Result<(Response<Incoming>, Standing), Denial> {
+) -> Result<(Response<Answer>, Standing), Denial> {
     let under_way = UnderWay::new(&gateway.deliveries);
     let task = tokio::spawn(async move {
         let delivered = forward_and_settle(&gateway, &runtime, delivering).await;
@@ -48,7 +47,7 @@ async fn forward_and_settle(
     gateway: &Gateway,
     runtime: &Runtime,
     delivering: Delivering,
-) -> Result<(Response<Incoming>, Standing), Denial> {
+) -> Result<(Response<Answer>, Standing), Denial> {
     let Delivering { permit, reservation, upstream, mut parts, body, peer, believed } = delivering;
     let progress = body.progress();
     let decision = permit.decision().clone();

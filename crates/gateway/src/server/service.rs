@@ -22,6 +22,7 @@ use crate::http1::{
     ViolationKind,
 };
 use crate::proxy::body::{Busy, Progress, RequestBody, ResponseBody};
+use crate::proxy::broken::{self, Tell};
 use crate::proxy::headers::{Hops, X_FORWARDED_FOR, to_caller};
 use crate::proxy::{MayUpgrade, Tunnel};
 use crate::server::connection::Peer;
@@ -255,6 +256,7 @@ impl Exchange<'_> {
         let reservation = permit.take_reservation();
         let head = parts.method == Method::HEAD;
         let decision = permit.decision().clone();
+        let tell = self.tell(&decision, &progress, parts.version);
         let tells: Vec<(HeaderName, HeaderValue)> = permit.tells().collect();
         let upgrade = self.upgrade.take().filter(|_| is_websocket(&parts.method, &parts.headers));
         let caller = upgrade.as_ref().and_then(|_| {
@@ -302,6 +304,7 @@ impl Exchange<'_> {
                 clock: self.gateway().clock.clone(),
                 patience: self.runtime.config.upstream.stream_timeout,
                 ending: self.gateway().ending.subscribe(),
+                tell,
             };
             self.carry(tunnel);
             upgrade.accept();
@@ -324,7 +327,24 @@ impl Exchange<'_> {
         }
         let patience = self.runtime.config.upstream.stream_timeout;
         let busy = std::mem::take(&mut self.busy);
-        (response.map(|body| ResponseBody::upstream(body, patience, busy)), false)
+        let flow = self.peer.flow.clone();
+        (response.map(|body| ResponseBody::upstream(body, patience, flow, tell, busy)), false)
+    }
+
+    /// Who is told when the answer breaks off.
+    fn tell(&self, decision: &Arc<Decision>, progress: &Arc<Progress>, version: Version) -> Tell {
+        let tell = broken::tell(self.gateway().clone(), decision.clone());
+        let (progress, flow) = (progress.clone(), self.peer.flow.clone());
+        Box::new(move |breakage, cause| {
+            if let (Version::HTTP_10, Some(flow)) = (version, flow) {
+                // What has no length and no chunks is whole when the connection ends in peace (RFC 9112, 8).
+                flow.cut();
+            }
+            // A request that broke off takes its answer with it: that is no failure of the upstream's.
+            if progress.failure().is_none() {
+                tell(breakage, cause);
+            }
+        })
     }
 
     fn carry(&self, tunnel: Tunnel) {
@@ -352,6 +372,9 @@ impl Exchange<'_> {
         let denial = guarded.as_ref().unwrap_or(denial);
         tracing::warn!(decision = %decision.id, code = %denial.code(), cause = denial.cause(), "not forwarded");
         self.gateway().metrics.upstream_failure(&route.metrics, denial.code().as_str());
+        let code = denial.code();
+        let note = format!("{} {code}: {}", code.status().as_u16(), denial.cause());
+        decision.note_afterwards(broken::failed(note));
         let response = problem(denial, decision.id, decision.at);
         // What is left of the caller's body has no reader.
         (response.map(|bytes| ResponseBody::ours(bytes, self.busy)), !progress.is_whole())

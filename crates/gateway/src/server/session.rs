@@ -15,7 +15,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::http1::GuardedIo;
+use crate::http1::{GuardedIo, OverTcp};
 
 /// How long a connection is silent before hyper is dropped: longer than a busy caller thinks, short beside the life
 /// of an idle connection.
@@ -30,6 +30,17 @@ struct Shared<T> {
     io: GuardedIo<T>,
     /// Read before hyper was there.
     first: Vec<u8>,
+}
+
+/// Why hyper gave a connection back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Returned {
+    /// It is over.
+    Ended,
+    /// Nothing is under way.
+    Silent,
+    /// The caller is gone, and its request with it.
+    Gone,
 }
 
 impl<T> Clone for Lent<T> {
@@ -75,16 +86,28 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Lent<T> {
         poll_fn(|context| AsyncWrite::poll_shutdown(Pin::new(&mut self.lock().io), context)).await
     }
 
-    /// Lives as long as `session` has something to do: true when it can be dropped because the connection is silent.
-    pub(super) async fn until_silent<S, E>(&self, session: Pin<&mut S>) -> Result<bool, E>
+    /// Ends the connection so that what was said of a body cannot be taken for all of it.
+    pub(super) fn cut(&self)
+    where
+        T: OverTcp,
+    {
+        let _ = self.lock().io.get_ref().tcp().set_zero_linger();
+    }
+
+    /// Lives as long as `session` has something to do, and somebody to do it for.
+    pub(super) async fn until_silent<S, E>(&self, session: Pin<&mut S>) -> Result<Returned, E>
     where
         S: Future<Output = Result<(), E>>,
+        T: OverTcp,
     {
         let mut session = session;
         let (mut since, mut alarm) = (None::<Instant>, pin!(None::<Sleep>));
         poll_fn(move |context| {
             if let Poll::Ready(ended) = session.as_mut().poll(context) {
-                return Poll::Ready(ended.map(|()| false));
+                return Poll::Ready(ended.map(|()| Returned::Ended));
+            }
+            if self.lock().io.poll_gone(context).is_ready() {
+                return Poll::Ready(Ok(Returned::Gone));
             }
             if !self.is_idle() {
                 since = None;
@@ -100,7 +123,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Lent<T> {
                 let deadline = sleep.deadline();
                 match sleep.poll(context) {
                     Poll::Pending => return Poll::Pending,
-                    Poll::Ready(()) if deadline >= until => return Poll::Ready(Ok(true)),
+                    Poll::Ready(()) if deadline >= until => return Poll::Ready(Ok(Returned::Silent)),
                     Poll::Ready(()) => alarm.set(None),
                 }
             }
