@@ -3,13 +3,15 @@
 mod support;
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use support::raw::{Upstream, connect, ok, read_all, read_bytes, read_head, routes};
+use support::raw::{Upstream, connect, ok, processor_time, read_all, read_bytes, read_head, reset, routes};
+use support::tls::with_tls;
 use support::{Gateway, Request, Response, eventually};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const WEBSOCKET: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -283,18 +285,168 @@ fn listening() -> (Upstream, Receiver<String>) {
 fn a_caller_that_goes_away_takes_its_request_with_it() {
     let (upstream, told) = listening();
     let gateway = Gateway::started(&routes(&upstream.url(), ""));
-    for request in [
-        Request::get("/waiting").bytes(),
-        b"POST /uploading HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf".to_vec(),
-        b"POST /uploading HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n".to_vec(),
+    // Behind a whole request, a FIN says only that no other follows.
+    for (request, end) in [
+        (Request::get("/waiting").bytes(), reset as fn(TcpStream)),
+        (Request::new("POST", "/waiting").body(b"whole").bytes(), reset),
+        (b"GET /one HTTP/1.1\r\nHost: x\r\n\r\nGET /two HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(), reset),
+        (b"GET /one HTTP/1.1\r\nHost: x\r\n\r\nGET /two HTT".to_vec(), reset),
+        (WAITING_UPGRADE.as_bytes().to_vec(), reset),
+        (b"POST /uploading HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf".to_vec(), reset),
+        (b"POST /uploading HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf".to_vec(), drop),
+        (
+            b"POST /uploading HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"
+                .to_vec(),
+            drop,
+        ),
     ] {
         let mut stream = connect(gateway.address);
         stream.write_all(&request).unwrap();
         told.recv_timeout(Duration::from_secs(10)).expect("the upstream hears of it");
-        drop(stream);
+        end(stream);
         let rest = told.recv_timeout(Duration::from_secs(10)).expect("and of its end");
         assert!(!rest.contains("0\r\n\r\n"), "no whole request: {rest:?}");
     }
+}
+
+const WAITING_UPGRADE: &str =
+    "GET /waiting HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+/// Whole requests, and how many answers they ask for.
+const WHOLE: [(&str, usize); 8] = [
+    ("GET /a HTTP/1.1\r\nHost: x\r\n\r\n", 1),
+    ("GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 1),
+    ("GET /a HTTP/1.0\r\n\r\n", 1),
+    ("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody", 1),
+    ("POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n", 1),
+    (WAITING_UPGRADE, 1),
+    (
+        "GET /a HTTP/1.1\r\nHost: x\r\n\r\nPOST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody\
+         GET /a HTTP/1.1\r\nHost: x\r\n\r\n",
+        3,
+    ),
+    // What was whole is answered, and what is not was never asked.
+    ("GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /a HTTP/1.1\r\nHo", 1),
+];
+
+/// Answers whole requests, each a little late.
+fn late() -> Upstream {
+    Upstream::start(|mut stream| {
+        while let Some(seen) = support::Seen::read(&stream) {
+            std::thread::sleep(Duration::from_millis(150));
+            let answer = ok(&String::from_utf8(seen.body).unwrap());
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    })
+}
+
+#[test]
+fn a_caller_that_closes_its_side_behind_whole_requests_is_answered() {
+    let upstream = late();
+    let gateway = Gateway::started(&routes(&upstream.url(), ""));
+    for (requests, answers) in WHOLE {
+        let mut stream = connect(gateway.address);
+        stream.write_all(requests.as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        for number in 0..answers {
+            let answer = Response::try_read(&mut stream).unwrap_or_else(|| panic!("{number}: {requests}"));
+            assert_eq!(answer.status, 200, "{requests}");
+        }
+        assert_eq!(read_all(&mut stream), "", "{requests}");
+    }
+    // Denials, and what we answer ourselves.
+    let mut stream = connect(gateway.address);
+    stream.write_all(b"GET /guarded/x HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    Response::read(&mut stream).is(401, "credential_missing");
+    assert_eq!(read_all(&mut stream), "");
+}
+
+#[tokio::test]
+async fn a_caller_that_says_goodbye_by_tls_behind_whole_requests_is_answered() {
+    let upstream = late();
+    let (gateway, callers) = with_tls(&routes(&upstream.url(), ""));
+    // hyper drops a connection behind an upgrade that nobody took up, without a word.
+    for (requests, answers) in WHOLE.into_iter().filter(|(requests, _)| *requests != WAITING_UPGRADE) {
+        let stream = tokio::net::TcpStream::connect(gateway.address).await.unwrap();
+        let mut stream = callers.connect(stream).await;
+        stream.write_all(requests.as_bytes()).await.unwrap();
+        // close_notify, and a FIN behind it.
+        stream.shutdown().await.unwrap();
+        let mut said = String::new();
+        let ended = stream.read_to_string(&mut said).await;
+        assert!(ended.is_ok(), "{requests}: {said:?}, then {ended:?}");
+        assert_eq!(said.matches(" 200 OK\r\n").count(), answers, "{requests}: {said}");
+    }
+}
+
+#[test]
+fn a_caller_that_closes_its_side_inside_a_head_has_asked_nothing() {
+    let (upstream, told) = listening();
+    let gateway = Gateway::started(&routes(&upstream.url(), ""));
+    for part in ["G", "GET /x HTTP/1.1\r\n", "GET /x HTTP/1.1\r\nHost: x\r\n"] {
+        let mut stream = connect(gateway.address);
+        stream.write_all(part.as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let said = read_all(&mut stream);
+        assert!(said.is_empty() || said.starts_with("HTTP/1.1 400 "), "{part:?}: {said}");
+    }
+    assert_eq!(upstream.connections(), 0);
+    drop(told);
+}
+
+#[test]
+fn a_caller_that_closes_its_side_and_then_resets_is_gone() {
+    let (upstream, told) = listening();
+    let gateway = Gateway::started(&routes(&upstream.url(), ""));
+    for (request, _) in [WHOLE[0], WHOLE[4], WHOLE[5], WHOLE[6]] {
+        let mut stream = connect(gateway.address);
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        told.recv_timeout(Duration::from_secs(10)).expect("the upstream hears of it");
+        // So that the gateway has seen the FIN by itself.
+        std::thread::sleep(Duration::from_millis(200));
+        let begun = Instant::now();
+        reset(stream);
+        told.recv_timeout(Duration::from_secs(10)).expect("and of its end");
+        assert!(begun.elapsed() < Duration::from_secs(6), "long before the silence would end it");
+    }
+}
+
+#[test]
+fn a_caller_that_has_closed_its_side_is_waited_for_in_peace_and_not_for_ever() {
+    let (upstream, told) = listening();
+    let gateway = Gateway::started(&routes(&upstream.url(), ""));
+    let mut stream = connect(gateway.address);
+    stream.write_all(WHOLE[0].0.as_bytes()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    told.recv_timeout(Duration::from_secs(10)).expect("the upstream hears of it");
+    let before = processor_time(gateway.pid());
+    std::thread::sleep(Duration::from_secs(4));
+    let spent = processor_time(gateway.pid()) - before;
+    assert!(spent < 100, "{spent} hundredths of a second in 4 s: it spins");
+    told.recv_timeout(Duration::from_secs(20)).expect("a silence ends it");
+    assert_eq!(read_all(&mut stream), "");
+}
+
+#[test]
+fn a_caller_that_has_closed_its_side_hears_a_stream_to_its_end() {
+    let upstream = Upstream::start(|mut stream| {
+        read_head(&mut stream);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        // Longer than a silence may be, and never silent for so long.
+        for _ in 0..4 {
+            std::thread::sleep(Duration::from_secs(3));
+            let _ = stream.write_all(b"1\r\nx\r\n");
+        }
+        let _ = stream.write_all(b"0\r\n\r\n");
+    });
+    let gateway = Gateway::started(&routes(&upstream.url(), ""));
+    let mut stream = connect(gateway.address);
+    stream.write_all(WHOLE[0].0.as_bytes()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(Response::read(&mut stream).text(), "xxxx");
+    assert_eq!(read_all(&mut stream), "");
 }
 
 #[test]

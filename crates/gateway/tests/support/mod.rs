@@ -10,6 +10,7 @@ pub mod oauth;
 pub mod peer;
 pub mod raw;
 pub mod sealed;
+pub mod tls;
 pub mod webhook;
 
 use std::io::{Read, Write as _};

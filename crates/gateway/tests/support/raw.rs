@@ -119,3 +119,23 @@ pub fn resident(pid: u32) -> usize {
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
+
+/// Ends a connection by a reset, as a caller does that reads no more.
+pub fn reset(stream: TcpStream) {
+    let socket = tokio::net::TcpSocket::from_std_stream(stream);
+    socket.set_zero_linger().unwrap();
+}
+
+/// The processor time of a process so far, in hundredths of a second.
+pub fn processor_time(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = status.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11..13].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
+/// The sum of the counters whose line begins so.
+pub fn counted(admin: SocketAddr, begins: &str) -> u64 {
+    let metrics = super::Request::get("/metrics").send(admin).text();
+    let lines = metrics.lines().filter(|line| line.starts_with(begins));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+}
