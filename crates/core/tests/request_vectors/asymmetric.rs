@@ -68,6 +68,19 @@ fn by_header(mut request: Request, made_at: u64) -> Request {
     request
 }
 
+/// A GET of `path`, signed over it as `written`.
+fn as_written(path: &str, written: &str, outcome: &str) -> Step {
+    let (key, now) = (EthereumKey::from_hex(KEY).unwrap(), Timestamp::from_secs(NOW));
+    let text = format!("{}|GET|{written}|", now.as_millis());
+    let credential = Credential {
+        address: key.address(),
+        signature: key.sign_personal_message(text.as_bytes()),
+        nonce: now,
+        timestamp: now,
+    };
+    step(NOW, &get(path).with("asymmetricauthentication", credential.to_header()), outcome)
+}
+
 fn in_query(mut request: Request) -> Request {
     let (key, now) = (EthereumKey::from_hex(KEY).unwrap(), Timestamp::from_secs(NOW));
     request.target = sign_query(&key, &request.method, &request.target, &request.body, now).unwrap();
@@ -145,6 +158,24 @@ fn stories() -> Vec<Story> {
         bent("a timestamp of another second: nothing signs it", "T08:00:00.000Z", "T08:01:00.000Z", PASSES),
         one("with an empty query", &by_header(get("/orders?"), NOW), PASSES),
         one("a path with escapes, as it is sent", &by_header(get("/a%20b/%C3%A9?q=%2f+%26"), NOW), PASSES),
+        bent("names of members in another case", "\"PublicKey\"", "\"publicKey\"", PASSES),
+        bent("the nonce as text", "\"Nonce\":1800000000000", "\"Nonce\":\"1800000000000\"", PASSES),
+        bent("a timestamp without a zone is of UTC", "00.000Z", "00.000", PASSES),
+        bent("with a network", "{\"PublicKey\"", "{\"Network\":\"mainnet\",\"PublicKey\"", PASSES),
+        bent(
+            "refused: a member twice",
+            "\"Nonce\":1800000000000",
+            "\"Nonce\":1800000000000,\"nonce\":1800000000000",
+            "400 credential_malformed",
+        ),
+        story(
+            "a path that was signed as it is written",
+            [as_written("/orders/a%20b", "/orders/a b", PASSES)],
+        ),
+        story(
+            "refused: one that has an escape besides",
+            [as_written("/orders/a%20b%2F", "/orders/a b%2F", "401 signature_invalid")],
+        ),
         bent("refused: another body", "book", "boot", "401 signature_invalid"),
         bent("refused: another method", "POST /", "PUT /", "401 signature_invalid"),
         bent("refused: another path", " /orders ", " /order ", "401 signature_invalid"),
