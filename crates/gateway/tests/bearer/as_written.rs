@@ -392,9 +392,9 @@ fn what_the_file_says_of_tokens_and_cannot_be_is_found_before_a_port_is_bound() 
         assert!(!output.status.success() && said.contains(expected), "{before} {issuer} {more}: {said}");
     }
     for (claim, expected) in [
-        ("a = []", "the claim `a`: it accepts no value"),
-        ("a.b = {}", "the claim `a`: it accepts no value"),
-        ("a = \"CH\"", "write a list of the values"),
+        ("a = []", "the claim `a` accepts no value"),
+        ("a.b = {}", "the claim `a` accepts no value"),
+        ("a = \"CH\"", "wants a list of the values"),
         ("'a..b' = [\"CH\"]", "has a name"),
     ] {
         let text = configuration(&echo, ISSUER, file).replace("client_id = [\"shop\"]", claim);

@@ -20,7 +20,7 @@ impl Reader<'_> {
         let mut demands = Vec::new();
         for (name, value) in written {
             if let Err(why) = demanded(&mut vec![name.clone()], value, &mut demands) {
-                self.wrong(format!("the claim `{name}`: {why}"), "route.require", span.cloned());
+                self.wrong(format!("the claim `{name}` {why}"), "route.require", span.cloned());
             }
         }
         demands
@@ -40,15 +40,15 @@ fn demanded(names: &mut Vec<String>, value: &Value, demands: &mut Vec<Demand>) -
         }
         Value::Array(values) if !values.is_empty() => {
             let path = match &names[..] {
-                [name] => name.parse().map_err(|error: ClaimPathError| error.to_string())?,
+                [name] => name.parse().map_err(|error: ClaimPathError| format!("leads nowhere: {error}"))?,
                 [outermost, within @ ..] => ClaimPath::of_members(outermost.clone(), within.to_vec()),
                 [] => return Ok(()),
             };
             demands.push((path, values.iter().map(text).collect::<Result<_, _>>()?));
             Ok(())
         }
-        Value::Table(_) | Value::Array(_) => Err("it accepts no value".to_owned()),
-        _ => Err("write a list of the values that it accepts, as in [\"CH\"]".to_owned()),
+        Value::Table(_) | Value::Array(_) => Err("accepts no value".to_owned()),
+        _ => Err("wants a list of the values that it accepts, as in [\"CH\"]".to_owned()),
     }
 }
 
@@ -59,10 +59,10 @@ fn text(value: &Value) -> Result<String, String> {
         Value::Integer(number) => Ok(number.to_string()),
         Value::Boolean(value) => Ok(value.to_string()),
         Value::Float(number) => {
-            let number = serde_json::Number::from_f64(*number).ok_or("this number has no value")?;
+            let number = serde_json::Number::from_f64(*number).ok_or("accepts a number that is none")?;
             Ok(number.to_string())
         }
-        _ => Err("a value is text, a number, true or false".to_owned()),
+        _ => Err("accepts text, numbers, true and false".to_owned()),
     }
 }
 
@@ -105,11 +105,11 @@ mod tests {
             ("a = []", "no value"),
             ("a = {}", "no value"),
             ("a.b = {}", "no value"),
-            ("a = 'CH'", "write a list"),
-            ("a = true", "write a list"),
-            ("a = [['CH']]", "a value is text"),
-            ("a = [2026-01-01]", "a value is text"),
-            ("a = [nan]", "no value"),
+            ("a = 'CH'", "wants a list"),
+            ("a = true", "wants a list"),
+            ("a = [['CH']]", "accepts text"),
+            ("a = [2026-01-01]", "accepts text"),
+            ("a = [nan]", "a number that is none"),
             ("'a..b' = ['x']", "has a name"),
             ("'a.\"b' = ['x']", "quotes are around"),
         ] {
