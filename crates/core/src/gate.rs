@@ -7,8 +7,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 
+use crate::authorization::Authorization;
 use crate::crypto::{Random, sha256};
 use crate::decision::{Check, Decision, DecisionIds, Outcome, Step};
 use crate::denial::{Challenge, Code, Denial};
@@ -39,6 +41,8 @@ pub struct Rule {
     policy: Policy,
     limit: Option<Limiter<Subject>>,
     carriers: Arc<[Carrier]>,
+    /// For each of them, the scheme whose credentials it carries.
+    carried: Arc<[Scheme]>,
 }
 
 /// A rule that cannot be built.
@@ -60,6 +64,7 @@ impl Rule {
             policy: Policy::default(),
             limit: None,
             carriers: Arc::new([]),
+            carried: Arc::new([]),
         }
     }
 
@@ -167,8 +172,12 @@ impl RuleBuilder {
         {
             return Err(RuleError::NoVerifier(missing));
         }
-        let carriers: Vec<_> = verifiers.iter().flat_map(|verifier| verifier.carriers()).collect();
-        self.rule.carriers = carriers.into();
+        let (mut carriers, mut carried) = (Vec::new(), Vec::new());
+        for verifier in verifiers {
+            carriers.extend(verifier.carriers());
+            carried.resize(carriers.len(), verifier.scheme());
+        }
+        (self.rule.carriers, self.rule.carried) = (carriers.into(), carried.into());
         Ok(self.rule)
     }
 }
@@ -196,6 +205,7 @@ pub struct Permit {
     reservation: Option<Box<Reservation>>,
     decision: Arc<Decision>,
     rule: Arc<Rule>,
+    presented: SchemeSet,
 }
 
 impl Permit {
@@ -215,6 +225,16 @@ impl Permit {
     #[must_use]
     pub const fn rule(&self) -> &Arc<Rule> {
         &self.rule
+    }
+
+    /// Where the credentials that were presented travelled, and whose they are: what has to be taken out before
+    /// the request is forwarded. What another scheme would have carried there is not a credential of ours, for
+    /// then it would have been presented too; a browser's cookie alone is sent without being presented.
+    pub fn carriers(&self) -> impl Iterator<Item = (Scheme, &Carrier)> {
+        let all = self.rule.carried.iter().copied().zip(&*self.rule.carriers);
+        all.filter(|(scheme, carrier)| {
+            self.presented.contains(*scheme) || matches!(carrier, Carrier::Cookie(_))
+        })
     }
 
     /// What the response says of the schemes that proved it, such as `Authentication-Info`.
@@ -279,6 +299,7 @@ impl Standing {
 struct Judged {
     principal: Option<Principal>,
     reservation: Option<Box<Reservation>>,
+    presented: SchemeSet,
 }
 
 /// What the gate says.
@@ -381,8 +402,8 @@ impl<S: Store> Gate<S> {
         };
         let decision = Arc::new(self.record(request, Some(rule), steps, outcome));
         match judged {
-            Some(Judged { principal, reservation }) => {
-                Verdict::Permit(Permit { principal, reservation, decision, rule: rule.clone() })
+            Some(Judged { principal, reservation, presented }) => {
+                Verdict::Permit(Permit { principal, reservation, decision, rule: rule.clone(), presented })
             }
             None => Verdict::Deny(decision),
         }
@@ -463,7 +484,7 @@ impl<S: Store> Gate<S> {
     ) -> Result<Judged, Denial> {
         let Some(requirement) = &rule.requirement else {
             steps.push(passed(Check::Requirement, None, "the route is public"));
-            return Ok(Judged { principal: None, reservation: None });
+            return Ok(Judged { principal: None, reservation: None, presented: SchemeSet::default() });
         };
         note(steps, Check::Source, None, self.look_at_source(request))?;
         let regressed = match request.purpose {
@@ -497,6 +518,9 @@ impl<S: Store> Gate<S> {
                 note(steps, Check::Time, Some(credential.scheme()), Err(denial.clone()))?;
             }
         }
+
+        let read: SchemeSet = presented.iter().map(|credential| credential.scheme()).collect();
+        look_at_unread(request, read, steps)?;
 
         let alone = presented.len() == 1;
         for credential in &presented {
@@ -563,7 +587,7 @@ impl<S: Store> Gate<S> {
             note(steps, Check::Body, None, whole)?;
         }
         if request.purpose == Purpose::Explain {
-            return Ok(Judged { principal: Some(principal), reservation: None });
+            return Ok(Judged { principal: Some(principal), reservation: None, presented: read });
         }
         note(steps, Check::Time, None, self.look_at_time_again(&principal, fresh_until))?;
         let mut reservation = None;
@@ -596,7 +620,7 @@ impl<S: Store> Gate<S> {
                 return Err(denial);
             }
         }
-        Ok(Judged { principal: Some(principal), reservation: reservation.map(Box::new) })
+        Ok(Judged { principal: Some(principal), reservation: reservation.map(Box::new), presented: read })
     }
 
     /// Whether the source of a request may try to prove itself.
@@ -739,6 +763,38 @@ fn judge_presented(requirement: &Requirement, presented: &[Presentation]) -> Res
         Presentations::Fewer => Err(Denial::new(Code::CredentialMissing, cause(there()))),
         Presentations::Mixture => Err(Denial::new(Code::CredentialAmbiguous, cause(there()))),
     }
+}
+
+/// Looks at an `Authorization` that no scheme of the route has read, beside a credential that counts: whether it
+/// goes on is decided by its grammar, is told, and is never in doubt.
+fn look_at_unread(request: &RequestView<'_>, read: SchemeSet, steps: &mut Vec<Step>) -> Result<(), Denial> {
+    let mut values = request.headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(()) };
+    if values.next().is_some() {
+        let twice = Denial::new(Code::CredentialAmbiguous, "authorization is there twice");
+        return note(steps, Check::Extract, None, Err(twice));
+    }
+    // What is not visible ASCII is none of ours.
+    let value = value.to_str().map_or(Authorization::Foreign, Authorization::parse);
+    let Some(scheme) = value.scheme().filter(|scheme| !read.contains(*scheme)) else { return Ok(()) };
+    let told = match value {
+        Authorization::SessionHalf(_) => {
+            let cause = "Authorization holds 43 base64url characters, as a session's half does: the route does not read \
+                         it, and whether it is ours or the API's own nobody can tell. Send a token of the API's own in \
+                         another header";
+            return note(
+                steps,
+                Check::Extract,
+                Some(scheme),
+                Err(Denial::new(Code::CredentialAmbiguous, cause)),
+            );
+        }
+        Authorization::ApiKey(_) => "the API key in Authorization is not read here, and not forwarded",
+        Authorization::Webhook(_) => "the webhook in Authorization is not read here, and not forwarded",
+        _ => "the token in Authorization is not read here, and is forwarded",
+    };
+    steps.push(passed(Check::Extract, None, told));
+    Ok(())
 }
 
 fn join(left: Principal, right: Principal) -> Result<Principal, Denial> {

@@ -4,7 +4,9 @@
 //! A [`Rule`] says what a route asks, a [`Gate`] decides, and only a [`Permit`] lets a request on.
 
 pub mod assertion;
+pub mod authorization;
 pub mod claim_path;
+pub mod copies;
 pub mod crypto;
 pub mod decision;
 pub mod denial;

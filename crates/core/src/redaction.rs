@@ -32,7 +32,7 @@ pub fn redact_path(path: &str) -> String {
     if is_harmless(path) {
         return path.to_owned();
     }
-    let units = decode(path);
+    let units = decode(path.bytes());
     let mut shown = String::with_capacity(path.len());
     let mut copied = 0;
     for (hidden, instead) in hidden(&units) {
@@ -74,16 +74,16 @@ fn is_harmless(path: &str) -> bool {
 }
 
 /// A byte as whoever decodes the path reads it, and where that is written.
-struct Unit {
-    byte: u8,
+pub(crate) struct Unit {
+    pub(crate) byte: u8,
     start: usize,
     end: usize,
 }
 
 /// Decodes escapes, and escapes of escapes, in one walk.
-fn decode(path: &str) -> Vec<Unit> {
-    let mut units: Vec<Unit> = Vec::with_capacity(path.len());
-    for (start, byte) in path.bytes().enumerate() {
+pub(crate) fn decode(bytes: impl Iterator<Item = u8>) -> Vec<Unit> {
+    let mut units: Vec<Unit> = Vec::with_capacity(bytes.size_hint().0);
+    for (start, byte) in bytes.enumerate() {
         units.push(Unit { byte, start, end: start + 1 });
         while let [.., percent, high, low] = &units[..] {
             let digit = |unit: &Unit| char::from(unit.byte).to_digit(16);

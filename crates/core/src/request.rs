@@ -115,12 +115,17 @@ pub fn query_parameters(query: Option<&str>) -> impl Iterator<Item = (&str, &str
 /// and what is forwarded without them must be the same bytes, and both are made here.
 #[must_use]
 pub fn query_without<'a>(query: Option<&'a str>, names: &[&str]) -> Option<Cow<'a, str>> {
-    let query = query?;
-    let goes = |parameter: &&str| parameter.split('=').next().is_some_and(|name| names.contains(&name));
-    if !query.split('&').any(|parameter| goes(&parameter)) {
+    let goes = |parameter: &str| parameter.split('=').next().is_some_and(|name| names.contains(&name));
+    query_where(query?, |parameter| !goes(parameter))
+}
+
+/// The same, of the parameters that `stays` takes, each as it is written.
+#[must_use]
+pub fn query_where(query: &str, stays: impl Fn(&str) -> bool) -> Option<Cow<'_, str>> {
+    if query.split('&').all(&stays) {
         return Some(Cow::Borrowed(query));
     }
-    let kept: Vec<&str> = query.split('&').filter(|parameter| !goes(parameter)).collect();
+    let kept: Vec<&str> = query.split('&').filter(|parameter| stays(parameter)).collect();
     if kept.is_empty() { None } else { Some(Cow::Owned(kept.join("&"))) }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod bearer;
+mod callback_urls;
 pub mod callbacks;
 pub mod cli;
 pub mod config;

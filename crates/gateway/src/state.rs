@@ -18,14 +18,15 @@ use countersign::schemes::session::{HandshakePolicy, SessionDemand};
 use countersign::schemes::signature::{Directories, RegisteredKeys, SignatureVerifier, WebBots};
 use countersign::schemes::webhook::{Budget, Tokens, WebhookVerifier};
 use countersign::{
-    BodySource, Clock, Code, Decision, Denial, Gate, Purpose, RequestView, Requirement, Rule, Scheme,
-    Verdict, Workers,
+    BodySource, Carrier, Clock, Code, Decision, Denial, Gate, Purpose, RequestView, Requirement, Rule,
+    Scheme, Verdict, Workers,
 };
 use countersign_io::AnyStore;
 use tokio::sync::watch;
 
 use crate::audit::Audit;
 use crate::bearer::{Bearer, BearerError};
+use crate::callback_urls::CallbackUrls;
 use crate::callbacks;
 use crate::config::{Access, Config, Limits, RouteConfig, SchemeOptions};
 use crate::decisions::Decisions;
@@ -98,6 +99,8 @@ pub struct Runtime {
     pub session: Session,
     /// What we answer ourselves.
     pub endpoints: Endpoints,
+    /// The URLs of ours that are credentials.
+    pub(crate) callback_urls: CallbackUrls,
 }
 
 /// One route, ready.
@@ -213,6 +216,13 @@ impl Runtime {
         let endpoints = Endpoints::new(&config, issuer.as_ref(), &session, |rule, requirement| {
             verified(rule, requirement, SchemeOptions::default(), None, with, parts)
         });
+        let takes_tokens =
+            |rule: &Rule| rule.carriers().iter().any(|carrier| matches!(carrier, Carrier::Segment(_)));
+        let templates = std::iter::zip(&config.routes, &routes)
+            .filter(|(_, route): &(&RouteConfig, &Route)| takes_tokens(&route.rule))
+            .map(|(route, _)| route.template.clone())
+            .collect();
+        let callback_urls = CallbackUrls::new(&config.server.public_url, templates);
         Ok(Self {
             config,
             gate,
@@ -225,6 +235,7 @@ impl Runtime {
             issuer,
             session,
             endpoints,
+            callback_urls,
         })
     }
 

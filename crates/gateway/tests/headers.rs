@@ -251,6 +251,190 @@ fn an_upstream_cannot_answer_in_our_name() {
     assert_eq!(answered.header("countersign-decision").map(str::len), Some(36));
 }
 
+/// Routes that ask for a key in every way, for a key or a token, for a callback's URL, and for nothing.
+fn asking(echo: &Echo) -> String {
+    let route = |path: &str, more: &str| {
+        format!("[[route]]\npath = \"{path}\"\nupstream = \"{}\"\n{more}\n", echo.url())
+    };
+    [
+        "[callback]\nmax_ttl = \"1h\"\n",
+        &route("/key/*", "accept = [\"api-key\"]\nkey_in_query = true"),
+        &route("/token/*", "accept = [\"api-key\", \"bearer\"]"),
+        &route("/v1/results/{res_id}/{token}", "accept = [\"callback-url\"]"),
+        &route("/open", "public = true"),
+    ]
+    .concat()
+}
+
+#[test]
+fn no_header_carries_a_copy_of_a_credential_to_an_upstream() {
+    let echo = Echo::start();
+    let gateway = Gateway::started(&asking(&echo));
+    let (_, key) = gateway.key(&[]);
+    let escaped: String = key.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let refresh = format!("csr_{}", "aB3-".repeat(22));
+    let half = "aB3_".repeat(10) + "aB3";
+    let callback = format!("http://{}/v1/results/42/{half}", gateway.address);
+    let bearer = format!("Bearer {key}");
+    for (path, authorization) in [("/key/x", &*bearer), ("/open", "Basic YTpi")] {
+        for secret in [
+            &*key,
+            &escaped,
+            &refresh,
+            &format!("__Host-session={half}"),
+            &format!("countersign.half.{half}"),
+            &callback,
+        ] {
+            let secret: &str = secret;
+            let page = format!("https://bob.example:1/page?a=1&_key={secret}");
+            let cookie = format!("theirs=1; last=/p?_key={}; more=2", secret.replace(';', ""));
+            let json = format!("{{\"was\":\"{secret}\"}}");
+            let protocols = if secret == callback { "chat".to_owned() } else { format!("chat, x.{secret}") };
+            let request = Request::get(path)
+                .header("Authorization", authorization)
+                .header("Referer", &page)
+                .header("Cookie", &cookie)
+                .header("Sec-WebSocket-Protocol", &protocols)
+                .header("X-Last", &json)
+                .header("X-Last", "kept")
+                .header("User-Agent", secret)
+                .header("Origin", secret)
+                .header("Handshake", &half);
+            assert_eq!(gateway.send(&request).status, 200, "{path} {secret}");
+            let seen = echo.last();
+            for secret in [&*key, &escaped, &refresh, &half] {
+                assert!(!seen.head.contains(secret), "{}", seen.head);
+            }
+            assert_eq!(seen.headers("referer"), ["https://bob.example:1/"], "{secret}");
+            assert_eq!(seen.headers("cookie"), ["theirs=1; more=2"], "{secret}");
+            assert_eq!(seen.headers("x-last"), ["kept"], "{secret}");
+            assert_eq!(seen.headers("sec-websocket-protocol"), ["chat"], "{secret}");
+            assert_eq!((seen.header("user-agent"), seen.header("origin")), (None, None), "{secret}");
+        }
+    }
+    let plain = Request::get("/open")
+        .header("Referer", "https://bob.example/p?a=1")
+        .header("Cookie", "a=_key; b=%20");
+    assert_eq!(gateway.send(&plain).status, 200);
+    assert_eq!(echo.last().header("referer"), Some("https://bob.example/p?a=1"));
+    assert_eq!(echo.last().header("cookie"), Some("a=_key; b=%20"));
+    // A parameter that no route reads carries no key either.
+    assert_eq!(gateway.get(&format!("/open?a=1&api_key={key}&b=%20"), None).status, 200);
+    assert_eq!(echo.last().request_line(), "GET /open?a=1&b=%20 HTTP/1.1");
+}
+
+#[tokio::test]
+async fn no_trailer_carries_a_copy_of_a_credential_to_an_upstream() {
+    let (upstream, told) = telling();
+    let gateway = Gateway::started(&routes(&upstream.url(), ""));
+    let (_, key) = gateway.key(&[]);
+    let trailers = HeaderMap::from_iter([
+        (HeaderName::from_static("x-last"), HeaderValue::try_from(format!("/p?_key={key}")).unwrap()),
+        (HeaderName::from_static("checksum"), HeaderValue::from_static("1")),
+    ]);
+    let frames = VecDeque::from([Frame::data(Bytes::from("hi")), Frame::trailers(trailers)]);
+    let request = Http2Request::post(format!("http://{}/open", gateway.address))
+        .header("trailer", "checksum, x-last")
+        .body(Frames(frames))
+        .unwrap();
+    assert_eq!(client(&gateway).await.send_request(request).await.unwrap().status(), 200);
+    let seen = told.recv().unwrap();
+    assert!(seen.contains("checksum: 1") && !seen.contains(&key), "{seen}");
+    let mut stream = connect(gateway.address);
+    let head =
+        "POST /open HTTP/1.1\r\nHost: x\r\nTrailer: checksum, x-last\r\nTransfer-Encoding: chunked\r\n\r\n";
+    write!(stream, "{head}2\r\nhi\r\n0\r\nchecksum: 1\r\nx-last: {key}\r\n\r\n").unwrap();
+    assert_eq!(Response::read(&mut stream).status, 200);
+    let seen = told.recv().unwrap();
+    assert!(seen.contains("checksum: 1") && !seen.contains(&key), "{seen}");
+}
+
+#[test]
+fn an_answer_to_a_request_with_a_credential_in_its_address_names_it_to_nobody() {
+    let echo = Echo::start();
+    let gateway = Gateway::started(&asking(&echo));
+    let (_, key) = gateway.key(&[]);
+    let policy = |path: &str, status: u16| {
+        let answered = gateway.get(path, None);
+        assert_eq!(answered.status, status, "{path}");
+        answered.header("referrer-policy").map(str::to_owned)
+    };
+    for (path, status) in [
+        (format!("/key/x?_key={key}"), 200),
+        (format!("/key/x?_key={}x", &key[1..]), 401),
+        (format!("/token/x?_key={key}"), 401),
+        (format!("/open?_key={key}"), 200),
+        (format!("/open?other={key}"), 200),
+        (format!("/nowhere?_key={key}"), 404),
+        ("/key/x?_key=".to_owned(), 401),
+        (format!("/v1/results/42/{}", "a".repeat(43)), 401),
+    ] {
+        assert_eq!(policy(&path, status).as_deref(), Some("no-referrer"), "{path}");
+    }
+    assert_eq!(policy("/open?a=1", 200), None);
+    assert_eq!(policy("/key/x", 401), None);
+}
+
+#[test]
+fn an_authorization_that_proved_nothing_goes_on_unless_it_is_ours_and_what_is_in_doubt_is_refused() {
+    let echo = Echo::start();
+    let gateway = Gateway::started(&asking(&echo));
+    let (_, key) = gateway.key(&[]);
+    let half = format!("Bearer {}", "a".repeat(43));
+    let (jwt, dpop) = ("Bearer eyJhbGciOiJub25lIn0.e30.x", "DPoP eyJhbGciOiJub25lIn0.e30.x");
+    let ours = format!("Bearer {key}");
+    let (goes, stops) = (Ok(true), Ok(false));
+    // Beside X-API-Key with a key of ours; on a public route.
+    for (value, asked, open) in [
+        ("Basic YTpi", goes, goes),
+        ("Bearer the-APIs-own", goes, goes),
+        ("Token abc", goes, goes),
+        (jwt, goes, goes),
+        (dpop, goes, goes),
+        (&*half, Err((400, "credential_ambiguous")), goes),
+        ("Webhook https://a.example/ sha-256.x", stops, goes),
+        (&*ours, Err((400, "credential_ambiguous")), stops),
+        ("Bearer cs_mistyped", Err((400, "credential_ambiguous")), stops),
+    ] {
+        for (path, expected) in [("/key/x", asked), ("/open", open)] {
+            let answered = gateway.send(
+                &Request::get(path)
+                    .header("X-API-Key", &key)
+                    .header("Authorization", value)
+                    .header("DPoP", "p"),
+            );
+            match expected {
+                Ok(arrives) => {
+                    assert_eq!(answered.status, 200, "{path} {value}: {}", answered.text());
+                    let seen = echo.last();
+                    assert_eq!(seen.header("authorization"), arrives.then_some(value), "{path}");
+                    assert_eq!((seen.header("dpop"), seen.header("x-api-key")), (Some("p"), None), "{path}");
+                }
+                Err((status, code)) => drop(answered.is(status, code)),
+            }
+        }
+    }
+    // A route that reads tokens judges them, and lets nothing beside them pass.
+    for value in [jwt, dpop] {
+        let both = Request::get("/token/x").header("X-API-Key", &key).header("Authorization", value);
+        let answered = gateway.send(&both);
+        assert!(matches!(answered.status, 400 | 401), "{value}: {}", answered.text());
+    }
+    let opaque =
+        Request::get("/token/x").header("X-API-Key", &key).header("Authorization", "Bearer the-APIs-own");
+    gateway.send(&opaque).is(401, "token_invalid");
+    let basic = Request::get("/token/x").header("X-API-Key", &key).header("Authorization", "Basic YTpi");
+    assert_eq!(gateway.send(&basic).status, 200);
+    assert_eq!(echo.last().header("authorization"), Some("Basic YTpi"));
+    // Alone it is no credential, as before.
+    gateway.send(&Request::get("/key/x").header("Authorization", &half)).is(401, "credential_missing");
+    // And the operator is told.
+    let both = Request::get("/key/x").header("X-API-Key", &key).header("Authorization", jwt);
+    assert_eq!(gateway.send(&both).status, 200);
+    let told = gateway.explain_latest().to_string();
+    assert!(told.contains("the token in Authorization is not read here, and is forwarded"), "{told}");
+}
+
 #[test]
 fn the_reference_lists_every_reserved_name_and_no_other() {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/headers.md");

@@ -22,7 +22,9 @@ use crate::body::{BodyReader, GateBody};
 use crate::cookies::{join_cookies, keep_their_cookies};
 use crate::doorway::{Doorway, refusal};
 use crate::problem::problem;
-use crate::strip::{set_idempotency_key, strip_credentials, strip_identity};
+use crate::strip::{
+    has_credential_in_url, refer_to_nobody, set_idempotency_key, strip_credentials, strip_identity,
+};
 
 /// Guards a service with a gate and one rule.
 ///
@@ -114,7 +116,8 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let shared = self.shared.clone();
         Box::pin(async move {
-            match shared.admit(request).await {
+            let in_url = has_credential_in_url(request.uri(), Some(&shared.rule));
+            let mut answered = match shared.admit(request).await {
                 Ok(Admitted { request, tells, reservation }) => {
                     let mut response = match reservation {
                         None => inner.call(request).await?,
@@ -126,10 +129,14 @@ where
                     for (name, value) in tells {
                         response.headers_mut().append(name, value);
                     }
-                    Ok(response)
+                    response
                 }
-                Err(decision) => Ok(refusal(&decision).map(R::from)),
+                Err(decision) => refusal(&decision).map(R::from),
+            };
+            if in_url {
+                refer_to_nobody(answered.headers_mut());
             }
+            Ok(answered)
         })
     }
 }
@@ -194,7 +201,7 @@ impl<S: Store> Shared<S> {
             Verdict::Deny(decision) => return Err(decision),
         };
         strip_identity(&mut parts.headers);
-        strip_credentials(&mut parts.headers, &mut parts.uri, self.rule.carriers());
+        strip_credentials(&mut parts.headers, &mut parts.uri, &permit);
         if let Some(principal) = permit.principal() {
             parts.extensions.insert(principal.clone());
         }

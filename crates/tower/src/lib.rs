@@ -35,6 +35,7 @@ pub use prove::{Claimant, Prove, ProveError, ProveLayer};
 pub use proven_body::ProvenBody;
 pub use session::{AuthAsked, AuthPath, AuthService, SessionSettings, SessionSite, SiteParts};
 pub use strip::{
-    DECISION, IDEMPOTENCY_KEY, SCHEME, SUBJECT, remove_cookie, remove_look_alikes, remove_matching,
-    set_idempotency_key, strip_credentials, strip_identity,
+    DECISION, IDEMPOTENCY_KEY, SCHEME, SUBJECT, has_credential_in_url, refer_to_nobody, remove_cookie,
+    remove_copies, remove_half, remove_look_alikes, remove_matching, set_idempotency_key, strip_credentials,
+    strip_identity,
 };

@@ -1,11 +1,15 @@
 //! Identity headers are ours, and credentials stop here.
 
-use countersign::Carrier;
+use std::borrow::Cow;
+
+use countersign::authorization::Authorization;
+use countersign::copies::{basic_holds_credential, holds_credential, is_half};
 use countersign::field_names::{Meaning, is_look_alike, meaning};
-use countersign::request::{query_parameters, query_without};
-use countersign::schemes::api_key::X_API_KEY;
-use countersign::schemes::authorization::Authorization;
-use http::header::{AUTHORIZATION, COOKIE, Entry, SEC_WEBSOCKET_PROTOCOL};
+use countersign::request::{query_parameters, query_where};
+use countersign::schemes::api_key::{KEY_PARAMETER, X_API_KEY};
+use countersign::schemes::session::wire::HANDSHAKE;
+use countersign::{Carrier, Permit, Rule, Scheme};
+use http::header::{AUTHORIZATION, COOKIE, Entry, REFERER, REFERRER_POLICY, SEC_WEBSOCKET_PROTOCOL};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
@@ -54,18 +58,23 @@ pub fn remove_matching(headers: &mut HeaderMap, matches: impl Fn(&HeaderName) ->
     }
 }
 
-/// Takes credentials out of a request that is about to be forwarded: the headers and parameters that
-/// `carriers` names. `Authorization` goes when its value is of one of our grammars, so that an
-/// upstream's own `Basic` survives.
-pub fn strip_credentials(headers: &mut HeaderMap, uri: &mut Uri, carriers: &[Carrier]) {
-    for carrier in carriers {
+/// Takes credentials of ours out of a request that is about to be forwarded: those that were presented, from where
+/// they travelled, and whatever else is one by its grammar, named by the route or not. What proved nothing and is none
+/// of ours stays.
+pub fn strip_credentials(headers: &mut HeaderMap, uri: &mut Uri, permit: &Permit) {
+    let carriers: Vec<(Scheme, &Carrier)> = permit.carriers().collect();
+    strip(headers, uri, &carriers, permit.rule().is_public());
+}
+
+fn strip(headers: &mut HeaderMap, uri: &mut Uri, carriers: &[(Scheme, &Carrier)], public: bool) {
+    for (_, carrier) in carriers {
         match carrier {
             Carrier::Header(name) if *name == AUTHORIZATION => {}
             Carrier::Header(name) => remove_look_alikes(headers, std::slice::from_ref(name)),
-            Carrier::Parameter(name) => remove_parameters(uri, &[name]),
+            Carrier::Parameter(name) => remove_parameters(uri, |parameter| is_named(parameter, &[name])),
             Carrier::Parameters { marker, names } => {
                 if query_parameters(uri.query()).any(|parameter| parameter == *marker) {
-                    remove_parameters(uri, names);
+                    remove_parameters(uri, |parameter| is_named(parameter, names));
                 }
             }
             Carrier::Segment(number) => remove_segment(uri, *number),
@@ -76,19 +85,79 @@ pub fn strip_credentials(headers: &mut HeaderMap, uri: &mut Uri, carriers: &[Car
             }
         }
     }
-    let value = headers.get(AUTHORIZATION).map(|value| value.to_str().map(Authorization::parse));
-    let ours = match value {
-        None => false,
-        Some(Ok(Authorization::ApiKey(_))) => true,
-        Some(Ok(value)) => !carriers.is_empty() && value.is_ours(),
-        Some(Err(_)) => !carriers.is_empty(),
+    let read = |scheme| {
+        carriers.iter().any(|(own, carrier)| {
+            *own == scheme && matches!(carrier, Carrier::Header(name) if *name == AUTHORIZATION)
+        })
     };
-    if ours {
-        headers.remove(AUTHORIZATION);
+    remove_lines(headers, &AUTHORIZATION, |value| {
+        match value.to_str().map_or(Authorization::Foreign, Authorization::parse) {
+            Authorization::ApiKey(_) => true,
+            // On a public route they may be the upstream's own affair.
+            Authorization::SessionHalf(_) | Authorization::Webhook(_) => !public,
+            other => other.scheme().is_some_and(read) || basic_holds_credential(value.as_bytes()),
+        }
+    });
+    remove_lines(headers, &X_API_KEY, |value| value.as_bytes().starts_with(b"cs_"));
+    remove_lines(headers, &HANDSHAKE, |value| is_half(value.as_bytes()));
+    remove_copies(headers, holds_credential);
+    remove_parameters(uri, |parameter| holds_credential(parameter.as_bytes()));
+}
+
+/// Takes a session's half out of `Authorization`: where sessions are served, 43 base64url characters are one.
+pub fn remove_half(headers: &mut HeaderMap) {
+    remove_lines(headers, &AUTHORIZATION, |value| {
+        matches!(value.to_str().map(Authorization::parse), Ok(Authorization::SessionHalf(_)))
+    });
+}
+
+/// Removes whatever `holds` says holds a credential: a cookie or a subprotocol by itself, and any other line of a header
+/// whole. Of a `Referer` the origin stays, as `Referrer-Policy: origin` would have sent it.
+pub fn remove_copies(headers: &mut HeaderMap, holds: impl Fn(&[u8]) -> bool) {
+    let with_copies =
+        |(name, value): (&HeaderName, &HeaderValue)| holds(value.as_bytes()).then(|| name.clone());
+    let names: Vec<HeaderName> = headers.iter().filter_map(with_copies).collect();
+    for name in names {
+        match name {
+            COOKIE => keep_members(headers, &name, b';', b"; ", |cookie| !holds(cookie)),
+            SEC_WEBSOCKET_PROTOCOL => keep_members(headers, &name, b',', b", ", |one| !holds(one)),
+            REFERER => {
+                let origin =
+                    headers.get(&name).and_then(origin_of).filter(|origin| !holds(origin.as_bytes()));
+                headers.remove(&name);
+                headers.extend(origin.map(|origin| (name, origin)));
+            }
+            _ => remove_lines(headers, &name, |value| holds(value.as_bytes())),
+        }
     }
-    if headers.get(X_API_KEY).is_some_and(|value| value.as_bytes().starts_with(b"cs_")) {
-        headers.remove(X_API_KEY);
-    }
+}
+
+fn origin_of(referer: &HeaderValue) -> Option<HeaderValue> {
+    let page: Uri = referer.to_str().ok()?.parse().ok()?;
+    let (scheme, authority) = (page.scheme_str()?, page.authority()?.as_str());
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    HeaderValue::from_str(&format!("{scheme}://{host}/")).ok()
+}
+
+/// Whether the address of a request has, or seems to have, a credential in it: then no page behind it may name it as
+/// where one came from.
+#[must_use]
+pub fn has_credential_in_url(uri: &Uri, rule: Option<&Rule>) -> bool {
+    let carriers = rule.map(Rule::carriers).unwrap_or_default();
+    let in_query = |(name, _): (&str, &str)| name == KEY_PARAMETER;
+    carriers.iter().any(|carrier| match carrier {
+        Carrier::Segment(_) => true,
+        Carrier::Parameters { marker, .. } => {
+            query_parameters(uri.query()).any(|parameter| parameter == *marker)
+        }
+        _ => false,
+    }) || query_parameters(uri.query()).any(in_query)
+        || uri.query().is_some_and(|query| holds_credential(query.as_bytes()))
+}
+
+/// Says that pages behind a response must not name its address (Referrer Policy, 3.1).
+pub fn refer_to_nobody(headers: &mut HeaderMap) {
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 }
 
 /// Takes a cookie out of a request; the others stay.
@@ -99,17 +168,33 @@ pub fn remove_cookie(headers: &mut HeaderMap, name: &str) {
     });
 }
 
+fn is_named(parameter: &str, names: &[&str]) -> bool {
+    parameter.split('=').next().is_some_and(|name| names.contains(&name))
+}
+
 /// Removes parameters as a whole; what is left keeps its bytes and its order.
-fn remove_parameters(uri: &mut Uri, names: &[&str]) {
-    let left = query_without(uri.query(), names);
-    if left.as_deref() == uri.query() {
+fn remove_parameters(uri: &mut Uri, goes: impl Fn(&str) -> bool) {
+    let Some(left) = uri.query().map(|query| query_where(query, |parameter| !goes(parameter))) else {
         return;
-    }
+    };
     let target = match left {
+        Some(Cow::Borrowed(_)) => return,
         None => uri.path().to_owned(),
-        Some(query) => format!("{}?{query}", uri.path()),
+        Some(Cow::Owned(query)) => format!("{}?{query}", uri.path()),
     };
     readdress(uri, target);
+}
+
+/// Removes the lines of a header of which `goes` says so; the others stay.
+fn remove_lines(headers: &mut HeaderMap, name: &HeaderName, goes: impl Fn(&HeaderValue) -> bool) {
+    if !headers.get_all(name).iter().any(&goes) {
+        return;
+    }
+    let left: Vec<HeaderValue> = headers.get_all(name).iter().filter(|line| !goes(line)).cloned().collect();
+    headers.remove(name);
+    for line in left {
+        headers.append(name, line);
+    }
 }
 
 /// Removes a segment of the path, and the slash before it; the rest keeps its bytes.
@@ -158,8 +243,12 @@ fn keep_members(
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    use countersign::schemes::session::Half;
+
     use super::*;
-    use http::HeaderValue;
 
     #[test]
     fn whatever_looks_like_an_identity_header_is_removed() {
@@ -207,7 +296,7 @@ mod tests {
     fn a_parameter_is_removed_whole_and_the_rest_keeps_its_bytes() {
         let removed = |target: &str| {
             let mut uri: Uri = target.parse().unwrap();
-            remove_parameters(&mut uri, &["_key"]);
+            remove_parameters(&mut uri, |parameter| is_named(parameter, &["_key"]));
             uri.to_string()
         };
         assert_eq!(removed("/a?_key=cs_x&b=%20&c"), "/a?b=%20&c");
@@ -223,7 +312,7 @@ mod tests {
         let carriers = [Carrier::Parameters { marker: ("scheme", "Ours"), names }];
         let left = |target: &str| {
             let mut uri: Uri = target.parse().unwrap();
-            strip_credentials(&mut HeaderMap::new(), &mut uri, &carriers);
+            strip(&mut HeaderMap::new(), &mut uri, &[(Scheme::Asymmetric, &carriers[0])], false);
             uri.to_string()
         };
         assert_eq!(left("/a?b=1&nonce=2&scheme=Ours&c&signature=x"), "/a?b=1&c");
@@ -234,31 +323,92 @@ mod tests {
         }
     }
 
+    /// What is forwarded of a header, where the credentials of some schemes were presented.
+    fn left(name: &'static str, value: &str, presented: &[Scheme], public: bool) -> Option<String> {
+        let (authorization, key) = (Carrier::Header(AUTHORIZATION), Carrier::Header(X_API_KEY));
+        let all = presented.iter().flat_map(|scheme| [(*scheme, &authorization), (*scheme, &key)]);
+        let carriers: Vec<_> =
+            all.filter(|(scheme, carrier)| **carrier != key || *scheme == Scheme::ApiKey).collect();
+        let mut headers = HeaderMap::new();
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+        strip(&mut headers, &mut Uri::from_static("/"), &carriers, public);
+        headers.get(name).map(|value| value.to_str().unwrap().to_owned())
+    }
+
     #[test]
-    fn our_authorization_goes_and_a_foreign_one_stays() {
-        let carriers =
-            [Carrier::Header(AUTHORIZATION), Carrier::Header(HeaderName::from_static("x-api-key"))];
-        let left = |name: &'static str, value: &'static str, carriers: &[Carrier]| {
-            let mut headers = HeaderMap::new();
-            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-            strip_credentials(&mut headers, &mut Uri::from_static("/"), carriers);
-            headers.len()
-        };
-        assert_eq!(left("authorization", "Bearer cs_x", &carriers), 0);
-        assert_eq!(left("authorization", "Bearer other", &carriers), 0);
-        assert_eq!(left("authorization", "Basic YTpi", &carriers), 1);
-        assert_eq!(left("x_api_key", "cs_x", &carriers), 0);
-        assert_eq!(left("authorization", "Bearer other", &[]), 1, "a public route is the upstream's affair");
-        assert_eq!(left("authorization", "Bearer cs_x", &[]), 0, "but our keys never travel on");
-        assert_eq!(left("x-api-key", "cs_x", &[]), 0);
-        assert_eq!(left("x-api-key", "another's", &[]), 1);
+    fn an_authorization_goes_where_its_scheme_has_read_it_or_where_it_is_ours_by_its_grammar() {
+        let half = Half::generate(&countersign::crypto::SystemRandom).reveal();
+        let half = format!("Bearer {}", half.expose());
+        let refresh = format!("Bearer csr_{}", "A".repeat(86));
+        let key = ["cs_AAAAAAAAAAAA_", &"B".repeat(49)].concat();
+        let basic = format!("Basic {}", STANDARD.encode(format!("{key}:")));
+        let mixed = format!("Token token=\"{key}\"");
+        use Scheme::{ApiKey, Bearer, Session, Signature, Webhook};
+        let (stays, goes) = (true, false);
+        //                                   key   signature bearer session webhook public
+        for (value, rows) in [
+            ("Bearer cs_anything", [goes, goes, goes, goes, goes, goes]),
+            (&*half, [goes, goes, goes, goes, goes, stays]),
+            (&*refresh, [goes, goes, goes, goes, goes, goes]),
+            ("Webhook https://a.example/ sha-256.x", [goes, goes, goes, goes, goes, stays]),
+            ("Bearer a.b.c", [stays, stays, goes, stays, stays, stays]),
+            ("DPoP a.b.c", [stays, stays, goes, stays, stays, stays]),
+            ("Bearer opaque", [stays, stays, goes, stays, stays, stays]),
+            ("Basic YTpi", [stays; 6]),
+            (&*basic, [goes; 6]),
+            ("Digest username=\"a\"", [stays; 6]),
+            (&*mixed, [goes; 6]),
+        ] {
+            let schemes = [Some(ApiKey), Some(Signature), Some(Bearer), Some(Session), Some(Webhook), None];
+            for (scheme, stays) in schemes.into_iter().zip(rows) {
+                // A signature is in fields of its own.
+                let presented: Vec<_> = scheme.into_iter().filter(|scheme| *scheme != Signature).collect();
+                let left = left("authorization", value, &presented, scheme.is_none());
+                assert_eq!(left.as_deref(), stays.then_some(value), "{value} beside {scheme:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn our_keys_never_travel_on_and_anothers_do() {
+        assert_eq!(left("x_api_key", "another's", &[Scheme::ApiKey], false), None, "somebody would read it");
+        assert_eq!(left("x-api-key", "cs_x", &[], true), None);
+        assert_eq!(left("x-api-key", "another's", &[], true).as_deref(), Some("another's"));
+        let mut headers = HeaderMap::new();
+        for value in ["Basic YTpi", "Bearer cs_x"] {
+            headers.append(AUTHORIZATION, HeaderValue::from_static(value));
+            headers.append(X_API_KEY, HeaderValue::from_static(value.split(' ').next_back().unwrap()));
+        }
+        strip(&mut headers, &mut Uri::from_static("/"), &[], true);
+        let all: Vec<_> = headers.values().collect();
+        assert_eq!(all, ["Basic YTpi", "YTpi"], "the second line is looked at too");
+    }
+
+    #[test]
+    fn a_copy_is_cut_out_of_whatever_holds_it_and_the_rest_stays() {
+        let key = ["cs_AAAAAAAAAAAA_", &"B".repeat(49)].concat();
+        let left = |name: &'static str, value: &str| left(name, &value.replace("KEY", &key), &[], true);
+        assert_eq!(left("referer", "https://u@h:1/p?_key=KEY").as_deref(), Some("https://h:1/"));
+        assert_eq!(left("referer", "https://h/KEY").as_deref(), Some("https://h/"));
+        assert_eq!(left("referer", "https://KEY.example/").as_deref(), None);
+        assert_eq!(left("referer", "/p?_key=KEY").as_deref(), None);
+        assert_eq!(left("referer", "https://h/p?q=1").as_deref(), Some("https://h/p?q=1"));
+        assert_eq!(left("cookie", "a=1; last=%2Fp%3F_key%3DKEY; b=2").as_deref(), Some("a=1; b=2"));
+        assert_eq!(left("sec-websocket-protocol", "chat, key.KEY").as_deref(), Some("chat"));
+        for name in ["x-anything", "user-agent", "origin", "from", "content-type", "traceparent"] {
+            assert_eq!(left(name, "before KEY behind").as_deref(), None, "{name}");
+        }
+        let mut uri: Uri = format!("/p?a=1&callback=%2F%3F_key%3D{key}&_key={key}&b=%20").parse().unwrap();
+        strip(&mut HeaderMap::new(), &mut uri, &[], true);
+        assert_eq!(uri, "/p?a=1&b=%20");
     }
 
     #[test]
     fn a_segment_is_removed_with_its_slash_and_the_rest_keeps_its_bytes() {
         let left = |target: &str, number: usize| {
             let mut uri: Uri = target.parse().unwrap();
-            strip_credentials(&mut HeaderMap::new(), &mut uri, &[Carrier::Segment(number)]);
+            let carriers = [(Scheme::CallbackUrl, &Carrier::Segment(number))];
+            strip(&mut HeaderMap::new(), &mut uri, &carriers, false);
             uri.to_string()
         };
         assert_eq!(left("/v1/results/42/token", 3), "/v1/results/42");
@@ -273,7 +423,7 @@ mod tests {
         let left = |name: &'static str, value: &'static str, carrier: Carrier| {
             let mut headers = HeaderMap::new();
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-            strip_credentials(&mut headers, &mut Uri::from_static("/"), &[carrier]);
+            strip(&mut headers, &mut Uri::from_static("/"), &[(Scheme::Session, &carrier)], false);
             headers.get(name).map(|value| value.to_str().unwrap().to_owned())
         };
         let cookies = |value| left("cookie", value, Carrier::Cookie("__Host-session"));

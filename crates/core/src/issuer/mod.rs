@@ -40,6 +40,7 @@ pub use assertion::LONGEST_LIFE as LONGEST_ASSERTION;
 pub use error::{ErrorCode, OAuthError};
 pub use form::LONGEST_BODY;
 pub use grants::{CLIENT_CREDENTIALS, Issued, JWT_BEARER, REFRESH_TOKEN, SIWE};
+pub(crate) use refresh::CHARACTERS as REFRESH_CHARACTERS;
 pub use refresh::{FAMILIES, LONGEST_LIFE as LONGEST_REFRESH, PREFIX as REFRESH_PREFIX};
 pub use revocation::{REVOKED, Revocations};
 pub use subjects::{KeyName, KeyNameError, SUBJECTS, SubjectChange, SubjectError, SubjectRecord, Subjects};

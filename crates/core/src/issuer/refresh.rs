@@ -25,6 +25,8 @@ const PURPOSE: &[u8] = b"countersign/refresh-token/1";
 const FAMILY: usize = 16;
 const SECRET: usize = 32;
 const TEXT: usize = FAMILY + SECRET;
+/// How many base64url characters a refresh token has behind its prefix.
+pub(crate) const CHARACTERS: usize = ((TEXT + MARK) * 4).div_ceil(3);
 
 /// Names a family; its access tokens carry the name in their `jti`, so that they end with it.
 #[derive(Clone, Copy, PartialEq, Eq)]

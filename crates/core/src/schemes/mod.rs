@@ -3,7 +3,6 @@
 
 pub mod api_key;
 pub mod asymmetric;
-pub mod authorization;
 pub mod bearer;
 pub mod callback_url;
 pub mod dpop;
@@ -11,3 +10,5 @@ pub mod proof;
 pub mod session;
 pub mod signature;
 pub mod webhook;
+
+pub use crate::authorization;

@@ -134,7 +134,7 @@ impl Forwarder {
         hops: &Hops<'_>,
     ) -> Result<(Response<Answer>, Standing), Denial> {
         let caller = request.version;
-        strip_credentials(&mut request.headers, &mut request.uri, permit.rule().carriers());
+        strip_credentials(&mut request.headers, &mut request.uri, &permit);
         let upgrade = request.headers.get(http::header::UPGRADE).cloned();
         let reading = Reading { host: &upstream.host, passes: &upstream.passes };
         to_upstream(&mut request.headers, &permit, public_url, &reading, hops)?;

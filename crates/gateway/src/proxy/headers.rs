@@ -2,10 +2,13 @@
 
 use std::net::IpAddr;
 
+use countersign::copies::holds_credential;
 use countersign::field_names::{Meaning, meaning};
 use countersign::schemes::session::SessionCookie;
 use countersign::{Code, Denial, Permit, PublicUrl};
-use countersign_tower::{DECISION, SCHEME, SUBJECT, keep_their_cookies, remove_look_alikes, remove_matching};
+use countersign_tower::{
+    DECISION, SCHEME, SUBJECT, keep_their_cookies, remove_copies, remove_look_alikes, remove_matching,
+};
 use http::header::{CONNECTION, HOST, TE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -104,6 +107,7 @@ pub fn to_caller(headers: &mut HeaderMap, cookie: Option<SessionCookie>, permit_
 /// what HTTP/2 carries would become a header to an upstream that merges the two.
 pub(super) fn strip_trailers_to_upstream(trailers: &mut HeaderMap) {
     strip_trailers(trailers, |meaning| meaning.is_some());
+    remove_copies(trailers, holds_credential);
 }
 
 /// The same of a response's: what it says of users is the upstream's own.

@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 use countersign::decision::Check;
 use countersign::request::Body as BodyKind;
 use countersign::{BodySource, Code, Decision, Denial, Permit, Purpose, RequestView, Verdict};
-use countersign_tower::{BodyReader, GateBody, join_cookies, problem, remove_cookie};
+use countersign_tower::{
+    BodyReader, GateBody, has_credential_in_url, join_cookies, problem, refer_to_nobody, remove_cookie,
+    remove_copies, remove_half,
+};
 use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, request};
 use http_body::Body as _;
@@ -43,9 +46,14 @@ pub(super) async fn handle(peer: &Peer, request: Request<Incoming>) -> Response<
     let busy = Busy { http1: in_flight, http2: (!is_http1).then(|| peer.streams.open()) };
     let runtime = peer.gateway.runtime.load_full();
     let cors = Cors::of(&runtime.config.cors, request.headers());
+    let in_url =
+        has_credential_in_url(request.uri(), None) || runtime.callback_urls.are(request.uri().path());
     let exchange = Exchange { peer, runtime, busy, upgrade };
     let (mut response, drop_connection) = exchange.run(request, read, &cors).await;
     cors.mark(response.headers_mut());
+    if in_url {
+        refer_to_nobody(response.headers_mut());
+    }
     if drop_connection && is_http1 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -249,7 +257,9 @@ impl Exchange<'_> {
         if let Some(cookie) = session_cookie {
             // Browsers send it along wherever they go: to upstreams whose routes take no sessions, too.
             remove_cookie(&mut parts.headers, cookie.name());
+            remove_half(&mut parts.headers);
         }
+        remove_copies(&mut parts.headers, |value| self.runtime.callback_urls.stand_in(value));
         let limits = &self.runtime.config.limits;
         let body = RequestBody::new(body, framing, limits.body_timeout, limits.max_body);
         let progress = body.progress();

@@ -145,6 +145,17 @@ impl ApiKey {
     }
 }
 
+/// Whether `text` begins with what is written as a key is, mistyped or not.
+#[must_use]
+pub fn begins_as_key(text: &[u8]) -> bool {
+    let Some((head, rest)) = text.split_at_checked(PREFIX.len() + ID) else { return false };
+    let secret = rest.get(1..1 + SECRET + CHECK);
+    head.starts_with(PREFIX)
+        && rest.first() == Some(&b'_')
+        && head[PREFIX.len()..].iter().all(u8::is_ascii_alphanumeric)
+        && secret.is_some_and(|secret| secret.iter().all(u8::is_ascii_alphanumeric))
+}
+
 fn check_characters(text: &[u8]) -> [u8; CHECK] {
     encode_base62(&crc32fast::hash(text).to_be_bytes())
 }

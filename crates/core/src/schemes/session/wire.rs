@@ -112,7 +112,7 @@ pub(super) fn one_subprotocol<'a>(
 fn another_scheme(request: &RequestView<'_>, authorization: Authorization<'_>) -> bool {
     let headers = [X_API_KEY, ASYMMETRIC_AUTHENTICATION, HeaderName::from_static("signature-input")];
     let in_query = |(name, value)| name == KEY_PARAMETER || (name, value) == MARKER;
-    authorization.is_ours()
+    authorization.scheme().is_some()
         || headers.iter().any(|name| request.headers.contains_key(name))
         || query_parameters(request.target.query()).any(in_query)
 }

@@ -4,6 +4,7 @@ use http::header::AUTHORIZATION;
 
 use crate::crypto::is_of_base64url;
 use crate::denial::Denial;
+use crate::principal::Scheme;
 use crate::request::RequestView;
 
 /// Whose credential the `Authorization` header holds.
@@ -60,10 +61,16 @@ impl<'a> Authorization<'a> {
         }
     }
 
-    /// Whether the value is of one of our grammars, and so must not be forwarded.
+    /// The scheme that reads the value where a route names it; `None` for what none of ours does.
     #[must_use]
-    pub const fn is_ours(self) -> bool {
-        !matches!(self, Self::Absent | Self::Foreign)
+    pub const fn scheme(self) -> Option<Scheme> {
+        match self {
+            Self::ApiKey(_) => Some(Scheme::ApiKey),
+            Self::SessionHalf(_) => Some(Scheme::Session),
+            Self::Token(_) | Self::DpopToken(_) | Self::LeftOver => Some(Scheme::Bearer),
+            Self::Webhook(_) => Some(Scheme::Webhook),
+            Self::Absent | Self::Foreign => None,
+        }
     }
 }
 
@@ -125,7 +132,7 @@ mod tests {
                 _ => true,
             };
             proptest::prop_assert!(expected, "{value:?} was read as {read:?}");
-            proptest::prop_assert_eq!(read.is_ours(), !matches!(read, Authorization::Foreign));
+            proptest::prop_assert_eq!(read.scheme().is_none(), read == Authorization::Foreign);
         }
     }
 }
