@@ -113,6 +113,12 @@ async fn an_issuer_whose_keys_need_no_looking_for_may_be_called_as_it_likes() {
         assert_eq!(denial.code(), Code::TokenInvalid);
         assert!(denial.cause().contains(&format!("its issuer \"{issuer}/\" is not among")), "{denial}");
     }
+    // Where the operator wrote the place of its keys, nothing is looked for either.
+    let (google, certs) = ("accounts.google.com", "https://keys.example/certs");
+    let world = World::with(IssuerTerms::new(google, AUDIENCE), KeySource::At(Uri::from_static(certs)));
+    world.network.answer(certs, &jwks_of(&[(1, "one")]));
+    assert_eq!(world.token(&signed(&with(json!({ "iss": google })))).await, None);
+    assert_eq!(world.network.asked(), [certs]);
 }
 
 #[tokio::test]
