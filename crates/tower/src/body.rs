@@ -127,3 +127,24 @@ where
     }
     Ok(whole.freeze())
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+    use http_body_util::{Empty, Full};
+
+    use super::*;
+
+    #[test]
+    fn a_body_is_announced_by_a_field_or_by_itself() {
+        let fields =
+            |name: HeaderName, value| HeaderMap::from_iter([(name, HeaderValue::from_static(value))]);
+        let (none, read) = (HeaderMap::new(), Empty::<Bytes>::new());
+        assert_eq!(announced(&none, &read), BodyKind::Absent);
+        assert_eq!(announced(&fields(CONTENT_LENGTH, "0"), &read), BodyKind::Absent);
+        assert_eq!(announced(&none, &Full::new(Bytes::from("x"))), BodyKind::Announced);
+        // Somebody before us has taken the body away: what has to cover it fails, rather than finding nothing to cover.
+        assert_eq!(announced(&fields(CONTENT_LENGTH, "10"), &read), BodyKind::Announced);
+        assert_eq!(announced(&fields(TRANSFER_ENCODING, "chunked"), &read), BodyKind::Announced);
+    }
+}

@@ -14,17 +14,22 @@ use countersign::schemes::proof::{Proof, ProofError};
 use countersign::schemes::signature::RequestSigner;
 use countersign::time::ManualClock;
 use countersign_tower::{ProveError, ProveLayer, ProvenBody};
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, Version};
 use tower::{Layer as _, ServiceExt as _, service_fn};
+
+const ORDERS: &str = "https://bob.example/orders";
 
 /// What a client is given to send.
 async fn sent(proof: Proof, body: Body) -> Result<HeaderMap, ProofError> {
+    sent_by(proof, Request::post(ORDERS).body(body).unwrap()).await
+}
+
+async fn sent_by(proof: Proof, call: Request<Body>) -> Result<HeaderMap, ProofError> {
     let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)));
     let client = service_fn(async |request: Request<ProvenBody<Body>>| {
         Ok::<_, Infallible>(Response::new(request.headers().clone()))
     });
     let client = ProveLayer::new(Arc::new(proof), clock).body_limit(8).layer(client);
-    let call = Request::post("https://bob.example/orders").body(body).unwrap();
     match client.oneshot(call).await {
         Ok(response) => Ok(response.into_body()),
         Err(ProveError::Prove(error)) => Err(error),
@@ -71,4 +76,24 @@ async fn a_key_that_is_sent_as_itself_goes_with_any_body() {
         assert!(headers["authorization"].is_sensitive());
         assert_eq!(headers["authorization"], format!("Bearer {}", key.reveal().expose()));
     }
+}
+
+#[tokio::test]
+async fn a_body_without_length_is_said_to_come_in_chunks_where_a_client_would_drop_it() {
+    let key = ApiKey::generate(&SystemRandom);
+    let coding = async |method: &str, version, body| {
+        let call = Request::builder().method(method).uri(ORDERS).version(version).body(body).unwrap();
+        let headers = sent_by(Proof::Bearer(key.clone()), call).await.unwrap();
+        headers.get("transfer-encoding").map(|coding| coding.to_str().unwrap().to_owned())
+    };
+    let chunked = Some("chunked".to_owned());
+    for method in ["GET", "HEAD"] {
+        assert_eq!(coding(method, Version::HTTP_11, Body::new(Unknown)).await, chunked);
+        for body in [Body::empty(), Body::from("12345678"), Body::from("123456789")] {
+            assert_eq!(coding(method, Version::HTTP_11, body).await, None);
+        }
+        // It frames by itself, and has no such field.
+        assert_eq!(coding(method, Version::HTTP_2, Body::new(Unknown)).await, None);
+    }
+    assert_eq!(coding("POST", Version::HTTP_11, Body::new(Unknown)).await, None);
 }

@@ -235,10 +235,7 @@ impl Body for RequestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.framing {
-            BodyFraming::Chunked => SizeHint::default(),
-            _ => self.body.body.size_hint(),
-        }
+        self.body.body.size_hint()
     }
 }
 
