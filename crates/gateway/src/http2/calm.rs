@@ -163,3 +163,44 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for CalmIo<T> {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_flood_ends_with_its_frame_and_the_last_word_is_not_taken_back() {
+        let (near, mut far) = duplex(64 * 1024);
+        let (tell, told) = std::sync::mpsc::channel();
+        let mut calm = CalmIo::new(near, move || tell.send(()).expect("told once"));
+        let ping = [&[0, 0, 8, 6, 0, 0, 0, 0, 0][..], &[7; 8]].concat();
+        let mut stream = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        stream.extend(ping.repeat(1500));
+        far.write_all(&stream).await.expect("written");
+        let mut read = vec![0; 24 + 1001 * ping.len() + 27];
+        calm.read_exact(&mut read).await.expect("read");
+        let (passed, stand_in) = read.split_at(24 + 1001 * ping.len());
+        assert_eq!(passed, &stream[..passed.len()]);
+        assert_eq!(stand_in, [BLOCK, CONTINUED, CONTINUED].concat());
+        assert_eq!(told.try_iter().count(), 1);
+
+        let mut closing = std::pin::pin!(calm.shutdown());
+        let waits = timeout(Duration::from_millis(20), closing.as_mut()).await;
+        assert!(waits.is_err(), "the peer has not read it");
+        drop(far);
+        timeout(Duration::from_secs(1), closing).await.expect("it was heard").expect("closed");
+    }
+
+    #[tokio::test]
+    async fn whoever_floods_nobody_is_closed_at_once() {
+        let (near, mut far) = duplex(1024);
+        let mut calm = CalmIo::new(near, || ());
+        far.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.expect("written");
+        let mut read = [0; 24];
+        calm.read_exact(&mut read).await.expect("read");
+        timeout(Duration::from_secs(1), calm.shutdown()).await.expect("at once").expect("closed");
+    }
+}
