@@ -5,7 +5,7 @@ mod support;
 use std::io::Write as _;
 
 use support::raw::{Upstream, connect, converse, read_all, routes};
-use support::{Echo, Gateway, Request, Response};
+use support::{Echo, Gateway, Request, Response, free_address};
 
 const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
 
@@ -148,6 +148,26 @@ fn a_refusal_of_a_small_body_that_came_whole_leaves_the_connection_open() {
     stream.write_all(b"GET /after HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     assert_eq!(Response::read(&mut stream).status, 200);
     assert_eq!(echo.seen().len(), 1);
+}
+
+#[test]
+fn a_small_body_for_an_upstream_that_is_not_there_leaves_the_connection_open() {
+    let nobody = free_address();
+    let gateway = Gateway::started(&routes(&format!("http://{nobody}"), ""));
+    let mut stream = connect(gateway.address);
+    for request in [
+        "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+        "POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        "GET /x HTTP/1.1\r\nHost: x\r\n\r\n",
+    ] {
+        stream.write_all(request.as_bytes()).unwrap();
+        let answer = Response::read(&mut stream);
+        assert_eq!(answer.is(502, "upstream_unreachable").header("connection"), None, "{request}");
+    }
+    let waits = "POST /x HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+    stream.write_all(waits.as_bytes()).unwrap();
+    let answer = Response::read(&mut stream);
+    assert_eq!(answer.is(502, "upstream_unreachable").header("connection"), Some("close"));
 }
 
 #[test]

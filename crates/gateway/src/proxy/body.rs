@@ -3,7 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -78,6 +78,8 @@ pub struct Progress {
     sent: AtomicBool,
     /// Learns which connection it goes over.
     carrier: OnceLock<CaptureConnection>,
+    /// What nobody has read, once nobody will send it.
+    rest: Mutex<Option<GateBody<Incoming>>>,
 }
 
 const UNDER_WAY: u8 = 0;
@@ -105,6 +107,14 @@ impl Progress {
     /// Whether the upstream may know of the request.
     pub fn was_sent(&self) -> bool {
         self.sent.load(Ordering::Acquire)
+    }
+
+    /// What is left of it, once nobody will send it. Of one that has failed nothing is: asked again, it would seem to end.
+    pub fn take_rest(&self) -> Option<GateBody<Incoming>> {
+        if self.failure().is_some() {
+            return None;
+        }
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// How many pieces have passed.
@@ -178,6 +188,13 @@ impl RequestBody {
     /// What becomes of it.
     pub fn progress(&self) -> Arc<Progress> {
         self.progress.clone()
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        let rest = std::mem::replace(&mut self.body.body, GateBody::Broken);
+        *self.progress.rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
     }
 }
 

@@ -158,7 +158,9 @@ impl Exchange<'_> {
                 let verdict = runtime.gate.decide(&route.rule, &view, &mut reader).await;
                 self.record(Some(route), verdict.decision(), started).await;
                 match verdict {
-                    Verdict::Permit(permit) => return self.pass(route, permit, parts, body, framing).await,
+                    Verdict::Permit(permit) => {
+                        return self.pass(route, permit, parts, body, (framing, waits)).await;
+                    }
                     Verdict::Deny(decision) => decision,
                 }
             }
@@ -251,7 +253,7 @@ impl Exchange<'_> {
         mut permit: Permit,
         mut parts: request::Parts,
         body: GateBody<Incoming>,
-        framing: BodyFraming,
+        (framing, waits): (BodyFraming, bool),
     ) -> (Response<ResponseBody>, bool) {
         let session_cookie = self.runtime.session.cookie();
         if let Some(cookie) = session_cookie {
@@ -297,14 +299,14 @@ impl Exchange<'_> {
         };
         let (mut response, standing) = match forwarded {
             Ok(forwarded) => forwarded,
-            Err(denial) => return self.failed(route, &decision, &denial, &progress),
+            Err(denial) => return self.failed(route, &decision, &denial, &progress, waits).await,
         };
         route.metrics.answered(response.status(), started.elapsed());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let (Some(upgrade), Some(caller)) = (upgrade, caller) else {
                 let cause = "the upstream switched protocols without being asked";
                 let denial = Denial::new(Code::UpstreamUnreachable, cause);
-                return self.failed(route, &decision, &denial, &progress);
+                return self.failed(route, &decision, &denial, &progress, waits).await;
             };
             let protocol = response.headers().get(UPGRADE).cloned();
             let tunnel = Tunnel {
@@ -370,12 +372,13 @@ impl Exchange<'_> {
     }
 
     /// It was permitted, and did not arrive.
-    fn failed(
+    async fn failed(
         self,
         route: &Route,
         decision: &Decision,
         denial: &Denial,
         progress: &Progress,
+        waits: bool,
     ) -> (Response<ResponseBody>, bool) {
         let broken_by_guard = self.busy.http1.as_ref().and_then(InFlight::body_violation);
         let guarded = broken_by_guard.map(|violation| Denial::new(Code::Framing, violation.reason));
@@ -387,7 +390,11 @@ impl Exchange<'_> {
         decision.note_afterwards(broken::failed(note));
         let response = problem(denial, decision.id, decision.at);
         // What is left of the caller's body has no reader.
-        (response.map(|bytes| ResponseBody::ours(bytes, self.busy)), !progress.is_whole())
+        let close = match progress.take_rest() {
+            Some(mut rest) => self.must_close(&mut rest, waits).await,
+            None => !progress.is_whole(),
+        };
+        (response.map(|bytes| ResponseBody::ours(bytes, self.busy)), close)
     }
 
     fn refusal(self, decision: &Decision) -> Response<ResponseBody> {
