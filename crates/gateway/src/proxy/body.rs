@@ -3,7 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -78,8 +78,18 @@ pub struct Progress {
     sent: AtomicBool,
     /// Learns which connection it goes over.
     carrier: OnceLock<CaptureConnection>,
-    /// What nobody has read, once nobody will send it.
-    rest: Mutex<Option<GateBody<Incoming>>>,
+    rest: Mutex<Rest>,
+}
+
+/// What nobody has read.
+#[derive(Default)]
+enum Rest {
+    /// It goes with the body, so that its sender learns at once that nobody reads on.
+    #[default]
+    Dropped,
+    /// Somebody wants it, once nobody will send it.
+    Wanted,
+    Left(GateBody<Incoming>),
 }
 
 const UNDER_WAY: u8 = 0;
@@ -109,12 +119,22 @@ impl Progress {
         self.sent.load(Ordering::Acquire)
     }
 
-    /// What is left of it, once nobody will send it. Of one that has failed nothing is: asked again, it would seem to end.
+    /// Keeps what will be left of it until that is taken.
+    pub fn keep_rest(&self) {
+        *self.rest() = Rest::Wanted;
+    }
+
+    /// What is left of it, if nobody will send it. Of one that has failed nothing is: asked again, it would seem to end.
     pub fn take_rest(&self) -> Option<GateBody<Incoming>> {
-        if self.failure().is_some() {
-            return None;
+        match std::mem::take(&mut *self.rest()) {
+            Rest::Left(rest) if self.failure().is_none() => Some(rest),
+            _ => None,
         }
-        self.rest.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn rest(&self) -> MutexGuard<'_, Rest> {
+        // Nothing panics while it is held.
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many pieces have passed.
@@ -193,8 +213,10 @@ impl RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        let rest = std::mem::replace(&mut self.body.body, GateBody::Broken);
-        *self.progress.rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
+        let mut kept = self.progress.rest();
+        if matches!(*kept, Rest::Wanted) {
+            *kept = Rest::Left(std::mem::replace(&mut self.body.body, GateBody::Broken));
+        }
     }
 }
 

@@ -265,6 +265,7 @@ impl Exchange<'_> {
         let limits = &self.runtime.config.limits;
         let body = RequestBody::new(body, framing, limits.body_timeout, limits.max_body);
         let progress = body.progress();
+        progress.keep_rest();
         let reservation = permit.take_reservation();
         let head = parts.method == Method::HEAD;
         let decision = permit.decision().clone();
@@ -302,6 +303,7 @@ impl Exchange<'_> {
             Err(denial) => return self.failed(route, &decision, &denial, &progress, waits).await,
         };
         route.metrics.answered(response.status(), started.elapsed());
+        drop(progress.take_rest());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let (Some(upgrade), Some(caller)) = (upgrade, caller) else {
                 let cause = "the upstream switched protocols without being asked";
