@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use countersign::crypto::ethereum::EthereumKey;
 use countersign::crypto::{Ed25519Key, Secret, SystemRandom, VerifyingKey};
+use countersign::decision::Check;
 use countersign::schemes::api_key::{KeyRegistry, KeyTerms, LastUses};
 use countersign::schemes::signature::{
     ACCEPT_SIGNATURE, CONTENT_DIGEST, COUNTERSIGN, ContentDigest, ERC8128, Erc8128Form, Message, Parameters,
@@ -397,7 +398,13 @@ async fn a_good_signature_by_a_wallet_counts_before_and_behind_those_that_fail()
         ] {
             let world = World::new();
             let alone = failing(Request::get(QUERIED), &key, number);
-            assert_eq!(world.judged(&alone).await, Err(code), "{number}");
+            let verdict = world.decide(&world.rule(true, false), &alone).await;
+            let decision = verdict.decision();
+            assert_eq!(decision.denial().map(Denial::code), Some(code), "{number}");
+            // What cannot be read is refused before anything is verified.
+            let malformed = code == Code::CredentialMalformed;
+            let step = if malformed { Check::Extract } else { Check::Verify };
+            assert_eq!(decision.steps.last().unwrap().check, step, "{number}");
             let behind = good(alone, &key);
             assert_eq!(world.judged(&behind).await, subject(&key), "{number}");
             assert_eq!(world.judged(&behind).await, Err(Code::SignatureReplayed), "{number}");

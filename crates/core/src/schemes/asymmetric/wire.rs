@@ -186,13 +186,13 @@ pub fn message(nonce: Timestamp, method: &Method, path: &str, query: Option<&str
     message
 }
 
-/// A path as it is decoded, which the seed's package signs and verifies. `Err`: it has escapes, and what they
-/// stand for could be written otherwise, or be the path of another request as it is sent; then the message
+/// A path as it is decoded, which the seed's package signs and verifies; `None` if it has no escapes. `Err`: what
+/// its escapes stand for could be sent otherwise, or be the path of another request as it is sent; then the message
 /// with it would be that of two requests.
 ///
-/// Such a path has no other character than those that a path may have, spaces, and characters beyond ASCII; of
-/// the last two there is one; and just these are escaped, with capitals. So each decoded path is of one path as
-/// it is sent, and is none itself, for none has a space or is more than ASCII.
+/// Just spaces, controls and characters beyond ASCII are escaped, in UTF-8 with capitals: escaping the decoded path
+/// gives back the very path that came, so that no two share one. And none is a path as it is sent, for that has
+/// none of these.
 ///
 /// # Errors
 /// The path as it is decoded, for words alone.
@@ -202,21 +202,12 @@ pub fn decoded_path(path: &str) -> Result<Option<String>, String> {
     }
     let bytes: Vec<u8> = percent_encoding::percent_decode_str(path).collect();
     let decoded = String::from_utf8(bytes).map_err(|_| path.to_owned())?;
-    let is_told = decoded.chars().any(|c| c == ' ' || !c.is_ascii());
-    let is_path = |c: char| !c.is_control() && (c == ' ' || !c.is_ascii() || is_of_paths(c));
-    let same = percent_encoding::utf8_percent_encode(&decoded, ESCAPED).to_string() == path;
-    if is_told && same && decoded.chars().all(is_path) { Ok(Some(decoded)) } else { Err(decoded) }
+    let is_only_this = percent_encoding::utf8_percent_encode(&decoded, ESCAPED).to_string() == path;
+    if is_only_this { Ok(Some(decoded)) } else { Err(decoded) }
 }
 
 /// What is escaped in a path beside characters beyond ASCII.
 const ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b' ');
-
-/// RFC 3986 §3.3: segments and what parts them.
-const fn is_of_paths(c: char) -> bool {
-    c.is_ascii_alphanumeric()
-        || matches!(c, '-' | '.' | '_' | '~' | '!' | '$' | '&' | '\'' | '(' | ')' | '*')
-        || matches!(c, '+' | ',' | ';' | '=' | ':' | '@' | '/')
-}
 
 /// The part of a request's head that has a vertical line, which would move the borders of [`message`].
 #[must_use]
