@@ -60,7 +60,7 @@ pub fn covers(signed: &Signed, request: &RequestView<'_>, also: &[&str]) -> Resu
 /// Why a field does not count as covered: another member of it is no part of what this signature needs.
 pub(super) fn uncovered_field(signed: &Signed, wanted: &str) -> Denial {
     let other = signed.components.iter().find_map(|component| match (component.name(), component.form()) {
-        (Name::Field(name), Form::Key(key)) if name.as_str() == wanted => Some(key),
+        (Name::Field(name), Form::Key(key)) if name.as_str() == wanted && *key != signed.label => Some(key),
         _ => None,
     });
     let Some(other) = other else { return missing(wanted) };
@@ -301,11 +301,11 @@ mod tests {
         };
         assert_eq!(also("\"signature-key\""), Ok(()));
         assert_eq!(also("\"signature-key\";key=\"own\""), Ok(()));
-        for weak in
-            ["", "\"signature-key\";key=\"other\"", "\"signature-key\";key=\"own\";tr", "\"signature\""]
-        {
+        for weak in ["", "\"signature-key\";key=\"own\";tr", "\"signature\""] {
             assert_eq!(also(weak), missing("signature-key"), "{weak}");
         }
+        let other = "of signature-key the member other is covered, and not own, as the signature is called";
+        assert_eq!(also("\"signature-key\";key=\"other\""), Err(other.to_owned()));
         assert_eq!(also("\"signature-key\";key=\"own\";req"), missing("signature-key"));
     }
 
