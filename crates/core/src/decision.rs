@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -12,6 +11,7 @@ use serde::Serialize;
 use crate::crypto::{Random, Secret, hash_parts};
 use crate::denial::{Code, Denial};
 use crate::principal::{Scheme, Subject};
+use crate::source::Source;
 use crate::time::Timestamp;
 
 /// The name of a decision: a UUID of version 7, so that names sort by time.
@@ -134,8 +134,8 @@ pub struct Decision {
     pub id: DecisionId,
     /// When the request came in.
     pub at: Timestamp,
-    /// Who sent it, by address.
-    pub source: Option<IpAddr>,
+    /// Who sent it, by address where that could be read.
+    pub source: Option<Source>,
     /// Its method, redacted.
     pub method: Method,
     /// Its path, redacted; never its query.
@@ -219,7 +219,7 @@ impl Decision {
                 Outcome::Permit(Some((subject, _))) => Some(subject),
                 Outcome::Permit(None) | Outcome::Deny(_) => None,
             },
-            source: self.source,
+            source: self.source.map(Shown),
             method: self.method.as_str(),
             path: &self.path,
             route: self.route.as_deref(),
@@ -237,7 +237,7 @@ struct Told<'a> {
     code: Option<Code>,
     scheme: Option<Cow<'static, str>>,
     subject: Option<&'a Subject>,
-    source: Option<IpAddr>,
+    source: Option<Shown<Source>>,
     method: &'a str,
     path: &'a str,
     route: Option<&'a str>,

@@ -22,6 +22,7 @@ use crate::redaction::{redact_method, redact_path};
 use crate::request::{BodySource, Carrier, Purpose, RequestView};
 use crate::requirement::{Presentation, Presentations, Requirement, SchemeSet};
 use crate::reservation::{Delivery, Reservation};
+use crate::source::Source;
 use crate::store::{Id, Space, Spent, Store, StoreError};
 use crate::time::{Clock, Timestamp};
 use crate::verifier::{AnyVerifier, Presented, Spending, Verifier};
@@ -449,7 +450,7 @@ impl<S: Store> Gate<S> {
             (&self.unproven, request.source, request.purpose)
             && matches!(denial.code().status().as_u16(), 400 | 401)
         {
-            let _ = limiter.take(network(source), request.received_at);
+            let _ = limiter.take(network(source.counted_as()), request.received_at);
         }
     }
 
@@ -457,9 +458,12 @@ impl<S: Store> Gate<S> {
         &self,
         request: &RequestView<'_>,
         rule: Option<&Arc<Rule>>,
-        steps: Vec<Step>,
+        mut steps: Vec<Step>,
         outcome: Outcome,
     ) -> Decision {
+        if let Some(why) = request.source.and_then(Source::unread) {
+            steps.insert(0, passed(Check::Source, None, why));
+        }
         Decision {
             id: self.ids.next(request.received_at),
             at: request.received_at,
@@ -633,7 +637,7 @@ impl<S: Store> Gate<S> {
         else {
             return Ok(());
         };
-        limiter.look(&network(source), request.received_at).map_err(|wait| {
+        limiter.look(&network(source.counted_as()), request.received_at).map_err(|wait| {
             let cause = format!("{source} failed to prove itself more often than {}", limiter.rate());
             Denial::new(Code::RateLimited, cause).retry_after(wait)
         })

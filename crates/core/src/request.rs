@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
-use std::net::IpAddr;
 use std::pin::Pin;
 
 use bytes::Bytes;
@@ -11,6 +10,7 @@ use http::{HeaderMap, HeaderName, Method, Uri};
 
 use crate::denial::{Code, Denial};
 use crate::redaction::{redact_method, redact_path};
+use crate::source::Source;
 use crate::time::Timestamp;
 
 /// Whether a decision is for a request that waits, or about one on file.
@@ -45,7 +45,7 @@ pub struct RequestView<'a> {
     /// Whether there is a body.
     pub body: Body,
     /// Who opened the connection, or whom a trusted proxy names.
-    pub source: Option<IpAddr>,
+    pub source: Option<Source>,
     /// The only clock that a verifier sees.
     pub received_at: Timestamp,
     /// Whether spending and asking are allowed.

@@ -436,6 +436,63 @@ fn an_authorization_that_proved_nothing_goes_on_unless_it_is_ours_and_what_is_in
 }
 
 #[test]
+fn a_source_is_read_with_its_port_and_one_that_cannot_be_read_is_not_its_proxy() {
+    let echo = Echo::start();
+    let limits = "[limits]\nunproven = \"4/h\"\n";
+    let mut gateway = Gateway::with_server("trusted_proxies = [\"127.0.0.1\"]", &routes(&echo.url(), limits));
+    gateway.start();
+    let (_, key) = gateway.key(&[]);
+    let bearer = format!("Bearer {key}");
+    let bad = |name: &str, value: &str| {
+        gateway
+            .send(&Request::get("/guarded/x").header(name, value).header("Authorization", "Bearer cs_x"))
+            .status
+    };
+    let good = |name: &str, value: &str| {
+        gateway.send(&Request::get("/guarded/x").header(name, value).header("Authorization", &bearer)).status
+    };
+    for (name, template) in [
+        ("X-Forwarded-For", "6.6.6.6, 198.51.100.HOST:PORT"),
+        ("X-Forwarded-For", "[2001:db8:0:HOST::1]:PORT"),
+        ("Forwarded", "for=6.6.6.6, For=\"203.0.113.HOST:PORT\";proto=http"),
+        ("Forwarded", "for=\"[2001:db8:1:HOST::1]:PORT\""),
+        ("Forwarded", "for=_hiddenHOST"),
+    ] {
+        let of = |host: u8, port: u16| {
+            template.replace("HOST", &host.to_string()).replace("PORT", &port.to_string())
+        };
+        for port in 1..=4 {
+            assert_eq!(bad(name, &of(1, port)), 401, "{template}");
+        }
+        assert_eq!(bad(name, &of(1, 5)), 429, "{template}: one caller, whatever its port");
+        assert_eq!(good(name, &of(1, 5)), 429, "{template}");
+        assert_eq!(good(name, &of(2, 5)), 200, "{template}: another is not locked out");
+    }
+    // What cannot be read at all is one, and neither the proxy nor anybody else.
+    for value in ["unknown", "bob.example", "6.6.6.6,", "198.51.100.7:x"] {
+        assert_eq!(bad("X-Forwarded-For", value), 401, "{value}");
+    }
+    assert_eq!(bad("Forwarded", "for=unknown"), 429);
+    let told = gateway.explain_latest();
+    assert_eq!(told["source"], "unread, through 127.0.0.1");
+    assert!(told.to_string().contains("the source could not be read"), "{told}");
+    assert_eq!(good("X-Forwarded-For", "198.51.100.7"), 200);
+    assert_eq!(good("Accept", "*/*"), 200, "the proxy itself");
+    assert_eq!(echo.last().headers("x-forwarded-for"), ["127.0.0.1"]);
+    assert_eq!(gateway.log().matches("names sources that cannot be read").count(), 1, "{}", gateway.log());
+    // A proxy that writes one of the two passes on whatever a caller says in the other.
+    let both =
+        Request::get("/open").header("X-Forwarded-For", "198.51.100.8:1").header("Forwarded", "for=6.6.6.6");
+    assert_eq!(gateway.send(&both).status, 200);
+    assert_eq!(gateway.explain_latest()["source"], "unread, through 127.0.0.1");
+    assert_eq!(echo.last().headers("x-forwarded-for"), ["unknown, 127.0.0.1"]);
+    let chain = Request::get("/open").header("X-Forwarded-For", "6.6.6.6, 198.51.100.8:1");
+    assert_eq!(gateway.send(&chain).status, 200);
+    assert_eq!(gateway.explain_latest()["source"], "198.51.100.8");
+    assert_eq!(echo.last().headers("x-forwarded-for"), ["198.51.100.8, 127.0.0.1"]);
+}
+
+#[test]
 fn the_reference_lists_every_reserved_name_and_no_other() {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/headers.md");
     let page = std::fs::read_to_string(page).unwrap();

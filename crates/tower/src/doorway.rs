@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use countersign::{Decision, Gate, PublicUrl, Purpose, RequestView, Store};
+use countersign::{Decision, Gate, PublicUrl, Purpose, RequestView, Source, Store};
 use http::{Extensions, Response, Uri, request};
 use http_body::Body;
 
@@ -53,7 +53,11 @@ impl<S: Store> Doorway<S> {
             target,
             headers: &parts.headers,
             body: announced(&parts.headers, body),
-            source: self.source_of.as_ref().and_then(|source_of| source_of(&parts.extensions)),
+            source: self
+                .source_of
+                .as_ref()
+                .and_then(|source_of| source_of(&parts.extensions))
+                .map(Source::from),
             received_at: self.gate.now(),
             purpose: Purpose::Decide,
         }

@@ -21,7 +21,7 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 pub struct Hops<'a> {
     /// Who opened the connection.
     pub peer: IpAddr,
-    /// The X-Forwarded-For of a peer that is trusted.
+    /// From whom to whom it came before, as far as that is believed.
     pub believed: Option<&'a HeaderValue>,
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod options;
 mod rest;
 mod service;
 mod session;
+mod source;
 pub mod tls;
 
 pub use connection::{Listener, serve};

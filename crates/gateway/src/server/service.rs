@@ -1,6 +1,5 @@
 //! One request, from its head to its response.
 
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,13 +25,14 @@ use crate::http1::{
 };
 use crate::proxy::body::{Busy, Progress, RequestBody, ResponseBody};
 use crate::proxy::broken::{self, Tell};
-use crate::proxy::headers::{Hops, X_FORWARDED_FOR, to_caller};
+use crate::proxy::headers::{Hops, to_caller};
 use crate::proxy::{MayUpgrade, Tunnel};
 use crate::server::connection::Peer;
 use crate::server::cors::Cors;
 use crate::server::delivery::{Delivering, deliver};
 use crate::server::options::{about_the_server, is_about_the_server};
 use crate::server::rest::throw_away;
+use crate::server::source::{self, Read};
 use crate::state::{Gateway, Route, Runtime};
 
 /// Answers a request.
@@ -88,7 +88,7 @@ impl Exchange<'_> {
         };
         join_cookies(&mut parts.headers);
         let mut body = GateBody::streaming(body);
-        let source = self.source(&parts.headers);
+        let source = self.source(&parts.headers).source;
         let runtime = self.runtime.clone();
         let config = &runtime.config;
         let target = config.server.public_url.target(&parts.uri);
@@ -276,9 +276,8 @@ impl Exchange<'_> {
             parts.extensions.insert(MayUpgrade);
             parts.extensions.remove::<OnUpgrade>()
         });
-        let believed = parts.headers.get(X_FORWARDED_FOR).cloned();
-        let trusted = self.runtime.config.server.trusts(self.peer.address);
-        let hops = Hops { peer: self.peer.address, believed: believed.as_ref().filter(|_| trusted) };
+        let believed = self.source(&parts.headers).chain;
+        let hops = Hops { peer: self.peer.address, believed: believed.as_ref() };
         let started = Instant::now();
         let forwarded = match reservation {
             None => {
@@ -403,23 +402,10 @@ impl Exchange<'_> {
         refused(decision).map(|bytes| ResponseBody::ours(bytes, self.busy))
     }
 
-    /// Who sent the request: the peer, or whom a trusted peer names last.
-    fn source(&self, headers: &HeaderMap) -> IpAddr {
+    /// Who sent the request.
+    fn source(&self, headers: &HeaderMap) -> Read {
         let server = &self.runtime.config.server;
-        let mut source = self.peer.address;
-        if server.trusted_proxies.is_empty() || !server.trusts(source) {
-            return source;
-        }
-        let lines = headers.get_all(X_FORWARDED_FOR).iter().rev().map(|line| line.to_str().unwrap_or(""));
-        for hop in lines.flat_map(|line| line.rsplit(',')) {
-            // What is no address was written by nobody whom we trust.
-            let Ok(hop) = hop.trim().parse::<IpAddr>() else { return source };
-            source = hop.to_canonical();
-            if !server.trusts(source) {
-                return source;
-            }
-        }
-        source
+        source::read(headers, self.peer.address, |address| server.trusts(address))
     }
 }
 

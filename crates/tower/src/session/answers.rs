@@ -5,7 +5,7 @@ use countersign::gate::RuleError;
 use countersign::schemes::session::{
     AccountError, Half, SESSION_CLAIM, SessionId, SessionRecord, SignIn, UserId, UserRecord, handshakes, wire,
 };
-use countersign::{BodySource, Code, Denial, Principal, RequestView, Rule, Scheme, Store};
+use countersign::{BodySource, Code, Denial, Principal, RequestView, Rule, Scheme, Source, Store};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE, USER_AGENT};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Deserialize;
@@ -88,7 +88,7 @@ impl<S: Store + Clone> SessionSite<S> {
             return Err(Denial::new(Code::RouteUnknown, "nobody may sign up by themselves"));
         }
         let body: SignUpBody = self.body(&mut asked).await?;
-        let (source, now) = (asked.request.source, asked.request.received_at);
+        let (source, now) = (asked.request.source.map(Source::counted_as), asked.request.received_at);
         match self.accounts.sign_up(&body.email, &body.name, &body.password, source, now).await {
             Ok(user) => Ok(Some(user)),
             Err(AccountError::Taken) => Ok(None),
@@ -127,7 +127,7 @@ impl<S: Store + Clone> SessionSite<S> {
         let typed = SignIn {
             email: &body.email,
             password: &body.password,
-            source: request.source,
+            source: request.source.map(Source::counted_as),
             agent: request.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()),
             presented: presented.as_ref(),
             bound: shown.as_ref().map(|shown| shown.thumbprint.as_str()),

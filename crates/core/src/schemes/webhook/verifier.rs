@@ -22,6 +22,7 @@ use crate::schemes::authorization::Authorization;
 use crate::schemes::signature::{
     Message, SIGNATURE, SIGNATURE_INPUT, covered_body, covers, fresh, verify_ed25519,
 };
+use crate::source::Source;
 use crate::store::{Id, Spend, Store};
 use crate::time::{SKEW, Timestamp};
 use crate::verifier::{Proven, Spending, Verifier};
@@ -173,7 +174,7 @@ impl<S: Store, F: Fetch> WebhookVerifier<S, F> {
             return Err(Denial::new(Code::WebhookNotAsked, format!("{url} would be asked")));
         }
         let confirmed = self.confirm(exchange, listed, request).await?;
-        self.budget.proven(request.source, request.received_at);
+        self.budget.proven(request.source.map(Source::counted_as), request.received_at);
         let mut proven = Proven::outright(self.principal(&url));
         if let Some(introduction) = confirmed.introduction {
             proven.spends.push(Spending::Keep {
@@ -194,8 +195,10 @@ impl<S: Store, F: Fetch> WebhookVerifier<S, F> {
         request: &RequestView<'_>,
     ) -> Result<Confirmed, Denial> {
         let url = exchange.url.clone();
-        let place =
-            self.budget.enter(url.origin(), exchange.hash.as_str(), request.source, request.received_at)?;
+        let place = {
+            let source = request.source.map(Source::counted_as);
+            self.budget.enter(url.origin(), exchange.hash.as_str(), source, request.received_at)?
+        };
         let response = self.fetch.fetch(question(&exchange, listed)).await;
         let FetchResponse { status, body, .. } = response.map_err(|error| no_answer(&url, &error))?;
         let answer = exchange.read(status, &body)?;
