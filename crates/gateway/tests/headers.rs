@@ -424,8 +424,17 @@ fn an_authorization_that_proved_nothing_goes_on_unless_it_is_ours_and_what_is_in
         Request::get("/token/x").header("X-API-Key", &key).header("Authorization", "Bearer the-APIs-own");
     gateway.send(&opaque).is(401, "token_invalid");
     let basic = Request::get("/token/x").header("X-API-Key", &key).header("Authorization", "Basic YTpi");
+    let basic =
+        basic.header("DPoP", "theirs").header("Signature-Input", "sig=()").header("Signature", "sig=:AA==:");
     assert_eq!(gateway.send(&basic).status, 200);
-    assert_eq!(echo.last().header("authorization"), Some("Basic YTpi"));
+    let seen = echo.last();
+    assert_eq!(seen.header("authorization"), Some("Basic YTpi"));
+    // What a scheme of the route would have carried there, had it been presented.
+    assert_eq!(seen.header("dpop"), Some("theirs"));
+    assert_eq!(
+        (seen.header("signature-input"), seen.header("signature")),
+        (Some("sig=()"), Some("sig=:AA==:"))
+    );
     // Alone it is no credential, as before.
     gateway.send(&Request::get("/key/x").header("Authorization", &half)).is(401, "credential_missing");
     // And the operator is told.
