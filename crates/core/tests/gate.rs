@@ -27,6 +27,7 @@ struct TestScheme {
     scheme: Scheme,
     header: HeaderName,
     fresh_for: Duration,
+    needs_order: bool,
 }
 
 impl TestScheme {
@@ -35,6 +36,7 @@ impl TestScheme {
             scheme: Scheme::Signature,
             header: HeaderName::from_static("test-proof"),
             fresh_for: Duration::from_secs(60),
+            needs_order: true,
         }
     }
 }
@@ -55,6 +57,10 @@ impl Verifier for TestScheme {
             Some("malformed") => Err(Denial::new(Code::CredentialMalformed, "test")),
             value => Ok(value.map(str::to_owned)),
         }
+    }
+
+    fn needs_order(&self, _credential: &String, _request: &RequestView<'_>) -> bool {
+        self.needs_order
     }
 
     async fn verify(
@@ -494,6 +500,19 @@ async fn a_clock_that_went_back_refuses_what_needs_the_order_of_moments_and_noth
     assert_eq!(world.code(&rule, &Request::get("/")).await, Some(Code::CredentialMissing));
     world.clock.set(NOW);
     assert_eq!(world.code(&rule, &dated("3")).await, None, "nothing was spent");
+}
+
+#[tokio::test]
+async fn nothing_is_spent_by_a_clock_that_went_back_whatever_a_verifier_says_it_needs() {
+    let world = World::new();
+    let lax = TestScheme { needs_order: false, ..TestScheme::new() };
+    let rule = Rule::requiring("test", Requirement::parse(["signature"]).unwrap()).verifier(lax);
+    let rule = Arc::new(rule.build().unwrap());
+    let proof = Request::get("/").with("test-proof", "alice 1");
+    assert_eq!(world.code(&rule, &proof).await, None);
+    world.clock.set(NOW.minus(Duration::from_secs(3600)));
+    let proof = Request::get("/").with("test-proof", "alice 2");
+    assert_eq!(world.code(&rule, &proof).await, Some(Code::ClockRegressed));
 }
 
 #[tokio::test]

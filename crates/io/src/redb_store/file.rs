@@ -109,7 +109,7 @@ fn database(path: &Path, file: File) -> Result<Database, OpenError> {
     let opened = contain(|| {
         let backend = FileBackend::new(file)?;
         // Every page against its checksum: what was changed behind our back is found here, and not later by
-        // whoever reads it. It costs a second for a gibibyte.
+        // whoever reads it. It costs some seconds for a gibibyte.
         redb::Builder::new()
             .set_cache_size(FILE_CACHE)
             .set_check_integrity_on_open(true)

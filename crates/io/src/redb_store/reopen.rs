@@ -43,10 +43,14 @@ impl Reopening {
         };
         match self.attempted {
             Some((at, _)) if at.elapsed() < wait => return None,
-            _ => self.attempted = Some((Instant::now(), (wait * 2).min(LONGEST))),
+            _ => {}
         }
+        let begun = Instant::now();
         shared.drop_database();
-        match file::open_again(&shared.path, beside, least) {
+        let opened = file::open_again(&shared.path, beside, least);
+        // A large file takes its time to be read: most of ours is not for that.
+        self.attempted = Some((Instant::now(), (wait * 2).min(LONGEST).max(begun.elapsed() * 3)));
+        match opened {
             Ok((database, mark)) => {
                 // A commit whose outcome nobody knew may have come to be.
                 shared.cache.clear();
@@ -64,5 +68,37 @@ impl Reopening {
                 None
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign::time::Timestamp;
+
+    use super::*;
+    use crate::redb_store::file::Opened;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    #[test]
+    fn only_the_file_that_was_written_is_opened_again_and_none_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.redb");
+        let Opened { database, mut beside, mark, .. } = file::open(&path, NOW, false).unwrap();
+        drop(database);
+        let further = Mark { generation: mark.generation + 1, ..mark };
+        let foreign = Mark { born: mark.born + 1, ..mark };
+        for wrong in [further, foreign] {
+            let opened = file::open_again(&path, &mut beside, wrong).map(|(_, mark)| mark);
+            assert!(matches!(opened, Err(OpenError::Older { .. })), "{opened:?}");
+        }
+        let (database, next) = file::open_again(&path, &mut beside, mark).unwrap();
+        assert_eq!(next, further);
+        assert_eq!(beside.read().unwrap(), Some(next));
+        drop(database);
+        std::fs::remove_file(&path).unwrap();
+        let opened = file::open_again(&path, &mut beside, mark).map(|(_, mark)| mark);
+        assert!(matches!(opened, Err(OpenError::File { .. })), "{opened:?}");
+        assert!(!path.exists());
     }
 }

@@ -80,3 +80,17 @@ fn a_mark_far_ahead_of_the_last_is_a_leap_and_the_next_ones_are_none() {
     clock.set(at(3_610));
     assert_eq!(wanted(&proofs), NextMark { mark: at(3_612), leap: None });
 }
+
+#[tokio::test]
+async fn whoever_waits_for_a_mark_that_cannot_be_written_is_told_at_once() {
+    let found =
+        Found { ledger: Ledger::default(), mark: None, refused: Refused::default(), forgets_before: None };
+    let proofs = Proofs::new(found);
+    let start = std::time::Instant::now();
+    let waited = proofs.wait_for_mark(at(1), || {
+        proofs.mark_failed();
+        Ok(())
+    });
+    assert!(matches!(waited.await, Err(StoreError::Unavailable(_))));
+    assert!(start.elapsed() < MARK_TIME_OUT / 2, "{:?}", start.elapsed());
+}
