@@ -517,10 +517,10 @@ impl<S: Store> Gate<S> {
         let judged = judge_presented(requirement, &claims);
         let judged = judged.map_err(|denial| rule.telling_near_misses(denial, request, &claims));
         let mut counted = note(steps, Check::Requirement, None, judged)?;
-        if let Some((_, denial)) = &regressed {
-            for credential in presented.iter().filter(|credential| credential.needs_order()) {
-                note(steps, Check::Time, Some(credential.scheme()), Err(denial.clone()))?;
-            }
+        if let Some((_, denial)) = &regressed
+            && let Some(credential) = presented.iter().find(|credential| credential.needs_order())
+        {
+            note(steps, Check::Time, Some(credential.scheme()), Err(denial.clone()))?;
         }
 
         let read: SchemeSet = presented.iter().map(|credential| credential.scheme()).collect();
