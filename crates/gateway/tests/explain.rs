@@ -150,8 +150,8 @@ fn near_misses_are_told_to_the_operator_and_the_code_to_the_caller() {
     let input = "a=(\"@method\");created=1;keyid=\"k\"";
     let query = format!("/keys/1?api_key={key}");
     let access = "/keys/1?access_token=hunter2hunter2";
-    type Lines<'a> = &'a [(&'a str, &'a str)];
-    let cases: [(&str, &str, Lines<'_>, (u16, &str), &str); 14] = [
+    type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], (u16, &'a str), &'a str);
+    let cases: [Case<'_>; 14] = [
         ("GET", "/keys/1", &[("Authorization", &key)], MISSING, "an API key without `Bearer` before it"),
         ("GET", "/keys/1", &[("Authorization", basic)], MISSING, "Authorization is Basic"),
         ("GET", "/keys/1", &[("Authorization", "Token hunter2hunter2")], MISSING, "the scheme Token"),

@@ -76,6 +76,15 @@ fn wallets_pass_where_they_are_let_in_and_nowhere_else() {
     lab.refuses(&other, 401, "signature_invalid");
     lab.refuses(&signed_by_wallet(order("/permitted/1"), &wallet), 403, "permission_missing");
     lab.refuses(&signed_by_wallet(order("/key/1"), &wallet), 401, "credential_missing");
+    for (target, is_asked) in [("/signature/1", true), ("/key/1", false)] {
+        let answer = lab.refuses(&order(target), 401, "credential_missing");
+        let asks = |name: &str, what: &str| {
+            answer.headers.iter().any(|(header, value)| header == name && value.contains(what))
+        };
+        assert!(asks("www-authenticate", "Signature"));
+        assert_eq!(asks("www-authenticate", "ERC8128"), is_asked, "{target}");
+        assert_eq!(asks("accept-signature", "eth=("), is_asked, "{target}");
+    }
     Lab::start().refuses(&signed_by_wallet(order("/signature/1"), &wallet), 401, "credential_missing");
 }
 
