@@ -156,9 +156,9 @@ impl AnyStore {
 
     /// What the operator should know about how this store is set up.
     #[must_use]
-    pub fn warnings(&self) -> &[String] {
+    pub fn warnings(&self) -> Vec<String> {
         match self {
-            Self::Memory(_) | Self::Redb(_) => &[],
+            Self::Memory(_) | Self::Redb(_) => Vec::new(),
             Self::Redis(store) => store.warnings(),
         }
     }

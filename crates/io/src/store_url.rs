@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use redis::{ConnectionInfo, IntoConnectionInfo as _};
 
@@ -17,9 +18,12 @@ pub enum StoreUrl {
     Redis(RedisUrl),
 }
 
-/// Where a Redis is, with what it takes to get in.
+/// Where a Redis is, with what it takes to get in, and how long it may take to answer.
 #[derive(Clone)]
-pub struct RedisUrl(Box<ConnectionInfo>);
+pub struct RedisUrl {
+    info: Box<ConnectionInfo>,
+    timeout: Duration,
+}
 
 /// Why a text names no store. No variant repeats the text, for it may hold a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,8 +46,21 @@ pub enum StoreUrlError {
 }
 
 impl RedisUrl {
+    /// How long a Redis may take to answer, unless somebody says otherwise.
+    const TIMEOUT: Duration = Duration::from_millis(100);
+
+    /// As it is, but with this long to answer.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
     pub(crate) fn connection_info(&self) -> ConnectionInfo {
-        (*self.0).clone()
+        (*self.info).clone()
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
     }
 }
 
@@ -61,7 +78,7 @@ impl FromStr for StoreUrl {
             "redis+cluster" => Err(StoreUrlError::NotSupportedYet("redis+cluster://")),
             "redis" if rest.starts_with("//") => {
                 let info = text.into_connection_info().map_err(|_| StoreUrlError::Redis)?;
-                Ok(Self::Redis(RedisUrl(Box::new(info))))
+                Ok(Self::Redis(RedisUrl { info: Box::new(info), timeout: RedisUrl::TIMEOUT }))
             }
             "redis" => Err(StoreUrlError::Redis),
             _ => Err(StoreUrlError::UnknownKind),
@@ -82,7 +99,7 @@ impl fmt::Display for StoreUrl {
 /// Host, port and database; never who asks.
 impl fmt::Display for RedisUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "redis://{}/{}", self.0.addr(), self.0.redis_settings().db())
+        write!(f, "redis://{}/{}", self.info.addr(), self.info.redis_settings().db())
     }
 }
 

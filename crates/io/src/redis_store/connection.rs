@@ -1,76 +1,128 @@
-//! One connection that comes back by itself, and never repeats a command.
+//! A connection that is there when it is needed, and what may be sent twice over it.
 //!
-//! The driver's `ConnectionManager` replaces a broken connection in the background; the command
-//! that met the break gets its error, and none is sent again. The one thing that is sent twice is
-//! a script that the server answered not to know (`NOSCRIPT`): that answer says that it did not run.
+//! A line that has ended, or on which something was not answered, is not used: the keeper looks whether
+//! it answers, and opens another if it does not, while those who need one wait, as long as they may. What
+//! only reads is asked again on the next line, and so is what was not written at all. Whatever else may
+//! have arrived is never sent again. The one other thing that is sent twice is a script that the server
+//! answered not to know (`NOSCRIPT`): that answer says that it did not run.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::store::StoreError;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Cmd, ErrorKind, FromRedisValue, RedisError, ScriptInvocation, ServerErrorKind};
+use redis::{Cmd, FromRedisValue, ScriptInvocation};
+use tokio::sync::{Notify, watch};
 
-use crate::RedisUrl;
+use super::line::{Line, unavailable};
 
-/// For a connection, and for a response.
-const TIME_OUT: Duration = Duration::from_secs(1);
-/// For a whole call, waiting for a connection included.
-const CALL_TIME_OUT: Duration = Duration::from_secs(2);
-/// How many commands may wait to be written.
-const PIPELINE: usize = 1_024;
+/// What is sent.
+#[derive(Clone, Copy)]
+enum Request<'a> {
+    Command(&'a Cmd),
+    Script(&'a ScriptInvocation<'a>),
+}
 
-/// A shared connection.
-pub(super) struct Connection(ConnectionManager);
+/// Shares one line after another.
+pub(super) struct Connection {
+    lines: watch::Sender<Option<Arc<Line>>>,
+    /// Told when a line has ended or is in doubt.
+    pub(super) doubts: Arc<Notify>,
+    /// For a whole call, waiting for a line included.
+    pub(super) timeout: Duration,
+}
 
 impl Connection {
-    pub(super) async fn open(url: &RedisUrl) -> Result<Self, StoreError> {
-        let client = Client::open(url.connection_info()).map_err(unavailable)?;
-        // One attempt: the next call makes the next one, instead of waiting for a longer series.
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(TIME_OUT))
-            .set_response_timeout(Some(TIME_OUT))
-            .set_number_of_retries(0)
-            .set_pipeline_buffer_size(PIPELINE);
-        bounded(ConnectionManager::new_with_config(client, config)).await.map(Self)
+    pub(super) fn over(line: Arc<Line>, doubts: Arc<Notify>, timeout: Duration) -> Self {
+        Self { lines: watch::Sender::new(Some(line)), doubts, timeout }
     }
 
-    /// Sends one command.
-    pub(super) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
-        bounded(command.query_async(&mut self.0.clone())).await
+    /// Sends a command that only reads.
+    pub(super) async fn read<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+        self.call(true, Request::Command(command)).await
     }
 
-    /// Runs one script.
+    /// Sends a command that may change something.
+    pub(super) async fn write<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+        self.call(false, Request::Command(command)).await
+    }
+
+    /// Runs a script, which may change something.
     pub(super) async fn invoke<T: FromRedisValue>(
         &self,
         call: &ScriptInvocation<'_>,
     ) -> Result<T, StoreError> {
-        bounded(call.invoke_async(&mut self.0.clone())).await
+        self.call(false, Request::Script(call)).await
     }
-}
 
-async fn bounded<T>(call: impl Future<Output = Result<T, RedisError>>) -> Result<T, StoreError> {
-    match tokio::time::timeout(CALL_TIME_OUT, call).await {
-        Ok(answer) => answer.map_err(unavailable),
-        Err(_) => Err(StoreError::Unavailable(String::from("Redis did not answer in time"))),
-    }
-}
-
-/// The kind of failure alone: what a server says may repeat what it was sent.
-#[expect(clippy::needless_pass_by_value, reason = "an error is used up by being translated")]
-fn unavailable(error: RedisError) -> StoreError {
-    let code = error.code().unwrap_or_default();
-    if code == "CORRUPT" {
-        return StoreError::Corrupt(String::from("an envelope of another version"));
-    }
-    StoreError::Unavailable(match error.kind() {
-        _ if error.is_timeout() => String::from("Redis did not answer in time"),
-        _ if error.is_connection_refusal() => String::from("Redis refused the connection"),
-        ErrorKind::AuthenticationFailed => String::from("Redis did not accept the user and password"),
-        ErrorKind::Server(ServerErrorKind::ReadOnly) => {
-            String::from("this Redis only reads: it is a replica")
+    async fn call<T: FromRedisValue>(&self, repeatable: bool, request: Request<'_>) -> Result<T, StoreError> {
+        let mut used = None;
+        let calling = async {
+            loop {
+                let line = self.line().await;
+                let before = line.written();
+                used = Some(line.clone());
+                let answer = match request {
+                    Request::Command(command) => line.query(command).await,
+                    Request::Script(call) => line.invoke(call).await,
+                };
+                let error = match answer {
+                    Err(error) if error.is_unrecoverable_error() => error,
+                    answered => return answered.map_err(unavailable),
+                };
+                self.doubt(&line);
+                // Bytes of another's command make us think that ours were sent: the safe way to err.
+                if !repeatable && line.written() != before {
+                    return Err(unavailable(error));
+                }
+            }
+        };
+        match tokio::time::timeout(self.timeout, calling).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                if let Some(line) = used {
+                    self.doubt(&line);
+                }
+                Err(StoreError::Unavailable(String::from("Redis did not answer in time")))
+            }
         }
-        _ if code.is_empty() => format!("Redis: {}", error.category()),
-        _ => format!("Redis: {} ({code})", error.category()),
-    })
+    }
+
+    /// A line that may be used, once there is one.
+    async fn line(&self) -> Arc<Line> {
+        let mut lines = self.lines.subscribe();
+        loop {
+            let line = lines.borrow_and_update().clone();
+            if let Some(line) = line.filter(|line| line.is_good()) {
+                return line;
+            }
+            self.doubts.notify_one();
+            // The sender is ours: it lives.
+            let _ = lines.changed().await;
+        }
+    }
+
+    fn doubt(&self, line: &Line) {
+        line.doubt();
+        self.doubts.notify_one();
+    }
+
+    /// The line as it was put up last.
+    pub(super) fn current(&self) -> Option<Arc<Line>> {
+        self.lines.borrow().clone()
+    }
+
+    /// Puts up a line for all, or none. Who waits looks again.
+    pub(super) fn put(&self, line: Option<Arc<Line>>) {
+        self.lines.send_replace(line);
+    }
+}
+
+/// What `work` comes to within `limit`.
+pub(super) async fn bounded<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let late = || StoreError::Unavailable(String::from("Redis did not answer in time"));
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(late()))
 }

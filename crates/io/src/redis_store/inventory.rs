@@ -24,7 +24,7 @@ pub(super) async fn ids(
     for _ in 0..STEPS {
         let mut scan = redis::cmd("SCAN");
         scan.arg(cursor).arg("MATCH").arg(format!("{prefix}*")).arg("COUNT").arg(CHUNK);
-        let (next, keys): (u64, Vec<Vec<u8>>) = connection.query(&scan).await?;
+        let (next, keys): (u64, Vec<Vec<u8>>) = connection.read(&scan).await?;
         for id in keys.iter().filter_map(|key| parse(key.strip_prefix(prefix.as_bytes())?)) {
             if after.is_none_or(|after| id > after) {
                 first.insert(id);

@@ -6,7 +6,12 @@
 //! step that spends; when it differs, the cut-off becomes the server's time and 30 s, the most that
 //! a proof may be dated ahead, and proofs made up to the cut-off are refused.
 //!
-//! A server that comes back empty has lost the remembered id too. So each gateway hands in the id
+//! Unless it is shown that nothing is missing (decision 33): the server wrote before it acknowledged, had
+//! no replica that could have taken its place, and holds at least as many spent proofs as this gateway
+//! and every other was told of. Then the cut-off is 2 s, in which the other gateways may object and
+//! no dated proof passes.
+//!
+//! A server that comes back empty has lost the remembered id too. So each gateway hands in what
 //! it has seen: absent there and known here is a loss, absent in both is a first start, with a
 //! cut-off of the server's present moment. What that cannot see: the server *and* every gateway
 //! lose their memory at once; then proofs dated ahead of that moment could pass again. A Redis
@@ -20,51 +25,67 @@
 //! to 220,000 such scripts a second). Asking once per connection would be cheaper and unsound: a replica
 //! that is promoted keeps its connections.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use countersign::store::{Spend, Spent, StoreError};
 use countersign::time::Timestamp;
-use redis::Script;
+use redis::{Script, ScriptInvocation};
 
+use super::checkup::Durability;
 use super::connection::Connection;
+use super::line::{Line, unavailable};
 use super::{expiry, key};
 
 /// Spaces are `[a-z-]+`: an underscore cannot collide.
 const SPENT: &str = "_spent";
 const STATE: &str = "cs:_ledger";
 
-/// What the script answers: a word, a wait in milliseconds, the replication id.
-type Answer = (String, u64, String);
+/// What the script answers: a word, a wait in milliseconds, and what was seen.
+type Answer = (String, u64, String, u64, u64);
 
 pub(super) struct Ledger {
     script: Script,
-    /// The replication id that this process has seen last; empty before it has seen one.
-    known: RwLock<Arc<str>>,
+    known: RwLock<Known>,
+}
+
+/// What this process has seen last.
+#[derive(Clone, Default)]
+struct Known {
+    /// The replication id; empty before one was seen.
+    replid: String,
+    /// How many proofs were spent.
+    count: u64,
+    /// The server's clock, in milliseconds.
+    time: u64,
 }
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self { script: Script::new(include_str!("spend.lua")), known: RwLock::new(Arc::from("")) }
+        Self { script: Script::new(include_str!("spend.lua")), known: RwLock::default() }
     }
 }
 
 impl Ledger {
-    /// Learns the server's replication id, and leaves it there if nobody has. Then it waits for the
-    /// next whole second: proofs say in seconds when they were made, and one made right after this
-    /// must not look as if it came before.
-    pub(super) async fn adopt(&self, connection: &Connection) -> Result<(), StoreError> {
+    /// Says that this gateway is there and what it knows, and learns what the server knows: often, so that
+    /// a loss is noticed which happened to proofs that others spent. What a new ledger must wait yet:
+    /// proofs say in seconds when they were made, and one made right after this must not look as if it
+    /// came before.
+    pub(super) async fn beat(&self, line: &Line, durable: Durability) -> Result<Duration, StoreError> {
         let mut call = self.script.prepare_invoke();
-        call.key(STATE).key(STATE).arg("").arg("").arg("").arg("").arg(&*self.known());
-        let answer: Answer = connection.invoke(&call).await?;
-        match answer.0.as_str() {
-            "adopted" => {
-                self.learn(&answer.2);
-                tokio::time::sleep(Duration::from_millis(answer.1.min(1000))).await;
-                Ok(())
-            }
-            _ => Err(StoreError::Unavailable(String::from("Redis does not tell its replication id"))),
+        call.key(STATE).key(STATE).arg("").arg("").arg("").arg("");
+        self.say_known(&mut call);
+        call.arg(match durable {
+            Durability::Always => "1",
+            Durability::Less => "0",
+            Durability::Unknown => "",
+        });
+        let (word, wait, replid, count, time): Answer = line.invoke(&call).await.map_err(unavailable)?;
+        if word != "adopted" {
+            return Err(StoreError::Unavailable(String::from("Redis does not tell its replication id")));
         }
+        self.learn(replid, count, time);
+        Ok(Duration::from_millis(wait.min(1000)))
     }
 
     pub(super) async fn spend(
@@ -77,9 +98,11 @@ impl Ledger {
         call.key(key(SPENT, spend.id)).key(STATE);
         call.arg(spend.created.map_or_else(String::new, |created| created.as_millis().to_string()));
         call.arg(expiry(spend.until)).arg(spend.until.since(now).as_millis().min(1 << 52) as u64);
-        call.arg(now.as_millis()).arg(&*self.known());
-        let (word, wait, replid): Answer = connection.invoke(&call).await?;
-        self.learn(&replid);
+        call.arg(now.as_millis());
+        self.say_known(&mut call);
+        call.arg("");
+        let (word, wait, replid, count, time): Answer = connection.invoke(&call).await?;
+        self.learn(replid, count, time);
         match word.as_str() {
             "once" => Ok(Spent::Once),
             "replayed" => Ok(Spent::Replayed),
@@ -92,13 +115,20 @@ impl Ledger {
         }
     }
 
-    fn known(&self) -> Arc<str> {
-        Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner))
+    fn say_known(&self, call: &mut ScriptInvocation<'_>) {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        call.arg(known.replid.as_str()).arg(known.count).arg(known.time);
     }
 
-    fn learn(&self, replid: &str) {
-        if !replid.is_empty() && *self.known() != *replid {
-            *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::from(replid);
+    fn learn(&self, replid: String, count: u64, time: u64) {
+        if replid.is_empty() {
+            return;
         }
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        // Answers may overtake one another.
+        *known = match known.replid == replid {
+            true => Known { replid, count: known.count.max(count), time: known.time.max(time) },
+            false => Known { replid, count, time },
+        };
     }
 }

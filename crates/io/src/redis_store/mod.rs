@@ -1,8 +1,10 @@
 //! The store that several gateways share: Redis or Valkey, one server (with replicas or without).
 //!
-//! - `connection`: one connection that comes back by itself, and never repeats a command
+//! - `line`: one connection, and what is known of it
+//! - `connection`: there is one when it is needed; what may be sent twice
+//! - `keeper`: looks whether the server answers, opens another line, tells the log of outages
 //! - `ledger`: spending a proof, and noticing that the server has lost what was spent
-//! - `checkup`: what the operator should know about the server's settings
+//! - `checkup`: what the operator should know about the server
 //! - `inventory`: listing, by scanning
 //!
 //! Keys are `cs:{space}:{hex id}`; values are envelopes, and expire by themselves.
@@ -10,30 +12,38 @@
 mod checkup;
 mod connection;
 mod inventory;
+mod keeper;
 mod ledger;
+mod line;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use countersign::store::{Envelope, Id, Inventory, Space, Spend, Spent, Store, StoreError};
 use countersign::time::{Clock, Timestamp};
 use redis::Script;
+use tokio::task::JoinHandle;
 
 use self::connection::Connection;
-use self::ledger::Ledger;
+use self::keeper::{Shared, keep};
 use crate::{OpenError, RedisUrl};
 
 /// The Redis store.
 ///
-/// Every operation is one command or one script, so it is atomic; when no answer comes within
-/// two seconds, nobody knows what became of it, and nothing is tried again.
+/// Every operation is one command or one script, so it is atomic; when no answer comes in time, nobody
+/// knows what became of it, and nothing that may change something is tried again.
 pub struct RedisStore {
-    connection: Connection,
+    shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
-    ledger: Ledger,
     replace: Script,
     take_if: Script,
-    warnings: Vec<String>,
+    keeper: JoinHandle<()>,
+}
+
+impl Drop for RedisStore {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
 }
 
 impl RedisStore {
@@ -43,25 +53,26 @@ impl RedisStore {
     /// [`OpenError::Redis`] if it cannot be reached, or does not let us in.
     pub async fn open(url: &RedisUrl, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let failed = |reason: String| OpenError::Redis { address: url.to_string(), reason };
-        let connection = Connection::open(url).await.map_err(|error| failed(error.to_string()))?;
-        let warnings = checkup::warnings(&connection).await.map_err(|error| failed(error.to_string()))?;
-        let ledger = Ledger::default();
-        // Seen now, so that a loss before the first proof is noticed too.
-        ledger.adopt(&connection).await.map_err(|error| failed(error.to_string()))?;
+        let opened = Shared::open(url).await;
+        let (shared, durability) = opened.map_err(|error| failed(error.to_string()))?;
+        let shared = Arc::new(shared);
         Ok(Self {
-            connection,
+            keeper: tokio::spawn(keep(shared.clone(), durability)),
+            shared,
             clock,
-            ledger,
             replace: Script::new(include_str!("replace.lua")),
             take_if: Script::new(include_str!("take_if.lua")),
-            warnings,
         })
     }
 
-    /// What the operator should know about the server's settings.
+    /// What the operator should know about the server, as it was found last.
     #[must_use]
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
+    pub fn warnings(&self) -> Vec<String> {
+        self.shared.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn connection(&self) -> &Connection {
+        &self.shared.connection
     }
 
     /// Whether the server answers.
@@ -69,7 +80,7 @@ impl RedisStore {
     /// # Errors
     /// [`StoreError::Unavailable`] if it does not.
     pub async fn ready(&self) -> Result<(), StoreError> {
-        self.connection.query::<()>(&redis::cmd("PING")).await
+        self.connection().read::<()>(&redis::cmd("PING")).await
     }
 
     /// Reads an envelope. The server forgets by its own clock; ours is asked as well, so that a
@@ -99,7 +110,7 @@ fn expiry(until: Timestamp) -> u64 {
 
 impl Store for RedisStore {
     async fn get(&self, space: Space, id: Id) -> Result<Option<Bytes>, StoreError> {
-        self.living(self.connection.query(redis::cmd("GET").arg(key(space.name(), id))).await?)
+        self.living(self.connection().read(redis::cmd("GET").arg(key(space.name(), id))).await?)
     }
 
     async fn insert(
@@ -114,7 +125,7 @@ impl Store for RedisStore {
         if let Some(until) = until {
             set.arg("PXAT").arg(expiry(until));
         }
-        let done: Option<String> = self.connection.query(&set).await?;
+        let done: Option<String> = self.connection().write(&set).await?;
         Ok(done.is_some())
     }
 
@@ -129,7 +140,7 @@ impl Store for RedisStore {
         let mut call = self.replace.key(key(space.name(), id));
         call.arg(&old[..]).arg(Envelope::encode(&new, until));
         call.arg(until.map_or_else(String::new, |until| expiry(until).to_string()));
-        self.connection.invoke(&call).await
+        self.connection().invoke(&call).await
     }
 
     async fn take_if(
@@ -142,11 +153,11 @@ impl Store for RedisStore {
         if let Some(expected) = expected {
             call.arg(&expected[..]);
         }
-        self.living(self.connection.invoke(&call).await?)
+        self.living(self.connection().invoke(&call).await?)
     }
 
     async fn spend(&self, spend: Spend) -> Result<Spent, StoreError> {
-        self.ledger.spend(&self.connection, &spend, self.clock.now()).await
+        self.shared.ledger.spend(self.connection(), &spend, self.clock.now()).await
     }
 }
 
@@ -157,14 +168,14 @@ impl Inventory for RedisStore {
         after: Option<Id>,
         limit: usize,
     ) -> Result<Vec<(Id, Bytes)>, StoreError> {
-        let ids = inventory::ids(&self.connection, space, after, limit).await?;
+        let ids = inventory::ids(self.connection(), space, after, limit).await?;
         let mut listed = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(inventory::CHUNK) {
             let mut get = redis::cmd("MGET");
             chunk.iter().for_each(|id| {
                 get.arg(key(space.name(), *id));
             });
-            let values: Vec<Option<Vec<u8>>> = self.connection.query(&get).await?;
+            let values: Vec<Option<Vec<u8>>> = self.connection().read(&get).await?;
             for (id, bytes) in chunk.iter().zip(values) {
                 listed.extend(self.living(bytes)?.map(|value| (*id, value)));
             }

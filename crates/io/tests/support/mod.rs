@@ -1,6 +1,7 @@
 //! What the tests of this crate share: moments, proofs, and a Redis of their own.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use countersign::store::{Id, Spend};
 use countersign::time::{Clock, ManualClock, Timestamp};
-use countersign_io::{RedbStore, RedisStore, StoreUrl, SystemClock};
+use countersign_io::{OpenError, RedbStore, RedisStore, StoreUrl, SystemClock};
 use tempfile::TempDir;
 
 pub(crate) fn id(name: &str) -> Id {
@@ -66,9 +67,30 @@ impl Redis {
         format!("redis://127.0.0.1:{}/0", self.port).parse().unwrap()
     }
 
+    /// A store that is patient: whoever tests something else must not fail because the machine is busy.
     pub(crate) async fn store(&self) -> RedisStore {
+        self.store_within(Duration::from_secs(2)).await.expect("Redis lets us in")
+    }
+
+    /// A store that waits so long for an answer.
+    pub(crate) async fn store_within(&self, timeout: Duration) -> Result<RedisStore, OpenError> {
         let StoreUrl::Redis(url) = self.url() else { unreachable!("it is a Redis address") };
-        RedisStore::open(&url, Arc::new(SystemClock)).await.expect("Redis lets us in")
+        RedisStore::open(&url.with_timeout(timeout), Arc::new(SystemClock)).await
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where it keeps its files.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Ends the server in good order.
+    pub(crate) fn shut_down(&mut self) {
+        self.cli(&["SHUTDOWN"]);
+        let _ = self.child.wait();
     }
 
     /// Ends the server as a power cut would.
@@ -81,6 +103,12 @@ impl Redis {
     pub(crate) fn start_again(&mut self) {
         self.kill();
         self.child = spawn(&self.arguments, self.folder.path(), self.port);
+    }
+
+    /// The same with other settings.
+    pub(crate) fn start_again_with(&mut self, arguments: &[&str]) {
+        self.arguments = arguments.iter().map(ToString::to_string).collect();
+        self.start_again();
     }
 
     /// Stops it without closing its connections, or lets it go on.
@@ -111,9 +139,17 @@ fn spawn(arguments: &[String], folder: &Path, port: u16) -> Child {
         .stdout(Stdio::null())
         .spawn()
         .expect("redis-server is installed");
+    // It listens before it has read its files.
+    let answers = || {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.write_all(b"EXISTS any\r\n")?;
+        let mut answer = [0];
+        stream.read_exact(&mut answer)?;
+        std::io::Result::Ok(answer != *b"-" || arguments.iter().any(|argument| argument == "--requirepass"))
+    };
     let start = Instant::now();
-    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-        assert!(start.elapsed() < Duration::from_secs(10), "redis-server does not listen");
+    while !answers().unwrap_or(false) {
+        assert!(start.elapsed() < Duration::from_secs(10), "redis-server does not answer");
         std::thread::sleep(Duration::from_millis(10));
     }
     child
