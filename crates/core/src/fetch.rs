@@ -23,6 +23,9 @@ pub struct FetchRequest {
     pub timeout: Duration,
     /// How large the answer's body may be, in bytes.
     pub max_bytes: usize,
+    /// Whether sending it twice does no harm. It is then sent once more, on a connection of its own, when
+    /// a kept one was closed before any byte of an answer.
+    pub repeatable: bool,
 }
 
 /// Who chose the host that is asked.
@@ -66,7 +69,8 @@ pub enum FetchError {
 /// Asks other hosts: https to public addresses unless configured otherwise, no redirects, no proxies
 /// from the environment, no content-codings, within time and size.
 pub trait Fetch: Send + Sync + 'static {
-    /// Sends `request` once, on a connection of its own or a kept one, and reads the whole answer.
+    /// Sends `request` once, on a connection of its own or a kept one, and reads the whole answer. One that
+    /// is `repeatable` may be sent twice.
     fn fetch(&self, request: FetchRequest) -> impl Future<Output = Result<FetchResponse, FetchError>> + Send;
 }
 

@@ -1,6 +1,8 @@
 //! Time as a value: nothing below the gateway reads a clock that was not handed in.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -84,6 +86,12 @@ impl fmt::Display for Timestamp {
 pub trait Clock: Send + Sync + 'static {
     /// The present moment.
     fn now(&self) -> Timestamp;
+}
+
+/// Waits. The trait is here; what has a runtime implements it.
+pub trait Timer: Send + Sync + 'static {
+    /// Ready once `duration` has passed.
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
 impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {

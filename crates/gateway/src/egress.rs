@@ -46,6 +46,7 @@ impl Egress {
             own_listeners: server.into_iter().flatten().chain(outbounds).collect(),
         };
         let dialer = Dialer::new(policy);
-        Ok(Self { client: Arc::new(GuardedClient::over(dialer.clone())), dialer })
+        let client = GuardedClient::over(dialer.clone()).keeping(egress.idle_timeout);
+        Ok(Self { client: Arc::new(client), dialer })
     }
 }

@@ -12,7 +12,7 @@ use countersign::schemes::webhook::Budget;
 use countersign::sealed::{Found, SealMismatch};
 use countersign::{Clock, Workers};
 use countersign_io::workers::Pool;
-use countersign_io::{AnyStore, OpenError, StoreUrl, SystemClock};
+use countersign_io::{AnyStore, OpenError, RuntimeTimer, StoreUrl, SystemClock};
 use tokio::sync::watch;
 
 use crate::audit::Audit;
@@ -222,7 +222,7 @@ async fn open_as(config: Config, restored: bool) -> Result<Arc<Gateway>, SetUpEr
     let uses = Arc::new(LastUses::default());
     let metrics = Metrics::default();
     let workers: Arc<dyn Workers> = Arc::new(Pool::default());
-    let webhook_budget = Arc::new(Budget::default());
+    let webhook_budget = Arc::new(Budget::queueing(Arc::new(RuntimeTimer)));
     let registered_keys = RegisteredKeys::new(store.clone(), uses.clone(), Some(seal_key.clone()));
     let registered_keys = Arc::new(registered_keys);
     let asserter = Arc::new(Asserter::new(store.clone(), seal_key.clone(), random.clone()));

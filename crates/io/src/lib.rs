@@ -10,7 +10,7 @@ mod store_url;
 pub mod workers;
 
 pub use any_store::{AnyStore, OpenError};
-pub use clock::SystemClock;
+pub use clock::{RuntimeTimer, SystemClock};
 pub use redb_store::{ClockAccepted, RedbStore};
 pub use redis_store::RedisStore;
 pub use store_url::{RedisUrl, StoreUrl, StoreUrlError};

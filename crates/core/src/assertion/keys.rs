@@ -144,6 +144,7 @@ impl Asked {
             chosen_by: ChosenBy::Configuration,
             timeout: PATIENCE,
             max_bytes: LARGEST,
+            repeatable: true,
         };
         let answer = match (self.ask)(request).await {
             Ok(answer) if answer.status == StatusCode::OK => {

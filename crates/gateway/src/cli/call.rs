@@ -67,6 +67,8 @@ async fn exchange(
             chosen_by: ChosenBy::Configuration,
             timeout,
             max_bytes: LONGEST_ANSWER,
+            // A proof is for one use.
+            repeatable: false,
         };
         let answer = client.fetch(request).await.map_err(|error| no_answer(&error))?;
         screen.status(&answer);
@@ -114,13 +116,15 @@ fn client(flags: &CallFlags, message: &Message) -> Result<GuardedClient, Failure
         None => Vec::new(),
     };
     let everywhere = ["0.0.0.0/0", "::/0"].map(str::parse);
-    Ok(GuardedClient::new(EgressPolicy {
+    let client = GuardedClient::new(EgressPolicy {
         ports: vec![message.url.port_u16().unwrap_or(443)],
         extra_roots,
         allow_private: everywhere.into_iter().collect::<Result<_, _>>()?,
         allow_http_loopback: plain,
         own_listeners: flags.listen.into_iter().collect(),
-    }))
+    });
+    // A request that meets the end of a kept connection is lost, and this is for few requests.
+    Ok(client.keeping(Duration::ZERO))
 }
 
 fn no_answer(error: &FetchError) -> Failure {

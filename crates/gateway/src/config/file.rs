@@ -115,6 +115,9 @@ pub struct Store {
     /// `redb:<path>`, `redis://host[:port][/db]`, or `memory:` for tests. Default: `redb:countersign.redb` beside the file.
     #[schemars(with = "Option<String>")]
     pub url: Option<Text>,
+    /// How long a Redis may take to answer before a request gets 503. Default: 100ms.
+    #[schemars(with = "Option<String>")]
+    pub timeout: Option<Text>,
     /// 32 bytes that seal private keys and shared secrets at rest; a secret file. Default: `seal.key` beside the redb file.
     #[schemars(with = "Option<String>")]
     pub seal_key_file: Option<Text>,
@@ -124,7 +127,11 @@ pub struct Store {
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let url = self.url.as_ref().map(|url| hide_passwords(url.get_ref()));
-        f.debug_struct("Store").field("url", &url).field("seal_key_file", &self.seal_key_file).finish()
+        f.debug_struct("Store")
+            .field("url", &url)
+            .field("timeout", &self.timeout)
+            .field("seal_key_file", &self.seal_key_file)
+            .finish()
     }
 }
 
@@ -222,6 +229,9 @@ pub struct Egress {
     /// Plain HTTP on loopback, any port. For labs.
     #[schemars(with = "Option<bool>")]
     pub allow_http_loopback: Option<Truth>,
+    /// How long an unused connection is kept; shorter than the other side keeps it. `0s` keeps none. Default: 1500ms.
+    #[schemars(with = "Option<String>")]
+    pub idle_timeout: Option<Text>,
 }
 
 /// `[webhook]`
@@ -231,6 +241,9 @@ pub struct Webhook {
     /// Who may call: webhook URLs, or origins, of which only /.well-known/webhook-auth counts. Default: nobody.
     #[schemars(with = "Option<Vec<String>>")]
     pub callers: Option<Spanned<Vec<Text>>>,
+    /// Questions at once to one caller that is listed by its whole URL, 4 to 32. Default: 4.
+    #[schemars(with = "Option<usize>")]
+    pub in_flight: Option<Spanned<usize>>,
     /// What callers may do, by their entry in `callers`.
     pub permissions: std::collections::BTreeMap<String, Vec<String>>,
 }

@@ -286,6 +286,11 @@ impl Reader<'_> {
             // As the store shows itself: without a password.
             self.show("store.url", url, span);
         }
+        let timeout = self.duration("store.timeout", store.timeout.as_ref(), "100ms");
+        let url = match (url, timeout) {
+            (Some(StoreUrl::Redis(url)), Some(timeout)) => Some(StoreUrl::Redis(url.with_timeout(timeout))),
+            (url, _) => url,
+        };
         let given = self.maybe("store.seal_key_file", store.seal_key_file.as_ref(), |text| {
             Ok::<_, String>(folder.join(text))
         });

@@ -193,6 +193,8 @@ pub struct EgressConfig {
     pub allow_private: Vec<Network>,
     /// Plain HTTP on loopback, any port.
     pub allow_http_loopback: bool,
+    /// How long an unused connection is kept.
+    pub idle_timeout: Duration,
 }
 
 impl EgressConfig {

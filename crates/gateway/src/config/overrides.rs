@@ -101,6 +101,7 @@ const SETTINGS: &[(&str, Set)] = &[
     ("server.plain_http", |file, value| truth(&mut file.server.plain_http, value)),
     ("server.drain_timeout", |file, value| text(&mut file.server.drain_timeout, value)),
     ("store.url", |file, value| text(&mut file.store.url, value)),
+    ("store.timeout", |file, value| text(&mut file.store.timeout, value)),
     ("store.seal_key_file", |file, value| text(&mut file.store.seal_key_file, value)),
     ("limits.max_head", |file, value| text(&mut file.limits.max_head, value)),
     ("limits.max_headers", |file, value| number(&mut file.limits.max_headers, value)),
@@ -123,6 +124,8 @@ const SETTINGS: &[(&str, Set)] = &[
     ("assertion.enabled", |file, value| truth(&mut file.assertion.enabled, value)),
     ("egress.ca_file", |file, value| text(&mut file.egress.ca_file, value)),
     ("egress.allow_http_loopback", |file, value| truth(&mut file.egress.allow_http_loopback, value)),
+    ("egress.idle_timeout", |file, value| text(&mut file.egress.idle_timeout, value)),
+    ("webhook.in_flight", |file, value| number(&mut file.webhook.in_flight, value)),
     ("audit.file", |file, value| text(&mut file.audit.file, value)),
     ("audit.decisions", |file, value| truth(&mut file.audit.decisions, value)),
 ];

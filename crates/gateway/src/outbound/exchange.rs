@@ -59,7 +59,7 @@ impl Exchange {
         let (limits, upstream) = (&runtime.config.limits, &runtime.config.upstream);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(upstream.idle_timeout)
+            .pool_idle_timeout(runtime.config.egress.idle_timeout)
             .pool_max_idle_per_host(upstream.max_idle)
             .retry_canceled_requests(true)
             .build(Connector::new(runtime.egress.dialer.clone(), upstream.connect_timeout));

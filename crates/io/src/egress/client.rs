@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use countersign::{Fetch, FetchError, FetchRequest, FetchResponse};
@@ -17,7 +18,7 @@ use super::{Dialer, EgressPolicy};
 
 /// Asks other hosts within an [`EgressPolicy`]: no redirects, no proxies, no content-codings, HTTP/1.1,
 /// at most 16 KiB and 64 headers of head. Cheap to clone; clones share their idle connections (4 for a
-/// host, 256 in all, for 10 s). A name is looked up for every request, and a kept connection used only if
+/// host, 256 in all, for 1.5 s). A name is looked up for every request, and a kept connection used only if
 /// it leads to one of the addresses that were judged then.
 #[derive(Clone)]
 pub struct GuardedClient {
@@ -44,13 +45,19 @@ impl GuardedClient {
         Self { dialer, idle: Arc::default() }
     }
 
+    /// Keeps connections that are not in use for `idle_timeout`, in place of the 1.5 s; zero keeps none.
+    #[must_use]
+    pub fn keeping(self, idle_timeout: Duration) -> Self {
+        Self { idle: Arc::new(IdleConnections::living(idle_timeout)), ..self }
+    }
+
     async fn exchange(&self, request: FetchRequest, deadline: Deadline) -> Result<FetchResponse, FetchError> {
         let judged = self.dialer.judge(&request.url, request.chosen_by).await?;
         let target = &judged.target;
         let key = Key { target: target.clone(), chosen_by: request.chosen_by };
-        let max_bytes = request.max_bytes;
+        let FetchRequest { max_bytes, repeatable, .. } = request;
         let message = outgoing(target, request)?;
-        let (line, address, response) = match self.over_kept(&key, &judged, message).await? {
+        let (line, address, response) = match self.over_kept(&key, &judged, message, repeatable).await? {
             Ok(exchanged) => exchanged,
             Err(message) => self.over_fresh(&judged, message, deadline).await?,
         };
@@ -59,17 +66,25 @@ impl GuardedClient {
         Ok(answer)
     }
 
-    /// Over a connection that waits and leads where was judged; the message back if there is none, or if
-    /// it was closed before anything was written.
-    async fn over_kept(&self, key: &Key, judged: &Judged, message: Message) -> Result<Attempt, FetchError> {
+    /// Over a connection that waits and leads where was judged; the message back if there is none, if it
+    /// was closed before anything was written, or before anything was answered to what may be repeated.
+    async fn over_kept(
+        &self,
+        key: &Key,
+        judged: &Judged,
+        message: Message,
+        repeatable: bool,
+    ) -> Result<Attempt, FetchError> {
         while let Some((address, mut line)) = self.idle.take(key, &judged.addresses, Instant::now()) {
             if !line.is_open().await {
                 continue;
             }
-            return match line.send(&judged.target, message).await {
-                Ok(response) => Ok(Ok((line, address, response))),
-                Err(Failure::Unsent(message)) => Ok(Err(*message)),
-                Err(Failure::Broken(error)) => Err(error),
+            let copy = repeatable.then(|| message.clone());
+            return match (line.send(&judged.target, message).await, copy) {
+                (Ok(response), _) => Ok(Ok((line, address, response))),
+                (Err(Failure::Unsent(message)), _) => Ok(Err(*message)),
+                (Err(Failure::Unanswered(_)), Some(message)) => Ok(Err(message)),
+                (Err(Failure::Unanswered(error) | Failure::Broken(error)), _) => Err(error),
             };
         }
         Ok(Err(message))
@@ -87,7 +102,7 @@ impl GuardedClient {
         match line.send(&judged.target, message).await {
             Ok(response) => Ok((line, address, response)),
             Err(Failure::Unsent(_)) => Err(unreachable(&judged.target, "closed before anything was written")),
-            Err(Failure::Broken(error)) => Err(error),
+            Err(Failure::Unanswered(error) | Failure::Broken(error)) => Err(error),
         }
     }
 
@@ -120,7 +135,6 @@ impl Fetch for GuardedClient {
 mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::{Ipv4Addr, TcpListener};
-    use std::time::Duration;
 
     use countersign::ChosenBy;
     use http::{HeaderMap, Method};
@@ -140,8 +154,7 @@ mod tests {
             stream.read(&mut [0; 1]).is_ok_and(|length| length == 0)
         });
         let policy = EgressPolicy { allow_http_loopback: true, ..EgressPolicy::default() };
-        let idle = Arc::new(IdleConnections::living(Duration::from_millis(100)));
-        let client = GuardedClient { dialer: Dialer::new(policy), idle };
+        let client = GuardedClient::new(policy).keeping(Duration::from_millis(100));
         let request = FetchRequest {
             method: Method::GET,
             url,
@@ -150,6 +163,7 @@ mod tests {
             chosen_by: ChosenBy::Request,
             timeout: Duration::from_secs(5),
             max_bytes: 0,
+            repeatable: false,
         };
         assert!(client.fetch(request).await.is_ok());
         let closed = tokio::task::spawn_blocking(move || server.join().unwrap()).await.unwrap();

@@ -1,6 +1,8 @@
 //! One request and its answer over HTTP/1.1 (RFC 9112): what we send, and what we take for an answer.
 
 use std::error::Error as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -15,12 +17,15 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::Connection;
+use super::connection::Watch;
 use super::dialer::unreachable;
 use super::target::Target;
 
 /// An open connection that carries one exchange after another.
 pub(super) struct Line {
     sender: SendRequest<Full<Bytes>>,
+    watch: Watch,
+    heard: Arc<AtomicBool>,
     _driver: Driver,
 }
 
@@ -37,7 +42,10 @@ impl Drop for Driver {
 pub(super) enum Failure {
     /// It was closed, and nothing of the request had been written: it may go over another line.
     Unsent(Box<Request<Full<Bytes>>>),
-    /// The request may have arrived. It is not sent twice: a proof's token is used once.
+    /// The request may have arrived, and the connection ended before any byte of an answer. It is sent
+    /// again only if that does no harm.
+    Unanswered(FetchError),
+    /// The answer has begun, or is none.
     Broken(FetchError),
 }
 
@@ -49,6 +57,8 @@ impl Line {
     const SETTLING: Duration = Duration::from_millis(20);
 
     pub(super) async fn over(connection: Connection, target: &Target) -> Result<Self, FetchError> {
+        let watch = connection.watch().map_err(|error| unreachable(target, error))?;
+        let heard = connection.heard();
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(Self::HEAD)
             .max_header_size(Self::HEAD)
@@ -58,7 +68,7 @@ impl Line {
             .map_err(|error| broken(target, &error))?;
         // How it ended is told to whoever waits for an answer on it.
         let driver = tokio::spawn(async move { drop(connection.await) });
-        Ok(Self { sender, _driver: Driver(driver) })
+        Ok(Self { sender, watch, heard, _driver: Driver(driver) })
     }
 
     /// Whether it can carry another exchange: the last one is over, and the peer has not closed it.
@@ -66,7 +76,9 @@ impl Line {
         // Lets a close that has arrived by now be noticed before anything is written.
         tokio::task::yield_now().await;
         // A peer that answered before it read the whole request may never read the rest.
-        timeout(Self::SETTLING, self.sender.ready()).await.is_ok_and(|ready| ready.is_ok())
+        let ready = timeout(Self::SETTLING, self.sender.ready()).await;
+        // The driver may not have had its turn yet, and what came without being asked for is an end too.
+        ready.is_ok_and(|ready| ready.is_ok()) && self.watch.is_quiet()
     }
 
     /// Sends `request`; the head of the answer.
@@ -75,9 +87,11 @@ impl Line {
         target: &Target,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, Failure> {
+        self.heard.store(false, Ordering::Relaxed);
         self.sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {
             Some(request) => Failure::Unsent(Box::new(request)),
-            None => Failure::Broken(broken(target, error.error())),
+            None if self.heard.load(Ordering::Relaxed) => Failure::Broken(broken(target, error.error())),
+            None => Failure::Unanswered(broken(target, error.error())),
         })
     }
 }
@@ -192,6 +206,7 @@ mod tests {
             chosen_by: ChosenBy::Request,
             timeout: Duration::from_secs(1),
             max_bytes: 1,
+            repeatable: false,
         }
     }
 

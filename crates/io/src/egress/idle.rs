@@ -11,6 +11,9 @@ use tokio::time::Instant;
 
 use super::target::Target;
 
+/// How long a connection waits: less than what servers commonly do, of which gunicorn's 2 s are the least.
+pub const IDLE_TIMEOUT: Duration = Duration::from_millis(1_500);
+
 /// Idle connections, the oldest first. A list suffices: it is short, and looked through once a request.
 pub(super) struct IdleConnections<C> {
     /// How long one waits.
@@ -39,9 +42,8 @@ struct Waiting<C> {
 }
 
 impl<C> Default for IdleConnections<C> {
-    /// Ten seconds: less than what servers commonly wait.
     fn default() -> Self {
-        Self::living(Duration::from_secs(10))
+        Self::living(IDLE_TIMEOUT)
     }
 }
 
@@ -125,13 +127,13 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_waits_ten_seconds() {
+    fn a_connection_waits_less_than_two_seconds() {
         let (idle, now, alice) = (IdleConnections::default(), Instant::now(), key("https://alice.example"));
         let _ = idle.put(alice.clone(), HERE, 1, now);
-        assert!(idle.sweep(now + Duration::from_millis(9_999)));
-        assert_eq!(idle.take(&alice, &[HERE], now + Duration::from_secs(10)), None);
+        assert!(idle.sweep(now + Duration::from_millis(1_499)));
+        assert_eq!(idle.take(&alice, &[HERE], now + IDLE_TIMEOUT), None);
         assert!(!idle.put(alice.clone(), HERE, 2, now), "somebody sweeps");
-        assert!(!idle.sweep(now + Duration::from_secs(10)));
+        assert!(!idle.sweep(now + IDLE_TIMEOUT));
         assert!(idle.put(alice, HERE, 3, now), "nobody sweeps any more");
     }
 

@@ -16,6 +16,7 @@ mod tls;
 pub use client::GuardedClient;
 pub use connection::Connection;
 pub use dialer::Dialer;
+pub use idle::IDLE_TIMEOUT;
 pub use network::{Network, NetworkError};
 pub use policy::EgressPolicy;
 pub use resolve::{Answers, Resolve, SystemResolver};

@@ -96,6 +96,158 @@ async fn a_request_that_may_have_arrived_is_not_sent_twice() {
     assert_eq!((server.accepted(), server.requests().len()), (1, 2));
 }
 
+fn repeatable(url: &str) -> FetchRequest {
+    FetchRequest { repeatable: true, ..get(url) }
+}
+
+#[tokio::test]
+async fn what_may_be_repeated_is_asked_once_more_where_a_kept_connection_ended_before_an_answer() {
+    for end in [Then::Close, Then::Cut] {
+        let scripts = vec![Script::ok("ok"), Script::once("").then(end), Script::ok("again")];
+        let server = Server::start(([127, 0, 0, 1], 0).into(), None, scripts).await;
+        let client = client(lab());
+        assert!(client.fetch(repeatable(&server.url())).await.is_ok());
+        assert_eq!(&client.fetch(repeatable(&server.url())).await.unwrap().body[..], b"again");
+        assert_eq!((server.accepted(), server.requests().len()), (2, 3));
+    }
+}
+
+#[tokio::test]
+async fn it_is_asked_once_more_and_never_twice() {
+    let closing = Script::once("").then(Then::Close);
+    let scripts = vec![Script::ok("ok"), closing.clone(), closing, Script::ok("never")];
+    let server = Server::start(([127, 0, 0, 1], 0).into(), None, scripts).await;
+    let client = client(lab());
+    assert!(client.fetch(repeatable(&server.url())).await.is_ok());
+    let second = client.fetch(repeatable(&server.url())).await;
+    assert!(matches!(second, Err(FetchError::Unreachable(_))), "{second:?}");
+    assert_eq!((server.accepted(), server.requests().len()), (2, 3));
+}
+
+#[tokio::test]
+async fn a_connection_of_its_own_that_ends_without_an_answer_is_no_reason_to_ask_again() {
+    let server = Server::playing(Script::once("").then(Then::Close)).await;
+    let refusal = client(lab()).fetch(repeatable(&server.url())).await;
+    assert!(matches!(refusal, Err(FetchError::Unreachable(_))), "{refusal:?}");
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_answered_in_part_is_not_asked_again() {
+    for part in ["H", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"] {
+        let scripts = vec![Script::ok("ok"), Script::once(part).then(Then::Close), Script::ok("never")];
+        let server = Server::start(([127, 0, 0, 1], 0).into(), None, scripts).await;
+        let client = client(lab());
+        assert!(client.fetch(repeatable(&server.url())).await.is_ok());
+        let second = client.fetch(repeatable(&server.url())).await;
+        assert!(matches!(second, Err(FetchError::Unreachable(_))), "{part}: {second:?}");
+        assert_eq!(server.requests().len(), 2, "{part}");
+    }
+}
+
+/// A server that ends connections on which nothing happened for `idle`; it counts what it answered.
+async fn hasty(idle: Duration) -> String {
+    let listener = TcpListener::bind((loopback(1), 0)).await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut buffer = [0; 4096];
+                while let Ok(Ok(1..)) = tokio::time::timeout(idle, stream.read(&mut buffer)).await {
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+                    stream.write_all(answer).await.unwrap();
+                }
+            });
+        }
+    });
+    url
+}
+
+/// 200 calls in all, each about as long after another as the server waits.
+async fn none_is_lost(idle: Duration) {
+    let url = hasty(idle).await;
+    let mut callers = tokio::task::JoinSet::new();
+    for caller in 0..40_u32 {
+        let url = url.clone();
+        callers.spawn(async move {
+            let client = client(lab());
+            for call in 0..5 {
+                let answer = client.fetch(repeatable(&url)).await;
+                assert!(answer.is_ok(), "call {call} of {caller}: {answer:?}");
+                // From 8 tenths of that time to 12.
+                tokio::time::sleep(idle * (80 + caller) / 100).await;
+            }
+        });
+    }
+    while let Some(ended) = callers.join_next().await {
+        ended.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_question_is_lost_to_a_server_that_closes_idle_connections_after_two_seconds() {
+    none_is_lost(Duration::from_secs(2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_question_is_lost_to_a_server_that_closes_idle_connections_long_before_we_do() {
+    none_is_lost(Duration::from_millis(200)).await;
+}
+
+/// Nor does it when the runtime is so busy that nothing has told the one who reads.
+#[test]
+fn an_end_that_only_the_system_knows_of_is_seen_before_the_connection_is_used() {
+    let far = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let mut script = Script::ok("ok").then(Then::Close);
+    script.chunks.push(Vec::new());
+    script.pause = Duration::from_millis(50);
+    let server = far.block_on(Server::playing(script));
+    let near = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    near.block_on(async {
+        let client = client(lab());
+        for turn in 1..=5 {
+            let answer = client.fetch(get(&server.url())).await;
+            assert!(answer.is_ok(), "{turn}: {answer:?}");
+            assert_eq!(server.accepted(), turn);
+            // The only thread that could notice is busy while the connection is closed and asked for again.
+            tokio::spawn(async { std::thread::sleep(Duration::from_millis(300)) });
+            std::thread::sleep(Duration::from_millis(150));
+        }
+    });
+}
+
+/// Neither on an idle connection nor on one that is about to be used do bytes count that nobody asked for.
+#[test]
+fn what_comes_unasked_while_nobody_looks_ends_the_connection() {
+    let far = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let forged = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged";
+    let mut script = Script::ok("ok");
+    script.chunks.push(forged.into());
+    script.pause = Duration::from_millis(15);
+    let server = far.block_on(Server::playing(script));
+    let near = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    near.block_on(async {
+        let client = client(lab());
+        for turn in 1..=5 {
+            assert_eq!(&client.fetch(get(&server.url())).await.unwrap().body[..], b"ok");
+            assert_eq!(server.accepted(), turn);
+            std::thread::sleep(Duration::from_millis(60));
+        }
+    });
+}
+
+#[tokio::test]
+async fn whoever_keeps_nothing_dials_each_time() {
+    let server = Server::playing(Script::ok("ok")).await;
+    let client = client(lab()).keeping(Duration::ZERO);
+    for turn in 1..=3 {
+        assert!(client.fetch(get(&server.url())).await.is_ok());
+        assert_eq!(server.accepted(), turn);
+    }
+    until(|| server.seen().ended.load(Ordering::SeqCst) == 3).await;
+}
+
 #[tokio::test]
 async fn a_connection_whose_answer_was_not_read_to_its_end_is_closed() {
     let server = Server::playing(Script::ok("too much")).await;

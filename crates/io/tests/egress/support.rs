@@ -233,6 +233,7 @@ pub(crate) fn get(url: &str) -> FetchRequest {
         chosen_by: ChosenBy::Request,
         timeout: Duration::from_secs(5),
         max_bytes: 8 << 10,
+        repeatable: false,
     }
 }
 

@@ -77,6 +77,7 @@ async fn ask(url: &Uri, chosen_by: ChosenBy, fetch: &impl Fetch) -> Result<Fetch
         chosen_by,
         timeout: PATIENCE,
         max_bytes: LARGEST,
+        repeatable: true,
     };
     let answer = fetch.fetch(question).await.map_err(|error| error.to_string())?;
     match answer.status {

@@ -161,6 +161,7 @@ impl Directory {
             chosen_by: ChosenBy::Configuration,
             timeout: PATIENCE,
             max_bytes: LARGEST,
+            repeatable: true,
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use http::Uri;
 use http::uri::Authority;
 
+use super::budget::TO_A_TARGET;
 use crate::path::check_path;
 use crate::principal::Permissions;
 
@@ -195,6 +196,7 @@ pub struct Callers {
     urls: BTreeSet<WebhookUrl>,
     origins: BTreeSet<String>,
     permissions: BTreeMap<String, Permissions>,
+    in_flight: Option<usize>,
 }
 
 impl Callers {
@@ -238,6 +240,18 @@ impl Callers {
         } else {
             None
         }
+    }
+
+    /// Lets this many questions be in flight to each caller that is listed by its URL.
+    #[must_use]
+    pub fn with_in_flight(self, in_flight: usize) -> Self {
+        Self { in_flight: Some(in_flight), ..self }
+    }
+
+    /// How many questions may be in flight to a caller that is listed by its URL. Default: 4.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.unwrap_or(TO_A_TARGET)
     }
 
     /// What the API at `url` may do.

@@ -195,9 +195,14 @@ impl<S: Store, F: Fetch> WebhookVerifier<S, F> {
         request: &RequestView<'_>,
     ) -> Result<Confirmed, Denial> {
         let url = exchange.url.clone();
-        let place = {
-            let source = request.source.map(Source::counted_as);
-            self.budget.enter(url.origin(), exchange.hash.as_str(), source, request.received_at)?
+        let (origin, hash) = (url.origin(), exchange.hash.as_str());
+        let (source, at) = (request.source.map(Source::counted_as), request.received_at);
+        let place = match listed {
+            Listed::ByUrl => {
+                let share = self.callers.in_flight();
+                self.budget.enter_in_turn(origin, hash, source, at, share).await?
+            }
+            Listed::ByOrigin => self.budget.enter(origin, hash, source, at)?,
         };
         let response = self.fetch.fetch(question(&exchange, listed)).await;
         let FetchResponse { status, body, .. } = response.map_err(|error| no_answer(&url, &error))?;
@@ -252,6 +257,8 @@ fn question(exchange: &Exchange, listed: Listed) -> FetchRequest {
         },
         timeout: PATIENCE,
         max_bytes: LONGEST_ANSWER,
+        // The token is consumed in one step, so that a question that came twice is answered once.
+        repeatable: true,
     }
 }
 

@@ -112,6 +112,7 @@ async fn get(client: &GuardedClient, url: Uri, headers: HeaderMap) -> Option<u16
         chosen_by: ChosenBy::Configuration,
         timeout: PATIENCE,
         max_bytes: 64 * 1024,
+        repeatable: false,
     };
     client.fetch(request).await.ok().map(|answer| answer.status.as_u16())
 }

@@ -232,6 +232,7 @@ async fn post(client: &GuardedClient, url: &str, body: &Value) -> Option<(u16, O
         chosen_by: ChosenBy::Configuration,
         timeout: PATIENCE,
         max_bytes: 64 * 1024,
+        repeatable: false,
     };
     let answer = client.fetch(request).await.ok()?;
     let problem: Value = serde_json::from_slice(&answer.body).unwrap_or_default();

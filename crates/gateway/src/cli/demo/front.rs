@@ -158,6 +158,7 @@ async fn pass(State(front): State<Front>, request: Request) -> Response {
         chosen_by: ChosenBy::Configuration,
         timeout: PATIENCE,
         max_bytes: LONGEST,
+        repeatable: false,
     };
     let response = match client.fetch(request).await {
         Ok(answer) => {

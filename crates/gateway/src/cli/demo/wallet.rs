@@ -313,6 +313,7 @@ async fn send(client: &GuardedClient, mut seen: Seen) -> Result<Seen, Failure> {
         chosen_by: ChosenBy::Configuration,
         timeout: PATIENCE,
         max_bytes: 64 * 1024,
+        repeatable: false,
     };
     let answer = client.fetch(request).await?;
     seen.status = answer.status.as_u16();

@@ -231,6 +231,7 @@ async fn get_example(address: std::net::SocketAddr) -> Result<String, Failure> {
         chosen_by: ChosenBy::Configuration,
         timeout: Duration::from_secs(20),
         max_bytes: 64 * 1024,
+        repeatable: false,
     };
     let answer = loopback_client().fetch(request).await?;
     Ok(String::from_utf8_lossy(&answer.body).into_owned())

@@ -11,6 +11,7 @@ use super::Reader;
 use super::routes::is_one_of;
 use crate::config::diagnostics::Problem;
 use crate::config::file;
+use crate::config::quantities::parse_duration;
 use crate::config::{
     EgressConfig, OutboundConfig, OutboundListen, ServerConfig, SignatureConfig, WebhookConfig,
 };
@@ -50,7 +51,11 @@ impl Reader<'_> {
                 "egress.allow_http_loopback accepts plain HTTP on loopback, on any port: for labs alone";
             self.warnings.push(warning.to_owned());
         }
-        EgressConfig { ports, ca_file, allow_private, allow_http_loopback }
+        let idle_timeout =
+            self.parsed("egress.idle_timeout", egress.idle_timeout.as_ref(), "1500ms", parse_duration);
+        // What cannot be read is a problem already.
+        let idle_timeout = idle_timeout.unwrap_or_default();
+        EgressConfig { ports, ca_file, allow_private, allow_http_loopback, idle_timeout }
     }
 
     pub(super) fn webhook(&mut self, webhook: &file::Webhook, egress: &EgressConfig) -> WebhookConfig {
@@ -89,7 +94,8 @@ impl Reader<'_> {
                 self.wrong(message, "webhook.permissions", written.map(Spanned::span));
             }
         }
-        WebhookConfig { callers: Arc::new(callers), rules }
+        let in_flight = self.number("webhook.in_flight", webhook.in_flight.as_ref(), 4, 4..=32);
+        WebhookConfig { callers: Arc::new(callers.with_in_flight(in_flight)), rules }
     }
 
     pub(super) fn signature(

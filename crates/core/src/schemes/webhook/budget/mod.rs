@@ -1,53 +1,45 @@
 //! How many webhook URLs are asked at once, for whom, and on whose behalf: somebody who has proven
 //! nothing cannot make us flood another, nor keep others from being asked.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
-use std::hash::Hash;
+mod counts;
+mod queue;
+
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
+use self::counts::{Call, Counts};
+use self::queue::Queue;
 use crate::denial::{Code, Denial};
-use crate::time::Timestamp;
+use crate::time::{Timer, Timestamp};
 
-/// Calls in flight in all.
-const IN_ALL: usize = 64;
-/// Calls in flight to one target.
-const TO_A_TARGET: usize = 4;
-/// Of those, how many may be made for sources that have not proven themselves lately.
-const FOR_STRANGERS: usize = TO_A_TARGET / 2;
-/// Calls in flight for one source that has not proven itself lately.
-const FOR_A_STRANGER: usize = 2;
-/// Calls in flight for one that has.
-const FOR_A_FRIEND: usize = 32;
-/// What is lately.
-const LATELY: Duration = Duration::from_secs(600);
-/// How many sources are remembered as having proven themselves.
-const FRIENDS: usize = 16 * 1024;
+pub(super) use self::counts::TO_A_TARGET;
 
-/// Counts what is in flight. There is no queue: over budget is refused at once.
+/// How long a call waits for its turn.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// Counts what is in flight. Over budget is refused at once, but for callers that may queue.
 #[derive(Default)]
 pub struct Budget {
-    counts: Mutex<Counts>,
+    state: Mutex<State>,
+    timer: Option<Arc<dyn Timer>>,
 }
 
 #[derive(Default)]
-struct Counts {
-    all: usize,
-    targets: HashMap<String, Target>,
-    sources: HashMap<Option<IpAddr>, usize>,
-    hashes: HashSet<String>,
-    proven: HashMap<Option<IpAddr>, Timestamp>,
-}
-
-#[derive(Default)]
-struct Target {
-    all: usize,
-    strangers: usize,
+struct State {
+    counts: Counts,
+    queue: Queue,
 }
 
 impl Budget {
+    /// A budget with a queue for callers that are listed whole; `timer` ends their waiting.
+    #[must_use]
+    pub fn queueing(timer: Arc<dyn Timer>) -> Self {
+        Self { timer: Some(timer), ..Self::default() }
+    }
+
     /// Takes a place for one call to `target` about `hash` on behalf of `source` (`None`: nobody
     /// knows who opened the connection). The place is given back when it is dropped.
     ///
@@ -61,98 +53,103 @@ impl Budget {
         source: Option<IpAddr>,
         now: Timestamp,
     ) -> Result<Place, Denial> {
-        let over = |what: String| Err(Denial::new(Code::WebhookBudget, what));
-        let mut counts = self.counts();
-        if counts.hashes.contains(hash) {
-            return Err(Denial::new(
-                Code::WebhookDenied,
-                "this hash is being asked about by another request",
-            ));
+        let counts = &mut self.state().counts;
+        let call = Call::new(target, hash, source, now, TO_A_TARGET);
+        let call = counts.judge(call)?;
+        counts.admits(&call).map_err(over)?;
+        Ok(self.place(counts, call))
+    }
+
+    /// As [`enter`](Self::enter) with `share` places for the target. Over budget it waits for its turn,
+    /// up to 2 s in a queue of bounded length; without a timer there is none.
+    ///
+    /// # Errors
+    /// As for [`enter`](Self::enter): at once when the queue is full, else when the time is over.
+    pub async fn enter_in_turn(
+        self: &Arc<Self>,
+        target: &str,
+        hash: &str,
+        source: Option<IpAddr>,
+        now: Timestamp,
+        share: usize,
+    ) -> Result<Place, Denial> {
+        let (number, why, timer) = {
+            let State { counts, queue } = &mut *self.state();
+            let call = counts.judge(Call::new(target, hash, source, now, share))?;
+            let Err(why) = counts.admits(&call) else { return Ok(self.place(counts, call)) };
+            let Some(timer) = &self.timer else { return Err(over(why)) };
+            let Some(number) = queue.join(call, counts) else {
+                return Err(over(format!("{why}, and no more may wait")));
+            };
+            (number, why, timer)
+        };
+        let waiting = Waiting { budget: self, number };
+        let mut patience = timer.sleep(LONGEST_WAIT);
+        // A turn that comes at the last moment counts.
+        let called = poll_fn(|context| match self.state().queue.turn(waiting.number, context.waker()) {
+            Some(call) => Poll::Ready(Some(call)),
+            None => patience.as_mut().poll(context).map(|()| None),
+        });
+        match called.await {
+            Some(call) => Ok(Place { budget: self.clone(), call: Some(call) }),
+            None => Err(over(format!("{why}, and waiting was in vain"))),
         }
-        let friend = counts.proven.get(&source).is_some_and(|proven| now < proven.plus(LATELY));
-        if counts.all >= IN_ALL {
-            return over(format!("{IN_ALL} webhook calls are in flight"));
-        }
-        let in_flight = counts.sources.get(&source).copied().unwrap_or(0);
-        let allowed = if friend { FOR_A_FRIEND } else { FOR_A_STRANGER };
-        if in_flight >= allowed {
-            return over(format!("{allowed} webhook calls are in flight for this source"));
-        }
-        if let Some(calls) = counts.targets.get(target) {
-            if calls.all >= TO_A_TARGET {
-                return over(format!("{TO_A_TARGET} calls to {target} are in flight"));
-            }
-            if !friend && calls.strangers >= FOR_STRANGERS {
-                return over(format!("{FOR_STRANGERS} calls to {target} are in flight for strangers"));
-            }
-        }
-        counts.all += 1;
-        *counts.sources.entry(source).or_default() += 1;
-        let calls = counts.targets.entry(target.to_owned()).or_default();
-        calls.all += 1;
-        calls.strangers += usize::from(!friend);
-        counts.hashes.insert(hash.to_owned());
-        Ok(Place { budget: self.clone(), target: target.to_owned(), hash: hash.to_owned(), source, friend })
+    }
+
+    fn place(self: &Arc<Self>, counts: &mut Counts, call: Call) -> Place {
+        counts.enter(&call);
+        Place { budget: self.clone(), call: Some(call) }
     }
 
     /// Remembers that `source` proved itself.
     pub fn proven(&self, source: Option<IpAddr>, now: Timestamp) {
-        let mut counts = self.counts();
-        if counts.proven.len() >= FRIENDS && !counts.proven.contains_key(&source) {
-            counts.proven.retain(|_, proven| now < proven.plus(LATELY));
-            if counts.proven.len() >= FRIENDS {
-                return;
-            }
-        }
-        counts.proven.insert(source, now);
+        let State { counts, queue } = &mut *self.state();
+        counts.proven(source, now);
+        queue.advance(counts);
     }
 
     /// How many calls are in flight.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.counts().all
+        self.state().counts.in_flight()
     }
 
-    fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn over(why: String) -> Denial {
+    Denial::new(Code::WebhookBudget, why)
 }
 
 /// A place for one call; dropped, it is free again.
 #[must_use = "the call is counted as long as its place is kept"]
 pub struct Place {
     budget: Arc<Budget>,
-    target: String,
-    hash: String,
-    source: Option<IpAddr>,
-    friend: bool,
+    call: Option<Call>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut counts = self.budget.counts();
-        counts.all -= 1;
-        counts.hashes.remove(&self.hash);
-        let source = self.source;
-        leave(&mut counts.sources, source, |in_flight| {
-            *in_flight -= 1;
-            *in_flight == 0
-        });
-        let friend = self.friend;
-        leave(&mut counts.targets, std::mem::take(&mut self.target), |calls| {
-            calls.all -= 1;
-            calls.strangers -= usize::from(!friend);
-            calls.all == 0
-        });
+        let State { counts, queue } = &mut *self.budget.state();
+        if let Some(call) = self.call.take() {
+            counts.leave(call);
+        }
+        queue.advance(counts);
     }
 }
 
-/// Counts down, and forgets whoever has nothing in flight.
-fn leave<K: Hash + Eq, V>(counts: &mut HashMap<K, V>, key: K, down: impl FnOnce(&mut V) -> bool) {
-    if let Entry::Occupied(mut entry) = counts.entry(key)
-        && down(entry.get_mut())
-    {
-        entry.remove();
+/// A call that waits; dropped, it waits no longer, and gives back the place that it may have got.
+struct Waiting<'a> {
+    budget: &'a Budget,
+    number: u64,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let State { counts, queue } = &mut *self.budget.state();
+        queue.leave(self.number, counts);
     }
 }
 
@@ -246,19 +243,17 @@ mod tests {
             attempt.enter(&caller.to_string(), source(caller), 0);
         }
         attempt.places.clear();
-        let counts = attempt.budget.counts();
-        assert_eq!(counts.all, 0);
-        assert!(counts.targets.is_empty() && counts.sources.is_empty() && counts.hashes.is_empty());
+        assert!(attempt.budget.state().counts.is_empty());
     }
 
     #[test]
     fn those_who_proved_themselves_are_forgotten_in_time_and_bounded() {
         let budget = Budget::default();
-        for caller in 0..u32::try_from(FRIENDS).unwrap() + 10 {
+        for caller in 0..u32::try_from(counts::FRIENDS).unwrap() + 10 {
             budget.proven(Some(IpAddr::from(caller.to_be_bytes())), Timestamp::from_secs(0));
         }
-        assert_eq!(budget.counts().proven.len(), FRIENDS);
+        assert_eq!(budget.state().counts.friends(), counts::FRIENDS);
         budget.proven(source(1), Timestamp::from_secs(601));
-        assert_eq!(budget.counts().proven.len(), 1);
+        assert_eq!(budget.state().counts.friends(), 1);
     }
 }
