@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use support::{Echo, Gateway, Redis, Request, eventually};
 
 fn orders(echo: &Echo) -> String {
@@ -171,17 +173,8 @@ fn keys_outlive_a_restart_and_can_be_made_without_a_gateway() {
 
 #[test]
 fn with_redis_stopped_it_is_503_and_nothing_passes_until_it_is_back() {
-    let echo = Echo::start();
-    let mut redis = Redis::start();
-    let store =
-        format!("[store]\nurl = \"{}\"\nseal_key_file = \"seal.key\"\n{}", redis.url(), orders(&echo));
-    let mut gateway = Gateway::new(&store);
-    let seal = gateway.path("seal.key");
-    std::fs::write(&seal, [7; 32]).unwrap();
-    std::process::Command::new("chmod").arg("600").arg(&seal).status().unwrap();
-    gateway.start();
-    let (_, key) = gateway.key(&["orders:read"]);
-    assert_eq!(gateway.get("/orders/1", Some(&key)).status, 200);
+    let (echo, mut redis) = (Echo::start(), Redis::start());
+    let (gateway, key) = with_redis(&redis, &echo);
     redis.stop();
     let passed = echo.seen().len();
     let refused = gateway.get("/orders/1", Some(&key));
@@ -191,6 +184,57 @@ fn with_redis_stopped_it_is_503_and_nothing_passes_until_it_is_back() {
     redis.again();
     eventually("its return", || gateway.get("/orders/1", Some(&key)).status == 200);
     assert!(gateway.ready());
+}
+
+/// A gateway whose store is `redis`, and a key that passes.
+fn with_redis(redis: &Redis, echo: &Echo) -> (Gateway, String) {
+    let store = format!("[store]\nurl = \"{}\"\nseal_key_file = \"seal.key\"\n{}", redis.url(), orders(echo));
+    let mut gateway = Gateway::new(&store);
+    let seal = gateway.path("seal.key");
+    std::fs::write(&seal, [7; 32]).unwrap();
+    std::process::Command::new("chmod").arg("600").arg(&seal).status().unwrap();
+    gateway.start();
+    let (_, key) = gateway.key(&["orders:read"]);
+    assert_eq!(gateway.get("/orders/1", Some(&key)).status, 200);
+    (gateway, key)
+}
+
+#[test]
+fn a_redis_that_is_stopped_is_503_in_time_and_the_log_says_once_when_that_begins_and_ends() {
+    let (echo, redis) = (Echo::start(), Redis::start());
+    let (gateway, key) = with_redis(&redis, &echo);
+    let log = |text: &str| std::fs::read_to_string(gateway.path("log")).unwrap().matches(text).count();
+    for outage in 1..=2 {
+        redis.signal("-STOP");
+        for _ in 0..6 {
+            let start = std::time::Instant::now();
+            gateway.get("/orders/1", Some(&key)).is(503, "store_unavailable");
+            // A tenth of a second, on a machine that may be busy; it was a whole one.
+            assert!(start.elapsed() < Duration::from_millis(900), "{:?}", start.elapsed());
+        }
+        assert!(!gateway.ready());
+        assert_eq!(log("the store does not answer"), outage);
+        redis.signal("-CONT");
+        eventually("its return", || gateway.get("/orders/1", Some(&key)).status == 200);
+        eventually("the log", || log("the store answers again") == outage);
+        assert!(gateway.ready());
+    }
+    assert_eq!(log("the store does not answer"), 2);
+}
+
+#[test]
+fn a_redis_that_closes_idle_connections_fails_nobody() {
+    let (echo, redis) = (Echo::start(), Redis::start());
+    let (gateway, key) = with_redis(&redis, &echo);
+    assert_eq!(redis.cli(&["CONFIG", "SET", "timeout", "2"]), "OK");
+    for _ in 0..4 {
+        std::thread::sleep(Duration::from_secs(6));
+        assert_eq!(gateway.get("/orders/1", Some(&key)).status, 200);
+        redis.cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        assert_eq!(gateway.get("/orders/1", Some(&key)).status, 200);
+    }
+    let log = std::fs::read_to_string(gateway.path("log")).unwrap();
+    assert!(!log.contains("the store does not answer"), "{log}");
 }
 
 #[test]

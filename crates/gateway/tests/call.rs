@@ -481,7 +481,7 @@ fn the_api_at_the_webhook_url_answers_from_a_store_that_it_shares_with_us() {
         .unwrap();
     alice.configure(
         "management_socket = \"management.sock\"",
-        &format!("[store]\nurl = \"{}\"\nseal_key_file = \"seal.key\"\n", redis.url()),
+        &format!("[store]\nurl = \"{}\"\ntimeout = \"2s\"\nseal_key_file = \"seal.key\"\n", redis.url()),
     );
     alice.start();
     let webhook = format!("http://{}/.well-known/webhook-auth", alice.address);

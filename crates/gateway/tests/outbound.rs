@@ -249,7 +249,8 @@ fn processes_behind_one_name_answer_for_each_other_through_their_store() {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::set_permissions(gateway.path("seal.key"), mode).unwrap();
     }
-    let store = format!("{LAB}[store]\nurl = \"{}\"\nseal_key_file = \"seal.key\"\n", redis.url());
+    let store =
+        format!("{LAB}[store]\nurl = \"{}\"\ntimeout = \"2s\"\nseal_key_file = \"seal.key\"\n", redis.url());
     front.configure("", &store);
     back.configure(
         "",
@@ -280,7 +281,7 @@ fn a_store_that_is_down_sends_nothing() {
     alice.configure(
         "",
         &format!(
-            "{LAB}[store]\nurl = \"{}\"\nseal_key_file = \"seal.key\"\n[[outbound]]\nlisten = \"{outbound}\"\ntarget = \"{}\"\nprove = {{ webhook = \"http://{}/hook\" }}\n",
+            "{LAB}[store]\nurl = \"{}\"\ntimeout = \"2s\"\nseal_key_file = \"seal.key\"\n[[outbound]]\nlisten = \"{outbound}\"\ntarget = \"{}\"\nprove = {{ webhook = \"http://{}/hook\" }}\n",
             redis.url(),
             echo.url(),
             bob.address

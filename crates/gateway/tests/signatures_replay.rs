@@ -169,7 +169,7 @@ fn after_a_clean_restart_what_passed_is_remembered_and_what_is_new_passes_at_onc
 /// So many gateways that share one Redis.
 fn on_redis(redis: &Redis, echo: &Echo, count: usize) -> Vec<Lab> {
     let text = format!(
-        "[store]\nurl = \"{}\"\nseal_key_file = \"{{folder}}/seal.key\"\n{}",
+        "[store]\nurl = \"{}\"\ntimeout = \"2s\"\nseal_key_file = \"{{folder}}/seal.key\"\n{}",
         redis.url(),
         routes(echo)
     );
@@ -236,4 +236,35 @@ fn without_redis_no_signed_request_passes_and_none_is_called_wrong() {
     // Another start of Redis may have forgotten something: what was made before it counts no more.
     let answer = labs[0].refuses(&draft, 401, "proof_predates_boot");
     assert!(answer.header("retry-after").is_some() && answer.header("date").is_some());
+}
+
+#[test]
+fn after_a_restart_of_a_redis_that_writes_first_new_signatures_pass_soon_and_no_used_one_ever() {
+    let (mut redis, echo) = (Redis::start(), Echo::start());
+    let labs = on_redis(&redis, &echo, 2);
+    let key = registered(&labs[0].gateway, private_key("ed25519", None), &[]);
+    let mut used = Vec::new();
+    for is_clean in [true, false] {
+        for turn in 0..6 {
+            let draft = Draft::post("/signature/1", b"{}").signed(&key);
+            labs[turn % 2].passes(&draft);
+            used.push(draft);
+        }
+        match is_clean {
+            true => redis.shut_down(),
+            false => redis.stop(),
+        }
+        redis.again();
+        support::eventually("the store's return", || labs.iter().all(|lab| lab.gateway.ready()));
+        let start = std::time::Instant::now();
+        let refused = |lab: &Lab, draft: &Draft| lab.send(draft).status == 401;
+        assert!(used.iter().all(|draft| labs.iter().all(|lab| refused(lab, draft))));
+        let fresh = || Draft::post("/signature/1", b"{}").signed(&key);
+        for lab in &labs {
+            support::eventually("a new signature passes", || lab.send(&fresh()).status == 200);
+        }
+        // Two seconds, and what is left of one; it was half a minute.
+        assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
+        assert!(used.iter().all(|draft| labs.iter().all(|lab| refused(lab, draft))));
+    }
 }

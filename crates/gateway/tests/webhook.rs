@@ -451,6 +451,127 @@ fn a_requester_that_a_stranger_wrote_introduces_its_key_and_is_asked_no_more() {
     assert_eq!(peer.ask(&plain), called("plain", 200, None, 4));
 }
 
+/// Alice, who takes a while to answer.
+fn thoughtful(pause: Duration) -> Alice {
+    let book = Book::default();
+    let answers = book.clone();
+    let api = WebhookApi::answering(move |_, question| {
+        std::thread::sleep(pause);
+        answers.answer(question)
+    });
+    Alice { api, book }
+}
+
+/// So many calls at once, each with a credential of its own; what they were answered.
+fn at_once(gateway: &Gateway, credentials: Vec<String>) -> Vec<Response> {
+    std::thread::scope(|scope| {
+        let calls: Vec<_> =
+            credentials.iter().map(|credential| scope.spawn(move || send(gateway, credential))).collect();
+        calls.into_iter().map(|call| call.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn eight_calls_at_once_from_a_caller_that_is_listed_whole_all_pass() {
+    let echo = Echo::start();
+    for in_flight in [4, 8] {
+        let alice = thoughtful(Duration::from_millis(100));
+        let gateway = Gateway::started(&format!(
+            "{LAB}[webhook]\ncallers = [{:?}]\nin_flight = {in_flight}\n[[route]]\npath = \"/orders/*\"\nupstream = \"{}\"\naccept = [\"webhook\"]\n",
+            alice.url(),
+            echo.url()
+        ));
+        for _ in 0..2 {
+            let answers = at_once(&gateway, (0..8).map(|_| alice.credential(&gateway)).collect());
+            let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+            assert_eq!(statuses, [200; 8]);
+        }
+        assert!(alice.api.most_at_once() <= in_flight, "{}", alice.api.most_at_once());
+    }
+}
+
+#[test]
+fn nobody_waits_for_a_caller_that_is_listed_by_its_origin() {
+    let echo = Echo::start();
+    let alice = thoughtful(Duration::from_millis(300));
+    let origin = alice.api.url("");
+    let gateway = receiver(&echo, &[&origin]);
+    let own_url = format!("http://{}/orders/1", gateway.address);
+    let credential = || {
+        let hash = alice.book.token_for(&own_url, Algorithm::Sha256);
+        format!("Webhook {origin}/.well-known/webhook-auth {hash}")
+    };
+    let answers = at_once(&gateway, (0..8).map(|_| credential()).collect());
+    let over = answers.iter().filter(|answer| answer.status == 429).collect::<Vec<_>>();
+    assert!(!over.is_empty());
+    over.iter().for_each(|answer| {
+        answer.is(429, "webhook_budget");
+    });
+}
+
+#[test]
+fn a_queue_for_one_caller_does_not_hold_up_another() {
+    let echo = Echo::start();
+    let (slow, alice) = (thoughtful(Duration::from_millis(1_500)), Alice::start());
+    let mut gateway = Gateway::new("");
+    gateway.configure(
+        "trusted_proxies = [\"127.0.0.1\"]",
+        &format!(
+            "{LAB}[webhook]\ncallers = [{:?}, {:?}]\nin_flight = 32\n[[route]]\npath = \"/orders/*\"\nupstream = \"{}\"\naccept = [\"webhook\"]\n",
+            slow.url(),
+            alice.url(),
+            echo.url()
+        ),
+    );
+    gateway.start();
+    let from = |source: usize, credential: String| {
+        let request = Request::get("/orders/1").header("Authorization", &credential);
+        gateway.send(&request.header("X-Forwarded-For", &format!("192.0.2.{source}")))
+    };
+    std::thread::scope(|scope| {
+        for source in 0..40 {
+            let (from, slow, gateway) = (&from, &slow, &gateway);
+            scope.spawn(move || from(source, slow.credential(gateway)));
+        }
+        support::eventually("a queue", || slow.api.most_at_once() > 1);
+        let start = std::time::Instant::now();
+        for _ in 0..5 {
+            assert_eq!(from(99, alice.credential(&gateway)).status, 200);
+        }
+        assert!(start.elapsed() < Duration::from_millis(1_400), "{:?}", start.elapsed());
+    });
+}
+
+#[test]
+fn none_of_two_hundred_calls_is_lost_to_a_requester_that_closes_idle_connections_before_we_do() {
+    let echo = Echo::start();
+    let mut gateway = Gateway::new("");
+    let peer = SeedPeer::closing_after("0.2", &format!("http://{}/orders/1", gateway.address), 4);
+    gateway.configure(
+        "",
+        &format!(
+            "{LAB}[webhook]\ncallers = [{:?}]\n[[route]]\npath = \"/orders/*\"\nupstream = \"{}\"\naccept = [\"webhook\"]\n",
+            peer.url("/webhook"),
+            echo.url()
+        ),
+    );
+    gateway.start();
+    let address = peer.address;
+    std::thread::scope(|scope| {
+        for caller in 0..4_u64 {
+            scope.spawn(move || {
+                for call in 0..50 {
+                    let answer = Request::get("/example").send(address);
+                    assert_eq!(answer.text(), "{\"allowed\": true}", "{call} of {caller}");
+                    // About as long as it keeps a connection.
+                    std::thread::sleep(Duration::from_millis(180 + 10 * caller));
+                }
+            });
+        }
+    });
+    assert_eq!(echo.seen().len(), 200);
+}
+
 #[test]
 fn a_requester_that_knows_only_the_seeds_protocol_is_let_in() {
     let echo = Echo::start();

@@ -1,10 +1,12 @@
 """A peer that knows the webhook protocol's first description and nothing else.
 
-    seed_peer.py PORT RECEIVER_URL WEBHOOK_URL [COST]
+    seed_peer.py PORT RECEIVER_URL WEBHOOK_URL [COST] [IDLE]
 
 POST /webhook   answers {"hash", "url"} with the plain token, once, if it sent that hash to that url
      /example   calls RECEIVER_URL with `Authorization: Webhook WEBHOOK_URL <bcrypt>`
      /receiver  lets a request pass whose webhook answers with the token behind its hash
+
+With IDLE it closes a connection on which nothing was said for so many seconds.
 """
 
 import http.server
@@ -19,6 +21,7 @@ import bcrypt
 
 PORT, RECEIVER_URL, WEBHOOK_URL = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 COST = int(sys.argv[4]) if len(sys.argv) > 4 else 12
+IDLE = float(sys.argv[5]) if len(sys.argv) > 5 else None
 
 tokens, lock = {}, threading.Lock()
 asked = []
@@ -64,6 +67,7 @@ def receive(authorization, own_url):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    timeout = IDLE
 
     def reply(self, status, text):
         body = text.encode()

@@ -559,6 +559,23 @@ impl Redis {
         self.process = None;
     }
 
+    /// Ends it in good order.
+    pub fn shut_down(&mut self) {
+        self.cli(&["SHUTDOWN"]);
+        self.stop();
+    }
+
+    pub fn signal(&self, signal: &str) {
+        self.process.as_ref().expect("it runs").signal(signal);
+    }
+
+    /// What `redis-cli` answers.
+    pub fn cli(&self, arguments: &[&str]) -> String {
+        let port = self.address.port().to_string();
+        let output = Command::new("redis-cli").args(["-p", &port]).args(arguments).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
     pub fn url(&self) -> String {
         format!("redis://{}", self.address)
     }

@@ -120,13 +120,22 @@ pub struct SeedPeer {
 impl SeedPeer {
     /// Starts it: as a requester it calls `receiver`, hashing at `cost`.
     pub fn start(receiver: &str, cost: u32) -> Self {
+        Self::with(receiver, cost, &[])
+    }
+
+    /// The same, but it closes connections on which nothing was said for so many seconds.
+    pub fn closing_after(seconds: &str, receiver: &str, cost: u32) -> Self {
+        Self::with(receiver, cost, &[seconds])
+    }
+
+    fn with(receiver: &str, cost: u32, more: &[&str]) -> Self {
         let address = free_address();
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         let python = root.join("../../target/python/bin/python");
         assert!(python.exists(), "./test makes target/python, with what the peers need");
         let mut command = Command::new(python);
         command.arg(root.join("tests/peers/seed_peer.py")).arg(address.port().to_string());
-        command.args([receiver, &format!("http://{address}/webhook"), &cost.to_string()]);
+        command.args([receiver, &format!("http://{address}/webhook"), &cost.to_string()]).args(more);
         let process = Process::start(command.stdout(Stdio::null()).stderr(Stdio::inherit()));
         wait_for(address);
         Self { address, _process: process }
