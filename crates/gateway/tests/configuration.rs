@@ -209,6 +209,20 @@ fn an_upstream_is_never_one_of_our_own_listeners() {
 }
 
 #[test]
+fn how_long_others_may_take_and_how_much_they_are_asked_has_bounds() {
+    refused("[webhook]\nin_flight = 3\n", &["webhook.in_flight is from 4 to 32", "countersign.toml:2:13"]);
+    refused("[webhook]\nin_flight = 33\n", &["webhook.in_flight is from 4 to 32"]);
+    refused("[store]\ntimeout = \"0s\"\n", &["store.timeout cannot be zero", "countersign.toml:2:11"]);
+    refused("[store]\ntimeout = \"soon\"\n", &["`soon` is no duration"]);
+    refused("[egress]\nidle_timeout = \"1.5s\"\n", &["`1.5s` is no duration", "countersign.toml:2:16"]);
+    let folder = folder("[egress]\nidle_timeout = \"0s\"\n[webhook]\nin_flight = 32\n");
+    let output = command(&folder, &["config", "show"]).output().unwrap();
+    for line in ["egress.idle_timeout", "0s", "webhook.in_flight", "32", "store.timeout", "100ms"] {
+        assert!(said(&output).contains(line), "{line}: {}", said(&output));
+    }
+}
+
+#[test]
 fn what_is_not_safe_beyond_loopback_is_refused() {
     let text = "[server]\nlisten = \"0.0.0.0:8080\"\npublic_url = \"https://a.example\"\n";
     refused(

@@ -93,8 +93,13 @@ impl Connection {
         let mut lines = self.lines.subscribe();
         loop {
             let line = lines.borrow_and_update().clone();
-            if let Some(line) = line.filter(|line| line.is_good()) {
-                return line;
+            if let Some(line) = line {
+                if line.has_unread() {
+                    tokio::task::yield_now().await;
+                }
+                if line.is_good() {
+                    return line;
+                }
             }
             self.doubts.notify_one();
             // The sender is ours: it lives.

@@ -83,6 +83,11 @@ impl Line {
         self.fate.ended.load(Ordering::Acquire) || closed()
     }
 
+    /// Whether something has come that the driver has not read yet: an end may be behind it.
+    pub(super) fn has_unread(&self) -> bool {
+        self.socket.peek(&mut [0]).is_ok_and(|length| length > 0)
+    }
+
     /// Something was not answered.
     pub(super) fn doubt(&self) {
         self.fate.doubted.store(true, Ordering::Release);
