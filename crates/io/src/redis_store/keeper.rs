@@ -101,7 +101,7 @@ impl Keeper {
         let timeout = self.shared.connection.timeout;
         bounded(timeout, self.shared.ledger.beat(line, self.durability)).await?;
         self.beats += 1;
-        if self.beats % CHECKUP == 0 {
+        if self.beats.is_multiple_of(CHECKUP) {
             let checkup = bounded(timeout.max(OPENING), Checkup::of(line)).await?;
             self.heed(checkup);
         }
