@@ -462,8 +462,9 @@ fn thoughtful(pause: Duration) -> Alice {
     Alice { api, book }
 }
 
-/// So many calls at once, each with a credential of its own; what they were answered.
-fn at_once(gateway: &Gateway, credentials: Vec<String>) -> Vec<Response> {
+/// Eight calls at once, each with a credential of its own; what they were answered.
+fn at_once(gateway: &Gateway, credential: impl Fn() -> String) -> Vec<Response> {
+    let credentials: Vec<String> = (0..8).map(|_| credential()).collect();
     std::thread::scope(|scope| {
         let calls: Vec<_> =
             credentials.iter().map(|credential| scope.spawn(move || send(gateway, credential))).collect();
@@ -482,7 +483,7 @@ fn eight_calls_at_once_from_a_caller_that_is_listed_whole_all_pass() {
             echo.url()
         ));
         for _ in 0..2 {
-            let answers = at_once(&gateway, (0..8).map(|_| alice.credential(&gateway)).collect());
+            let answers = at_once(&gateway, || alice.credential(&gateway));
             let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
             assert_eq!(statuses, [200; 8]);
         }
@@ -501,7 +502,7 @@ fn nobody_waits_for_a_caller_that_is_listed_by_its_origin() {
         let hash = alice.book.token_for(&own_url, Algorithm::Sha256);
         format!("Webhook {origin}/.well-known/webhook-auth {hash}")
     };
-    let answers = at_once(&gateway, (0..8).map(|_| credential()).collect());
+    let answers = at_once(&gateway, credential);
     let over = answers.iter().filter(|answer| answer.status == 429).collect::<Vec<_>>();
     assert!(!over.is_empty());
     over.iter().for_each(|answer| {
