@@ -6,7 +6,7 @@
 //! step that spends; when it differs, the cut-off becomes the server's time and 30 s, the most that
 //! a proof may be dated ahead, and proofs made up to the cut-off are refused.
 //!
-//! Unless it is shown that nothing is missing (decision 40): the server wrote before it acknowledged, had
+//! Unless it is shown that nothing is missing (decision 42): the server wrote before it acknowledged, had
 //! no replica that could have taken its place, and holds at least as many spent proofs as this gateway
 //! and every other was told of. Then the cut-off is 2 s, in which the other gateways may object and
 //! no dated proof passes.
