@@ -17,7 +17,7 @@ use tokio_rustls::server::TlsStream;
 /// As much is read at once: one byte less than a power of two, since hyper doubles its buffer once one was filled.
 const READ_AT_ONCE: u64 = 16 * 1024 - 1;
 
-/// The same, while it is not known who reads it: each stream of HTTP/2 keeps several pieces.
+/// The same of an upstream, for a caller whose connection keeps more than the pieces: TLS, and each stream of HTTP/2.
 const READ_AT_ONCE_FOR_A_STREAM: u64 = 8 * 1024 - 1;
 
 /// As much of a body waits to be written, and one piece.
@@ -46,7 +46,9 @@ struct Writes {
     taken: u64,
     waiting: Option<Waker>,
     cut: bool,
-    /// Larger pieces may be read.
+    /// What is written is kept by TLS once more.
+    encrypted: bool,
+    /// Larger pieces may be read of an upstream.
     wide: bool,
 }
 
@@ -65,9 +67,15 @@ impl Flow {
         Poll::Pending
     }
 
-    /// What is read goes to a connection that is this answer's alone, so larger pieces may be read of it.
-    pub fn widen(&self) {
-        self.lock().wide = true;
+    /// TLS lies above the connection.
+    pub fn encrypt(&self) {
+        self.lock().encrypted = true;
+    }
+
+    /// What is read of the answer goes to this connection of HTTP/1.
+    pub fn read_for(&self, caller: &Self) {
+        let encrypted = caller.lock().encrypted;
+        self.lock().wide = !encrypted;
     }
 
     fn take(&self) {
@@ -178,8 +186,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for Metered<T> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let narrow = this.is_upstream && !this.flow.lock().wide;
-        this.io.set_limit(if narrow { READ_AT_ONCE_FOR_A_STREAM } else { READ_AT_ONCE });
+        let wide = !this.is_upstream || this.flow.lock().wide;
+        this.io.set_limit(if wide { READ_AT_ONCE } else { READ_AT_ONCE_FOR_A_STREAM });
         Pin::new(&mut this.io).poll_read(context, buffer)
     }
 }

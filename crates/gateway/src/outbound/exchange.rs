@@ -95,6 +95,9 @@ impl Exchange {
             Ok(response) => {
                 self.gateway.metrics.outbound(&self.name, Ok(response.status()));
                 let (mut head, body) = response.into_parts();
+                if let Some(target) = head.extensions.remove::<Flow>() {
+                    target.read_for(&flow);
+                }
                 strip_hop_by_hop(&mut head.headers);
                 // A hop's own, as for what the gateway forwards.
                 head.version = Version::HTTP_11;
@@ -272,9 +275,6 @@ impl<'a> Service<Request<ProvenBody<RequestBody>>> for Sender<'a> {
                 })
             });
             let (head, body) = answered?.into_parts();
-            if let Some(flow) = head.extensions.get::<Flow>() {
-                flow.widen();
-            }
             Ok(Response::from_parts(head, begin(body).await?))
         })
     }

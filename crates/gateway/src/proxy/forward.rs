@@ -17,7 +17,6 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
 
 use crate::config::{UpstreamLimits, UpstreamUrl};
-use crate::http1::Flow;
 use crate::proxy::body::{Answer, BodyError, Progress, RequestBody};
 use crate::proxy::connector::Connector;
 use crate::proxy::headers::{Hops, Reading, to_upstream};
@@ -133,7 +132,6 @@ impl Forwarder {
         public_url: &PublicUrl,
         hops: &Hops<'_>,
     ) -> Result<(Response<Answer>, Standing), Denial> {
-        let caller = request.version;
         strip_credentials(&mut request.headers, &mut request.uri, &permit);
         let upgrade = request.headers.get(http::header::UPGRADE).cloned();
         let reading = Reading { host: &upstream.host, passes: &upstream.passes };
@@ -170,9 +168,6 @@ impl Forwarder {
         }
         progress.begin();
         let (head, body) = self.response(outgoing, &progress).await?.into_parts();
-        if let (Some(flow), true) = (head.extensions.get::<Flow>(), caller < Version::HTTP_2) {
-            flow.widen();
-        }
         let mut response = Response::from_parts(head, begin(body).await?);
         // The version is a hop's own (RFC 9110, 2.5): an upstream's HTTP/1.0 must not end the caller's connection.
         *response.version_mut() = Version::HTTP_11;

@@ -137,6 +137,7 @@ async fn encrypted(
     let patience = accepted.limits.header_timeout;
     let stream = Metered::new(stream);
     let flow = stream.flow();
+    flow.encrypt();
     let stream = timeout(patience, TlsAcceptor::from(config).accept(stream)).await;
     let mut stream = stream.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     stream.get_mut().1.set_buffer_limit(Some(ENCRYPTED_AND_UNSENT));

@@ -20,8 +20,8 @@ use tokio::time::timeout;
 
 use crate::endpoints::{Asked, Endpoint};
 use crate::http1::{
-    Admitted, BodyFraming, Facts, InFlight, MAX_METHOD_BYTES, METHOD_TOO_LONG, UpgradeDecision, Violation,
-    ViolationKind,
+    Admitted, BodyFraming, Facts, Flow, InFlight, MAX_METHOD_BYTES, METHOD_TOO_LONG, UpgradeDecision,
+    Violation, ViolationKind,
 };
 use crate::proxy::body::{Busy, Progress, RequestBody, ResponseBody};
 use crate::proxy::broken::{self, Tell};
@@ -341,6 +341,9 @@ impl Exchange<'_> {
         let patience = self.runtime.config.upstream.stream_timeout;
         let busy = std::mem::take(&mut self.busy);
         let flow = self.peer.flow.clone();
+        if let (Some(upstream), Some(caller)) = (response.extensions_mut().remove::<Flow>(), &flow) {
+            upstream.read_for(caller);
+        }
         (response.map(|body| ResponseBody::upstream(body, patience, flow, tell, busy)), false)
     }
 
