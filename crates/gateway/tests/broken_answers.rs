@@ -408,3 +408,28 @@ fn a_caller_that_leaves_or_breaks_off_itself_is_no_failure_of_the_upstream() {
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(counted(gateway.admin, "countersign_broken_answers_total"), 0, "{}", gateway.log());
 }
+
+#[test]
+fn what_came_before_the_fault_is_never_lost_with_it() {
+    let upstream = Upstream::start(|mut stream| {
+        if let Some(head) = read_head(&mut stream) {
+            let pause: u64 = head.split(['/', ' ']).nth(2).unwrap().parse().unwrap();
+            let first = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
+            let _ = stream.write_all(first.as_bytes());
+            std::thread::sleep(Duration::from_micros(pause));
+            let _ = stream.write_all(b"ZZ\r\n");
+            drop(read_all(&mut stream));
+        }
+    });
+    let gateway = Gateway::started(&routes(&upstream.url(), ""));
+    for pause in (0..3000).step_by(15) {
+        let mut stream = connect(gateway.address);
+        write!(stream, "GET /{pause} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let head = read_head(&mut stream).unwrap_or_else(|| panic!("an empty reply behind {pause} µs"));
+        if head.starts_with("HTTP/1.1 200 ") {
+            assert_eq!(read_all(&mut stream), "5\r\nhello\r\n");
+        } else {
+            assert!(head.starts_with("HTTP/1.1 502 "), "{head}");
+        }
+    }
+}

@@ -390,3 +390,35 @@ async fn bytes_behind_an_upgrade_are_the_other_protocols() {
     assert_eq!(received, answer);
     guarded.write_all(b"\n\0").await.expect("another protocol");
 }
+
+#[tokio::test]
+async fn a_head_whose_body_is_known_to_be_broken_does_not_go_on() {
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let length = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+    for (head, behind, ends, goes_on) in [
+        (chunked, "ZZ\r\n", false, false),
+        (chunked, "2\r\nok\r\nZZ\r\n", false, false),
+        (chunked, "2\r\nok\r\n", true, false),
+        (length, "", true, false),
+        (length, "shor", true, false),
+        (chunked, "", false, true),
+        (chunked, "2\r\nok\r\n", false, true),
+        (length, "", false, true),
+        (length, "whole", true, true),
+        // Behind a whole answer, what comes says nothing against it.
+        (length, "wholeHTTP/1.1 200", false, true),
+        ("HTTP/1.1 200 OK\r\n\r\n", "until it closes", true, true),
+    ] {
+        let (ours, mut theirs) = tokio::io::duplex(4096);
+        let mut guarded = UpstreamIo::new(ours, Limits::default());
+        guarded.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        theirs.write_all(format!("{head}{behind}").as_bytes()).await.unwrap();
+        if ends {
+            theirs.shutdown().await.unwrap();
+        }
+        let mut buffer = [0; 1024];
+        let read = guarded.read(&mut buffer).await;
+        assert_eq!(read.is_ok(), goes_on, "{head}{behind}: {read:?}");
+        assert!(!goes_on || buffer.starts_with(head.as_bytes()));
+    }
+}
