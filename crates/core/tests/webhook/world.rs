@@ -310,7 +310,7 @@ impl Call {
             target: &self.uri,
             headers: &self.headers,
             body: if self.body.is_empty() { Body::Absent } else { Body::Announced },
-            source: self.source,
+            source: self.source.map(Into::into),
             received_at,
             purpose: self.purpose,
         }
