@@ -222,6 +222,26 @@ async fn a_key_passes_in_each_of_its_places_and_not_in_two() {
 }
 
 #[tokio::test]
+async fn an_authorization_that_nobody_reads_is_one_line_and_never_in_doubt() {
+    let world = World::new();
+    let rule = world.rule(&["signature"]);
+    let proven = |nonce: &str| Request::get("/").with("test-proof", &format!("a {nonce}"));
+    let half = format!("Bearer {}", "a".repeat(43));
+    let cases = [
+        (vec!["Bearer theirs"], None),
+        (vec!["Basic YTpi"], None),
+        (vec!["Bearer cs_x"], None),
+        (vec![&*half], Some(Code::CredentialAmbiguous)),
+        (vec!["Basic YTpi", "Bearer theirs"], Some(Code::CredentialAmbiguous)),
+    ];
+    for (number, (values, code)) in cases.into_iter().enumerate() {
+        let request = proven(&number.to_string());
+        let request = values.iter().fold(request, |request, value| request.with("authorization", value));
+        assert_eq!(world.code(&rule, &request).await, code, "{values:?}");
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_missing_and_what_is_not_named_is_not_read() {
     let world = World::new();
     let rule = world.rule(&["api-key"]);
