@@ -1,7 +1,7 @@
 //! The strict reading of requests: however the bytes arrive, it finds the same.
 #![no_main]
 
-use countersign_gateway::http1::{Limits, Scanner, Step};
+use countersign_http1::{Limits, Scanner, Step};
 use libfuzzer_sys::fuzz_target;
 
 /// The steps until the bytes end or are refused, presented in pieces of `size` bytes.

@@ -1,7 +1,7 @@
 //! The strict reading of responses: however the bytes arrive, it finds the same.
 #![no_main]
 
-use countersign_gateway::http1::{Asked, Limits, ResponseScanner, ResponseStep};
+use countersign_http1::{Asked, Limits, ResponseScanner, ResponseStep};
 use libfuzzer_sys::fuzz_target;
 
 /// The heads until the bytes end or are refused, presented in pieces of `size` bytes.

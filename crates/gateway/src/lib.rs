@@ -9,7 +9,7 @@ pub mod config;
 pub mod decisions;
 pub mod egress;
 pub mod endpoints;
-pub mod http1;
+pub mod guard;
 pub mod http2;
 pub mod issuer;
 pub mod management;

@@ -9,9 +9,10 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use countersign_gateway::http1::{
-    Admitted, ConnectionState, GuardOptions, GuardedIo, InFlight, Protocol, ViolationKind, detect,
+use countersign_gateway::guard::{
+    Admitted, ConnectionState, GuardOptions, GuardedIo, InFlight, Protocol, detect,
 };
+use countersign_http1::ViolationKind;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body, Frame, Incoming};

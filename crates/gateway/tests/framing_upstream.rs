@@ -10,7 +10,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign_gateway::http1::{Limits, UpstreamIo, Violation};
+use countersign_gateway::guard::UpstreamIo;
+use countersign_http1::{Limits, Violation};
 use http::{Method, Request, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;

@@ -10,7 +10,7 @@ use countersign_io::egress::{Connection, Dialer};
 use http::Uri;
 use tower_service::Service;
 
-use crate::http1::{Metered, UpstreamIo};
+use crate::guard::{Metered, UpstreamIo};
 use crate::proxy::OF_RESPONSES;
 
 /// Opens connections to peers, each behind the guard.

@@ -20,9 +20,10 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower_service::Service;
 
 use crate::config::OutboundConfig;
-use crate::http1::{BodyFraming, Flow};
+use crate::guard::Flow;
 use crate::outbound::connector::Connector;
 use crate::outbound::proof::OutboundProof;
+use crate::proxy;
 use crate::proxy::body::{Answer, Busy, Progress, RequestBody, ResponseBody};
 use crate::proxy::broken::Tell;
 use crate::proxy::headers::strip_hop_by_hop;
@@ -120,7 +121,7 @@ impl Exchange {
         body: Incoming,
     ) -> Result<Response<Answer>, Denial> {
         self.stays(parts)?;
-        let framing = BodyFraming::of_headers(&parts.headers, &body)?;
+        let framing = proxy::framing::of_headers(&parts.headers, &body)?;
         let body = RequestBody::new(GateBody::streaming(body), framing, self.body_timeout, None);
         let progress = body.progress();
         let mut request = Request::new(body);
@@ -131,7 +132,7 @@ impl Exchange {
         headers.clone_from(&parts.headers);
         strip_hop_by_hop(headers);
         headers.remove(EXPECT);
-        framing.write(headers);
+        proxy::framing::write(framing, headers);
         headers.insert(HOST, self.target.host_header().clone());
         let mut sender =
             Sender { client: &self.client, progress: &progress, patience: self.response_timeout };

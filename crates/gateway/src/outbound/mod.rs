@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
-use crate::http1::Metered;
+use crate::guard::Metered;
 use crate::open::SetUpError;
 use crate::outbound::exchange::Exchange;
 use crate::outbound::listener::Listener;

@@ -16,9 +16,10 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::CaptureConnection;
 use tokio::time::{Sleep, sleep};
 
-use crate::http1::{BodyFraming, Flow, Gate, InFlight};
+use crate::guard::{Flow, Gate, InFlight};
 use crate::proxy::broken::{Breakage, Tell, cause};
 use crate::proxy::headers::{strip_trailers_to_caller, strip_trailers_to_upstream};
+use countersign_http1::BodyFraming;
 
 /// What is given to HTTP/2 at once: it keeps one piece that may be sent and one that may not yet, and both are then of
 /// one buffer.

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use countersign::Decision;
 use countersign::decision::{Check, Step};
 
-use crate::http1::Violation;
 use crate::proxy::body::BodyError;
 use crate::proxy::forward::reasons;
 use crate::state::Gateway;
+use countersign_http1::Violation;
 
 /// How an answer broke off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

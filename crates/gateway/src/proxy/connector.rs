@@ -11,12 +11,13 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use crate::http1::{Limits, Metered, UpstreamIo};
+use crate::guard::{Metered, UpstreamIo, refuses_trailer};
+use countersign_http1::Limits;
 
 /// Heads of responses may be larger than those of requests: an upstream is chosen by the operator, and
 /// what is refused here is an answer lost.
 pub(crate) const OF_RESPONSES: Limits =
-    Limits { max_head_bytes: 128 * 1024, max_fields: 100, max_trailer_bytes: 8 * 1024 };
+    Limits { max_head_bytes: 128 * 1024, max_fields: 100, max_trailer_bytes: 8 * 1024, refuses_trailer };
 
 /// Opens connections to upstreams, each behind the guard.
 #[derive(Clone)]

@@ -136,7 +136,7 @@ impl Forwarder {
         let upgrade = request.headers.get(http::header::UPGRADE).cloned();
         let reading = Reading { host: &upstream.host, passes: &upstream.passes };
         to_upstream(&mut request.headers, &permit, public_url, &reading, hops)?;
-        body.framing().write(&mut request.headers);
+        crate::proxy::framing::write(body.framing(), &mut request.headers);
         if let Some(upgrade) = upgrade.filter(|_| request.extensions.get::<MayUpgrade>().is_some()) {
             request.headers.insert(http::header::UPGRADE, upgrade);
             request.headers.insert(http::header::CONNECTION, HeaderValue::from_static("upgrade"));

@@ -4,7 +4,7 @@ pub mod body;
 pub mod broken;
 mod connector;
 mod forward;
-mod framing;
+pub(crate) mod framing;
 pub mod headers;
 mod tunnel;
 

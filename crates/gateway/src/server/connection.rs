@@ -19,9 +19,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::Limits;
-use crate::http1::{
-    self as framing, ConnectionState, ENCRYPTED_AND_UNSENT, Flow, GuardOptions, GuardedIo, Metered, OverTcp,
-    Protocol,
+use crate::guard::{
+    ConnectionState, ENCRYPTED_AND_UNSENT, Flow, GuardOptions, GuardedIo, Metered, OverTcp, Protocol, detect,
+    refuses_trailer,
 };
 use crate::http2::CalmIo;
 use crate::proxy::body::{ResponseBody, Streams};
@@ -168,7 +168,7 @@ async fn plain(accepted: Accepted, stream: TcpStream) -> io::Result<()> {
     let until = Instant::now() + accepted.limits.header_timeout;
     let mut stream = Metered::new(stream);
     let flow = stream.flow();
-    match framing::detect(&mut stream, until).await? {
+    match detect(&mut stream, until).await? {
         (_, read) if read.is_empty() => Ok(()),
         (Protocol::Http1, read) => Box::pin(speak_http1(accepted, stream, flow, read)).await,
         (Protocol::Http2, read) => Box::pin(speak_http2(accepted, stream, read)).await,
@@ -177,10 +177,11 @@ async fn plain(accepted: Accepted, stream: TcpStream) -> io::Result<()> {
 
 fn guard_options(limits: &Limits) -> Arc<GuardOptions> {
     Arc::new(GuardOptions {
-        limits: framing::Limits {
+        limits: countersign_http1::Limits {
             max_head_bytes: limits.max_head,
             max_fields: limits.max_headers,
-            ..framing::Limits::default()
+            refuses_trailer,
+            ..countersign_http1::Limits::default()
         },
         header_timeout: limits.header_timeout,
         idle_timeout: limits.idle_timeout,

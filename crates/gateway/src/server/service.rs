@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use countersign::decision::Check;
 use countersign::request::Body as BodyKind;
 use countersign::{BodySource, Code, Decision, Denial, Permit, Purpose, RequestView, Verdict};
+use countersign_http1::{BodyFraming, Facts, MAX_METHOD_BYTES, METHOD_TOO_LONG, Violation, ViolationKind};
 use countersign_tower::{
     BodyReader, GateBody, has_credential_in_url, join_cookies, problem, refer_to_nobody, remove_cookie,
     remove_copies, remove_half,
@@ -19,12 +20,10 @@ use hyper::upgrade::OnUpgrade;
 use tokio::time::timeout;
 
 use crate::endpoints::{Asked, Endpoint};
-use crate::http1::{
-    Admitted, BodyFraming, Facts, Flow, InFlight, MAX_METHOD_BYTES, METHOD_TOO_LONG, UpgradeDecision,
-    Violation, ViolationKind,
-};
+use crate::guard::{Admitted, Flow, InFlight, UpgradeDecision};
 use crate::proxy::body::{Busy, Progress, RequestBody, ResponseBody};
 use crate::proxy::broken::{self, Tell};
+use crate::proxy::framing;
 use crate::proxy::headers::{Hops, to_caller};
 use crate::proxy::{MayUpgrade, Tunnel};
 use crate::server::connection::Peer;
@@ -83,7 +82,7 @@ impl Exchange<'_> {
         let (mut parts, body) = request.into_parts();
         let framing = match &read {
             Ok(Some(facts)) => facts.body,
-            Ok(None) => BodyFraming::of_stream(&parts.headers, &body),
+            Ok(None) => framing::of_stream(&parts.headers, &body),
             Err(_) => BodyFraming::None,
         };
         join_cookies(&mut parts.headers);

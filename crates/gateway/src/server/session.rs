@@ -15,7 +15,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::http1::{GuardedIo, OverTcp};
+use crate::guard::{GuardedIo, OverTcp};
 
 /// How long a connection is silent before hyper is dropped: longer than a busy caller thinks, short beside the life
 /// of an idle connection.

@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use countersign::field_names::{Meaning, folds_to, is_look_alike, meaning};
-
+use super::limits::Limits;
 use super::violation::Violation;
 
 /// One field line, as ranges of the line it was read from.
@@ -181,27 +180,51 @@ impl FramingFields {
     }
 }
 
-/// Fields that must not come behind the body (RFC 9110, 6.5.1), beside those that are reserved: they frame, route or
-/// authenticate, and a server that merges trailers into the head would believe them after the checks were made.
-const NEVER_IN_TRAILERS: [&str; 11] = [
+/// Whether `name` is `known` to a server that puts one byte in the place of all that is no letter or digit, as CGI and
+/// WSGI do; `known` is in lower case.
+fn folds_to(name: &[u8], known: &str) -> bool {
+    let fold = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
+    name.len() == known.len() && name.iter().zip(known.bytes()).all(|(&one, other)| fold(one) == other)
+}
+
+/// The same, where it may also leave out what is no letter or digit.
+fn is_look_alike(name: &[u8], known: &str) -> bool {
+    let letters = |name: &[u8]| -> Vec<u8> {
+        name.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect()
+    };
+    letters(name) == letters(known.as_bytes())
+}
+
+/// Fields that must not come behind the body (RFC 9110, 6.5.1): they frame, route or authenticate, and a server that
+/// merges trailers into the head would believe them after the checks were made.
+const NEVER_IN_TRAILERS: [&str; 20] = [
     "authorization",
+    "connection",
     "content-encoding",
+    "content-length",
     "content-range",
     "content-type",
     "cookie",
+    "expect",
+    "forwarded",
     "host",
+    "keep-alive",
+    "proxy-authorization",
     "range",
     "set-cookie",
+    "te",
     "trailer",
+    "transfer-encoding",
+    "upgrade",
     "via",
     "x-api-key",
 ];
 
 /// Checks one trailer line.
-pub(super) fn check_trailer(line: &[u8]) -> Result<(), Violation> {
+pub(super) fn check_trailer(line: &[u8], limits: &Limits) -> Result<(), Violation> {
     let field = parse_line(line)?;
-    let reserved = matches!(meaning(field.name), Some(Meaning::Hop | Meaning::Ours | Meaning::Forwarding));
-    if reserved || NEVER_IN_TRAILERS.iter().any(|name| is_look_alike(field.name, name)) {
+    let never = NEVER_IN_TRAILERS.iter().any(|name| is_look_alike(field.name, name));
+    if never || (limits.refuses_trailer)(field.name) {
         return Err(Violation::framing("a trailer that frames, routes or authenticates"));
     }
     Ok(())

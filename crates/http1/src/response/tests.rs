@@ -2,9 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::framing::{BodyFraming, Limits};
-use super::response::{Asked, Follows, ResponseScanner, ResponseStep};
-use super::violation::Violation;
+use crate::framing::BodyFraming;
+use crate::limits::Limits;
+use crate::response::{Asked, Follows, ResponseScanner, ResponseStep};
+use crate::violation::Violation;
 
 const GET: Asked = Asked { head: false, upgrade: false };
 const HEAD: Asked = Asked { head: true, upgrade: false };

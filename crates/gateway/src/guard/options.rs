@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::framing::Limits;
+use countersign_http1::Limits;
 
 /// What the guard allows. One value serves all connections.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::extension::Extension;
 use super::fields::check_trailer;
-use super::framing::Limits;
+use super::limits::Limits;
 use super::section::Section;
 use super::violation::Violation;
 
@@ -163,7 +163,7 @@ fn scan_trailers(
         if line.bytes.is_empty() {
             return Ok(true);
         }
-        check_trailer(line.bytes)?;
+        check_trailer(line.bytes, limits)?;
         *count += 1;
         if *count > limits.max_fields {
             return Err(Violation::too_large("more trailers than the limit"));

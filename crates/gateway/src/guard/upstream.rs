@@ -12,10 +12,11 @@ use std::task::{Context, Poll, ready};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::framing::{BodyFraming, Limits, Scanner, Step};
 use super::held::Held;
-use super::response::{Asked, Follows, ResponseScanner, ResponseStep};
-use super::violation::Violation;
+use super::refuses_trailer;
+use countersign_http1::Violation;
+use countersign_http1::{Asked, Follows, ResponseScanner, ResponseStep};
+use countersign_http1::{BodyFraming, Limits, Scanner, Step};
 
 /// A connection to an upstream that hyper's client uses through the guard.
 #[derive(Debug)]
@@ -92,8 +93,12 @@ impl<T> UpstreamIo<T> {
     /// Guards a fresh connection. `limits` are those of responses; requests may be as large as we let them
     /// be.
     pub fn new(io: T, limits: Limits) -> Self {
-        let of_requests =
-            Limits { max_head_bytes: usize::MAX, max_fields: usize::MAX, max_trailer_bytes: usize::MAX };
+        let of_requests = Limits {
+            max_head_bytes: usize::MAX,
+            max_fields: usize::MAX,
+            max_trailer_bytes: usize::MAX,
+            refuses_trailer,
+        };
         Self {
             io,
             requests: Requests { scanner: Scanner::new(of_requests), partial: Vec::new(), ahead: 0 },

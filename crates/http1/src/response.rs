@@ -6,7 +6,8 @@ use http::{StatusCode, Version};
 
 use super::chunked::{Chunked, Extensions};
 use super::fields::{FramingFields, has_controls};
-use super::framing::{BodyFraming, Facts, Limits};
+use super::framing::{BodyFraming, Facts};
+use super::limits::Limits;
 use super::section::Section;
 use super::violation::Violation;
 
@@ -203,3 +204,6 @@ fn follows(
         _ => Follows::Body(fields.content_length.map_or(BodyFraming::UntilClose, BodyFraming::Length)),
     })
 }
+
+#[cfg(test)]
+mod tests;

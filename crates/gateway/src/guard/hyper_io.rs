@@ -8,7 +8,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::guard::GuardedIo;
+use super::io::GuardedIo;
 use super::upstream::UpstreamIo;
 
 macro_rules! impl_hyper_traits {

@@ -22,15 +22,21 @@ pub enum ViolationKind {
 }
 
 impl Violation {
-    pub(super) const fn framing(reason: &'static str) -> Self {
+    /// It could be read in two ways.
+    #[must_use]
+    pub const fn framing(reason: &'static str) -> Self {
         Self { kind: ViolationKind::Framing, reason }
     }
 
-    pub(super) const fn too_large(reason: &'static str) -> Self {
+    /// It is larger than the limits say.
+    #[must_use]
+    pub const fn too_large(reason: &'static str) -> Self {
         Self { kind: ViolationKind::HeadersTooLarge, reason }
     }
 
-    pub(super) const fn timeout(reason: &'static str) -> Self {
+    /// It came too slowly.
+    #[must_use]
+    pub const fn timeout(reason: &'static str) -> Self {
         Self { kind: ViolationKind::Timeout, reason }
     }
 }

@@ -17,11 +17,11 @@ use tokio::time::Instant;
 use super::absence::Absence;
 use super::alarm::Alarm;
 use super::connection::{ConnectionState, Upgrade};
-use super::framing::{BodyFraming, Scanner, Step};
 use super::held::Held;
 use super::options::GuardOptions;
 use super::socket::OverTcp;
-use super::violation::Violation;
+use countersign_http1::Violation;
+use countersign_http1::{BodyFraming, Scanner, Step};
 
 /// What hyper reads in place of a head that was refused.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused.invalid\r\nconnection: close\r\n\r\n";

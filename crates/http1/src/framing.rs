@@ -8,26 +8,10 @@ use memchr::{memchr, memchr2};
 
 use super::chunked::{Chunked, Extensions};
 use super::fields::{FramingFields, is_token, is_token_byte};
+use super::limits::Limits;
 use super::section::Section;
 use super::target;
 use super::violation::Violation;
-
-/// How much of a head and of trailers is read before they are refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of a head, with its last empty line.
-    pub max_head_bytes: usize,
-    /// Field lines of a head, and of trailers. hyper's own limit must not be lower (its default is 100).
-    pub max_fields: usize,
-    /// Bytes of the trailers behind a chunked body, with their last empty line. hyper's own limit is 16 KiB.
-    pub max_trailer_bytes: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { max_head_bytes: 32 * 1024, max_fields: 100, max_trailer_bytes: 8 * 1024 }
-    }
-}
 
 /// How a message says where its body ends (RFC 9112, 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,11 +34,10 @@ impl BodyFraming {
 }
 
 /// Longer than any method that is registered (the longest has 17 bytes).
-pub(crate) const MAX_METHOD_BYTES: usize = 64;
+pub const MAX_METHOD_BYTES: usize = 64;
 
 /// What a method that is longer is refused for.
-pub(crate) const METHOD_TOO_LONG: Violation =
-    Violation::framing("the method is longer than any that there is");
+pub const METHOD_TOO_LONG: Violation = Violation::framing("the method is longer than any that there is");
 
 /// What a request's head says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -306,3 +289,6 @@ fn check_host(line: &RequestLine, fields: &FramingFields, head: &[u8]) -> Result
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,8 +10,8 @@ use std::task::Waker;
 use http::Request;
 use tokio::time::Instant;
 
-use super::framing::Facts;
-use super::violation::Violation;
+use countersign_http1::Facts;
+use countersign_http1::Violation;
 
 /// A handle on one connection, shared by its guard and its service. Cloning it is cheap.
 #[derive(Clone, Debug, Default)]
