@@ -467,7 +467,7 @@ async fn a_refusal_asks_in_a_way_that_a_wallet_can_follow() {
         let verdict = world.decide(&world.rule(wallets, false), &request).await;
         let denial = verdict.decision().denial().unwrap().clone();
         assert_eq!(denial.code(), Code::CredentialMissing);
-        let challenges: Vec<_> = denial.challenges().iter().map(|challenge| challenge.as_str()).collect();
+        let challenges: Vec<_> = denial.challenges().iter().map(countersign::Challenge::as_str).collect();
         assert_eq!(challenges, schemes);
         let asked = HeaderMap::from_iter(denial.asks().iter().cloned());
         let wanted = Wanted::read(&asked).unwrap();
@@ -482,7 +482,8 @@ async fn a_refusal_asks_in_a_way_that_a_wallet_can_follow() {
         ));
         // A wallet that does exactly what is asked passes.
         let [_, asked] = &wanted[..] else { panic!("two are asked for") };
-        let names: Vec<_> = asked.components.iter().map(|component| component.as_str()).collect();
+        let names: Vec<_> =
+            asked.components.iter().map(countersign::schemes::signature::Component::as_str).collect();
         request = request.signed(&key, &asked.label, &names.join(" "), &tagged("1", "n", &key));
         assert_eq!(world.judged(&request).await, subject(&key));
         request = Request::post(QUERIED);
