@@ -25,10 +25,10 @@ pub(super) struct Alice {
 /// What the token of an introduction is bound to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Promise {
-    OfThis,
-    /// Of the same with another `exp`.
-    OfAnotherEnd,
-    OfNothing,
+    This,
+    /// The same with another `exp`.
+    AnotherEnd,
+    Nothing,
 }
 
 /// Of an introduction, what differs from one to the next.
@@ -41,7 +41,7 @@ pub(super) struct Terms<'a> {
 }
 
 pub(super) const USUAL: Terms<'static> =
-    Terms { expires: NOW + HOUR, token: Promise::OfThis, scope: None, created: NOW, label: "cb" };
+    Terms { expires: NOW + HOUR, token: Promise::This, scope: None, created: NOW, label: "cb" };
 
 impl Alice {
     pub(super) fn question(hash: &str, request: &Request, answer: &str) -> Question {
@@ -80,14 +80,14 @@ impl Alice {
             webhook_url: ALICE,
             receiver_url: &receiver,
             thumbprint: &self.jkt,
-            expires: if token == Promise::OfAnotherEnd { expires - 1 } else { expires },
+            expires: if token == Promise::AnotherEnd { expires - 1 } else { expires },
             method: request.method.as_str(),
             target: &request.target.to_string(),
             content_digest: digest.as_deref().unwrap_or_default(),
             scope: scope.unwrap_or_default(),
         };
         let token = match token {
-            Promise::OfNothing => Token::generate(&self.random),
+            Promise::Nothing => Token::generate(&self.random),
             _ => Token::bound_to(&binding.digest(), &self.random),
         };
         let hash = TokenHash::of(&token, Algorithm::Sha256, &self.random).as_str().to_owned();

@@ -159,8 +159,8 @@ pub(super) fn introductions(alice: &Alice) -> Vec<Story> {
         one("with a scope, which limits the key and grants nothing", {
             introduce(&Terms { scope: Some("orders:read"), ..USUAL })
         }),
-        one("refused: the token is bound to nothing", denied(Promise::OfNothing)),
-        one("refused: the token is bound to another `exp`", denied(Promise::OfAnotherEnd)),
+        one("refused: the token is bound to nothing", denied(Promise::Nothing)),
+        one("refused: the token is bound to another `exp`", denied(Promise::AnotherEnd)),
         one("refused, and nobody is asked: another key than the one that signed", another_key),
         one("refused: another scope than was signed", {
             let scoped = unasked(introduce(&Terms { scope: Some("orders:read"), ..USUAL }));
