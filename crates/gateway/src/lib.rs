@@ -25,6 +25,7 @@ pub mod seal;
 pub mod server;
 pub mod session;
 pub mod state;
+mod story;
 mod terminal;
 
 /// A request is some forty small allocations with buffers that come and go among them, for which glibc's allocator is

@@ -4,16 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Method, Uri};
+use http::HeaderValue;
 
 use super::claims::Written;
 use super::recent::Recent;
+use super::statement::Statement;
 use super::{LONGEST, TYPE};
 use crate::crypto::{Algorithm, Random, SealKey};
 use crate::denial::{Code, Denial};
 use crate::issuer::keyring::{Keyring, KeyringTerms, Keys};
-use crate::principal::Principal;
-use crate::public_url::PublicUrl;
 use crate::store::Store;
 use crate::time::Timestamp;
 
@@ -26,24 +25,6 @@ const TERMS: KeyringTerms = KeyringTerms {
     publish_before: Duration::from_secs(3600),
     retain: Duration::from_secs(3600),
 };
-
-/// What an assertion is to say: who sent which request, to whom it goes.
-#[derive(Clone, Copy)]
-pub struct Statement<'a> {
-    /// The gateway, as callers address it.
-    pub gateway: &'a PublicUrl,
-    /// The upstream, by its origin as it is configured.
-    pub audience: &'a str,
-    /// Who was proven.
-    pub principal: &'a Principal,
-    /// The method, as it is forwarded.
-    pub method: &'a Method,
-    /// Path and query as they are forwarded, so without credentials, under the gateway's own scheme and
-    /// authority: what [`PublicUrl::target`] makes of them.
-    pub target: &'a Uri,
-    /// The whole body, empty where there is none; `None` for one that streams through.
-    pub body: Option<&'a [u8]>,
-}
 
 /// Makes assertions with the keys of a keyring.
 pub struct Asserter<S> {

@@ -11,7 +11,8 @@ use http::Uri;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::{LARGEST_CLAIMS, LIFE, Statement};
+use super::statement::Statement;
+use super::{LARGEST_CLAIMS, LIFE};
 use crate::crypto::sha256;
 use crate::principal::Permissions;
 use crate::public_url::PublicUrl;

@@ -8,14 +8,16 @@ mod asserter;
 mod claims;
 mod keys;
 mod recent;
+mod statement;
 mod verifier;
 
 use std::time::Duration;
 
 use http::HeaderName;
 
-pub use asserter::{Asserter, Statement};
+pub use asserter::Asserter;
 pub use keys::{AssertionKeys, JwksError, PATH};
+pub use statement::Statement;
 pub use verifier::{Assertion, AssertionVerifier};
 
 /// The header that carries an assertion.

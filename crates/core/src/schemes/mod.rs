@@ -7,6 +7,7 @@ pub mod bearer;
 pub mod callback_url;
 pub mod dpop;
 pub mod proof;
+mod proof_error;
 pub mod session;
 pub mod signature;
 pub mod webhook;

@@ -4,36 +4,14 @@
 use http::{HeaderMap, Method, StatusCode, Uri};
 
 use super::api_key::{ApiKey, signer::send_as_itself};
-use super::asymmetric::signer::{Nonces, SignError as AsymmetricError, sign_header};
+use super::asymmetric::signer::{Nonces, sign_header};
 use super::asymmetric::wire::ASYMMETRIC_AUTHENTICATION;
-use super::bearer::signer::{BearerSignError, BearerSigner};
-use super::signature::{RequestSigner, SignError};
+use super::bearer::signer::BearerSigner;
+pub use super::proof_error::ProofError;
+use super::signature::RequestSigner;
 use super::webhook::signer::OutgoingBody;
 use crate::crypto::ethereum::EthereumKey;
 use crate::time::Timestamp;
-
-/// Why a request was given no proof.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ProofError {
-    /// What is signed must be known, and the body is not.
-    #[error(
-        "a signature covers the body, and this one is not known before it is sent: \
-         it has no known length, or is too large to be read first"
-    )]
-    Streaming,
-    /// A signature names scheme and host, and the target does not.
-    #[error("a request for {0} cannot be signed: its target is no absolute URL")]
-    Target(String),
-    /// The request cannot be signed as RFC 9421 says.
-    #[error(transparent)]
-    Signature(#[from] SignError),
-    /// The request cannot be signed as `AsymmetricAuthentication` says.
-    #[error(transparent)]
-    Asymmetric(#[from] AsymmetricError),
-    /// The token cannot be sent, or its proof not made.
-    #[error(transparent)]
-    Token(#[from] BearerSignError),
-}
 
 /// What proves who sends a request.
 #[derive(Debug)]

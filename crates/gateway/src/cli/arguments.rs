@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::callback::CallbackCommand;
 use super::key_add::{AddFlags, MintFlags};
+use super::shared::Shared;
 use super::store::StoreCommand;
 use super::subject::{IssuerCommand, SubjectCommand};
 use super::user::UserCommand;
@@ -22,22 +23,6 @@ pub struct Arguments {
     pub(super) shared: Shared,
     #[command(subcommand)]
     pub(super) command: Command,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Shared {
-    /// The configuration file.
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        default_value = "countersign.toml",
-        env = "COUNTERSIGN_CONFIG"
-    )]
-    pub(super) config: PathBuf,
-    /// Print JSON, for programs.
-    #[arg(long, global = true)]
-    pub(super) json: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,6 +3,7 @@
 mod answerer;
 pub(super) mod message;
 pub(super) mod proof;
+mod sent;
 pub(super) mod shown;
 
 use std::process::ExitCode;
@@ -16,12 +17,14 @@ use countersign_io::egress::{EgressPolicy, GuardedClient, read_roots};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 
-use super::arguments::{CallFlags, Shared};
+use super::arguments::CallFlags;
+use super::shared::Shared;
 use super::{Failure, Outcome};
 use crate::config::quantities::parse_duration;
 use crate::terminal::escape;
 use message::Message;
-use proof::{Proof, Sent};
+use proof::Proof;
+use sent::Sent;
 use shown::Screen;
 
 /// As much of an answer as is kept in memory.

@@ -8,8 +8,8 @@ use countersign::schemes::callback_url::CallbackId;
 use http::Method;
 use serde_json::Value;
 
-use super::arguments::Shared;
-use super::key::{management, text};
+use super::management::{management, text};
+use super::shared::Shared;
 use super::{Failure, Outcome, escape, say};
 use crate::callbacks::Wanted;
 use crate::terminal;

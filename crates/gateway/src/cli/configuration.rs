@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::arguments::{ConfigCommand, Shared};
-use super::{Outcome, complain, configuration, overrides, say};
+use super::arguments::ConfigCommand;
+use super::shared::Shared;
+use super::{Outcome, complain, load_configuration, overrides, say};
 use crate::config::file::File;
 
 pub(super) fn config(shared: &Shared, command: ConfigCommand) -> Outcome {
@@ -15,7 +16,7 @@ pub(super) fn config(shared: &Shared, command: ConfigCommand) -> Outcome {
             Ok(ExitCode::SUCCESS)
         }
         ConfigCommand::Check(flags) => {
-            let loaded = configuration(shared, &overrides(flags)?)?;
+            let loaded = load_configuration(shared, &overrides(flags)?)?;
             for warning in &loaded.warnings {
                 complain(&format!("warning: {warning}"));
             }
@@ -30,7 +31,7 @@ pub(super) fn config(shared: &Shared, command: ConfigCommand) -> Outcome {
             Ok(ExitCode::SUCCESS)
         }
         ConfigCommand::Show { settings, origin } => {
-            let loaded = configuration(shared, &overrides(settings)?)?;
+            let loaded = load_configuration(shared, &overrides(settings)?)?;
             if shared.json {
                 let settings = loaded.settings.iter().map(|setting| {
                     json!({ "setting": setting.path, "value": setting.value, "origin": setting.origin })

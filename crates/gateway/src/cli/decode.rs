@@ -18,8 +18,9 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 use serde_json::{Value, json};
 
-use super::arguments::{DecodeFlags, Shared};
+use super::arguments::DecodeFlags;
 use super::explain::read;
+use super::shared::Shared;
 use super::{Failure, Outcome, complain, escape, say};
 use crate::management::raw_request;
 use crate::terminal;

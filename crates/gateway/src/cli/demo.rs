@@ -4,12 +4,14 @@ mod actor;
 mod apps;
 mod callback;
 mod certificates;
+mod company;
 mod configuration;
 mod director;
 mod drawing;
 mod front;
 mod orders;
 mod players;
+mod scene;
 mod session;
 mod stage;
 mod wallet;
@@ -20,7 +22,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::arguments::{DemoFlags, Part, Scene, Shared};
+use super::arguments::{DemoFlags, Part, Scene};
+use super::shared::Shared;
 use super::{Failure, Outcome, say};
 use stage::Stage;
 

@@ -7,12 +7,13 @@ use std::process::ExitCode;
 use bytes::Bytes;
 use countersign::DecisionId;
 use http::Method;
-use serde_json::Value;
 
-use super::arguments::{ExplainFlags, Shared};
-use super::key::management;
-use super::{Failure, Outcome, configuration, environment, escape, say};
+use super::arguments::ExplainFlags;
+use super::management::management;
+use super::shared::Shared;
+use super::{Failure, Outcome, environment, escape, load_configuration, say};
 use crate::management::client::Management;
+use crate::story::story;
 use crate::terminal;
 
 /// As much of a request on file as any gateway would look at.
@@ -54,7 +55,7 @@ pub(super) async fn explain(shared: &Shared, flags: ExplainFlags) -> Outcome {
 
 /// Past decisions are in the memory of the gateway that made them.
 async fn running(shared: &Shared) -> Result<Management, Failure> {
-    let config = configuration(shared, &environment()?)?.config;
+    let config = load_configuration(shared, &environment()?)?.config;
     let socket = config.server.management_socket;
     let Some(running) = Management::running(&socket).await else {
         let log = config.audit.file.map(|file| format!(" {}", file.display())).unwrap_or_default();
@@ -91,32 +92,4 @@ fn encode(text: &str) -> String {
         }
         encoded
     })
-}
-
-/// A decision for people.
-pub(crate) fn story(decision: &Value) -> String {
-    let text = |name: &str| match &decision[name] {
-        Value::String(text) => escape(text),
-        Value::Null => "-".to_owned(),
-        other => other.to_string(),
-    };
-    let mut story = String::new();
-    let permitted = decision["outcome"] == "permit";
-    let end = match permitted {
-        true if decision["subject"].is_null() => "permitted: the route is public".to_owned(),
-        true => format!("permitted as {} by {}", text("subject"), text("scheme")),
-        false => format!("denied: {} ({})", text("code"), text("cause")),
-    };
-    let _ = writeln!(story, "{} {}  {end}", text("method"), text("path"));
-    let _ = writeln!(story, "  decision {}", text("id"));
-    let _ = writeln!(story, "  at       {}", text("at"));
-    let _ = writeln!(story, "  source   {}", text("source"));
-    let _ = writeln!(story, "  route    {}", text("route"));
-    for step in decision["steps"].as_array().into_iter().flatten() {
-        let mark = if step["passed"] == true { "✓" } else { "✗" };
-        let part = |name: &str| escape(step[name].as_str().unwrap_or_default());
-        let line = format!("  {mark} {:12} {:12} {}", part("check"), part("scheme"), part("note"));
-        let _ = writeln!(story, "{}", line.trim_end());
-    }
-    story
 }

@@ -4,7 +4,8 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use super::arguments::{InitFlags, Shared};
+use super::arguments::InitFlags;
+use super::shared::Shared;
 use super::{Failure, Outcome, say};
 use crate::config::{Overrides, load_text};
 

@@ -3,40 +3,16 @@
 use std::process::ExitCode;
 
 use bytes::Bytes;
-use countersign_io::{OpenError, StoreUrl};
 use http::Method;
 use serde_json::Value;
 
-use super::arguments::{KeyCommand, Shared};
+use super::arguments::KeyCommand;
 use super::key_add::registration;
-use super::{Failure, Outcome, configuration, environment, escape, say};
-use crate::management::client::Management;
+use super::management::{management, text};
+use super::shared::Shared;
+use super::{Failure, Outcome, escape, say};
 use crate::management::keys::{NewKey, Rotation};
-use crate::open::{SetUpError, open};
 use crate::terminal;
-
-/// Management, wherever it is: the gateway that runs with this configuration, or the store itself.
-pub(super) async fn management(shared: &Shared) -> Result<Management, Failure> {
-    let loaded = configuration(shared, &environment()?)?;
-    let socket = loaded.config.server.management_socket.clone();
-    if let Some(running) = Management::running(&socket).await {
-        return Ok(running);
-    }
-    if matches!(loaded.config.store.url, StoreUrl::Memory) {
-        return Err(Failure::said(format!(
-            "the store is `memory:`, which lives inside a running gateway, and none answers on {}",
-            socket.display()
-        )));
-    }
-    match open(loaded.config).await {
-        Ok(gateway) => Ok(Management::here(gateway)),
-        Err(SetUpError::Store(error @ OpenError::AlreadyOpen(_))) => Err(Failure::said(format!(
-            "a gateway holds the store ({error}), and does not answer on {}",
-            socket.display()
-        ))),
-        Err(error) => Err(error.into()),
-    }
-}
 
 pub(super) async fn key(shared: &Shared, command: KeyCommand) -> Outcome {
     // First, so that a mistake in what was typed opens nothing.
@@ -135,21 +111,5 @@ fn show(answer: &Value, shown: &Shown) {
                 ));
             }
         }
-    }
-}
-
-/// A value in plain words; what somebody typed long ago must not command a terminal today.
-pub(super) fn text(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => escape(text),
-        Value::Array(values) => values.iter().map(text).collect::<Vec<_>>().join(" "),
-        Value::Object(members) => {
-            let members =
-                members.iter().filter(|(_, value)| value.as_array().is_none_or(|list| !list.is_empty()));
-            let shown: Vec<_> = members.map(|(name, value)| format!("{name}: {}", text(value))).collect();
-            if shown.is_empty() { "-".to_owned() } else { shown.join(", ") }
-        }
-        other => other.to_string(),
     }
 }

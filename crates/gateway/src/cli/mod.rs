@@ -11,8 +11,10 @@ mod explain;
 mod init;
 mod key;
 mod key_add;
+mod management;
 mod raw;
 mod serve;
+mod shared;
 mod sign;
 mod store;
 mod subject;
@@ -28,8 +30,8 @@ use crate::config::{ConfigError, Loaded, Overrides, load};
 use crate::terminal::escape;
 
 pub use arguments::Arguments;
-use arguments::{Command, SettingFlags, Shared};
-pub(crate) use explain::story;
+use arguments::{Command, SettingFlags};
+use shared::Shared;
 
 /// A mistake in use, or something that stands in the way: shown, and exit code 2.
 #[derive(Debug)]
@@ -115,7 +117,7 @@ fn man(folder: Option<&std::path::Path>) -> Outcome {
 }
 
 /// The configuration that the command line names.
-fn configuration(shared: &Shared, overrides: &Overrides) -> Result<Loaded, Failure> {
+fn load_configuration(shared: &Shared, overrides: &Overrides) -> Result<Loaded, Failure> {
     load(&shared.config, overrides).map_err(Failure::Config)
 }
 

@@ -9,13 +9,14 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::arguments::{ServeFlags, Shared};
-use super::{Outcome, configuration, overrides};
+use super::arguments::ServeFlags;
+use super::shared::Shared;
+use super::{Outcome, load_configuration, overrides};
 use crate::run::Bound;
 
 pub(super) fn serve(shared: &Shared, flags: ServeFlags) -> Outcome {
     let overrides = overrides(flags.settings)?;
-    let loaded = configuration(shared, &overrides)?;
+    let loaded = load_configuration(shared, &overrides)?;
     log_to_standard_error();
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");

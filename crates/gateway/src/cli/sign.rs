@@ -6,10 +6,11 @@ use countersign::Clock as _;
 use countersign_io::SystemClock;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::arguments::{Shared, SignFlags};
+use super::arguments::SignFlags;
 use super::call::message::Message;
 use super::call::proof::Proof;
 use super::call::shown::Screen;
+use super::shared::Shared;
 use super::{Failure, Outcome, raw};
 
 pub(super) async fn sign(shared: &Shared, flags: SignFlags) -> Outcome {

@@ -13,9 +13,9 @@ use countersign_io::{StoreUrl, SystemClock};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::arguments::Shared;
-use super::key::{management, text};
-use super::{Failure, Outcome, configuration, environment, say};
+use super::management::{management, text};
+use super::shared::Shared;
+use super::{Failure, Outcome, environment, load_configuration, say};
 use crate::audit::Audit;
 use crate::open::Sealed;
 use crate::terminal;
@@ -63,7 +63,7 @@ async fn accept_clock(shared: &Shared) -> Outcome {
 }
 
 async fn give_up_sealed(shared: &Shared, yes: bool) -> Outcome {
-    let config = configuration(shared, &environment()?)?.config;
+    let config = load_configuration(shared, &environment()?)?.config;
     if matches!(config.store.url, StoreUrl::Memory) {
         return Err(Failure::said("the store is `memory:`: what it seals ends with the process"));
     }

@@ -11,7 +11,8 @@ use countersign::{Clock as _, Code, Denial, RequestView, Timestamp};
 use countersign_io::SystemClock;
 use serde_json::{Value, json};
 
-use super::arguments::{Shared, VerifyFlags};
+use super::arguments::VerifyFlags;
+use super::shared::Shared;
 use super::{Failure, Outcome, complain, escape, key_add, raw, say};
 use crate::management::raw_request::RawRequest;
 use crate::seal::read_secret;

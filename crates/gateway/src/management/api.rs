@@ -14,20 +14,10 @@ use countersign::{Decision, DecisionId, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::management::answer::{Answer, Refusal};
 use crate::management::{callbacks, keys, raw_request, registered, store, subjects, users};
 use crate::state::Gateway;
 use crate::terminal;
-
-/// An answer that is not what was asked for: a status and a sentence.
-pub(super) struct Refusal(pub(super) StatusCode, pub(super) String);
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        (self.0, Json(json!({ "error": self.1 }))).into_response()
-    }
-}
-
-pub(super) type Answer = Result<Response, Refusal>;
 
 /// Everything that management can do.
 pub fn router(gateway: Arc<Gateway>) -> Router {
@@ -131,7 +121,7 @@ async fn explain(
 fn render(decision: &Decision, headers: &HeaderMap) -> Response {
     let plain = headers.get(ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/plain"));
     if plain {
-        return ([(CONTENT_TYPE, "text/plain; charset=utf-8")], crate::cli::story(&decision.to_json()))
+        return ([(CONTENT_TYPE, "text/plain; charset=utf-8")], crate::story::story(&decision.to_json()))
             .into_response();
     }
     let text = terminal::json(&decision.to_json()) + "\n";

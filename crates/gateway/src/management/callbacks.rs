@@ -10,8 +10,8 @@ use countersign::schemes::callback_url::CallbackId;
 use serde_json::json;
 
 use crate::callbacks::{Refused, Wanted, mint, revealed, shown};
-use crate::management::api::{Answer, Refusal};
-use crate::management::keys::{bad, parse_json, unaudited};
+use crate::management::answer::{Answer, Refusal};
+use crate::management::answer::{bad, parse_json, unaudited};
 use crate::state::Gateway;
 
 impl From<Refused> for Refusal {

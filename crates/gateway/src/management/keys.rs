@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::config::quantities::parse_duration;
-use crate::management::api::{Answer, Refusal};
+use crate::management::answer::{Answer, Refusal, bad, parse_json, unaudited};
 use crate::state::Gateway;
 
 /// What `key new` asks for.
@@ -69,23 +69,9 @@ impl From<StoreError> for Refusal {
     }
 }
 
-/// It was done, and cannot be shown to be: whoever asked must not take it for done.
-pub(super) fn unaudited(why: String) -> Refusal {
-    Refusal(StatusCode::SERVICE_UNAVAILABLE, why)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
-pub(super) fn bad(why: impl ToString) -> Refusal {
-    Refusal(StatusCode::BAD_REQUEST, why.to_string())
-}
-
 fn parse_id(id: &str) -> Result<KeyId, Refusal> {
     KeyId::parse(id)
         .ok_or_else(|| bad("a key's id is 12 letters and digits: the part between `cs_` and the second `_`"))
-}
-
-pub(super) fn parse_json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(body).map_err(bad)
 }
 
 pub(super) async fn create(State(gateway): State<Arc<Gateway>>, body: bytes::Bytes) -> Answer {

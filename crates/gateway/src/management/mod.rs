@@ -1,6 +1,7 @@
 //! The operator's side: keys, decisions, explanations, health and metrics.
 
 mod admin;
+mod answer;
 mod api;
 mod callbacks;
 pub mod client;

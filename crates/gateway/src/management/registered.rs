@@ -15,8 +15,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroize as _;
 
 use crate::config::quantities::parse_duration;
-use crate::management::api::Answer;
-use crate::management::keys::{bad, parse_json, shown, unaudited};
+use crate::management::answer::Answer;
+use crate::management::answer::{bad, parse_json, unaudited};
+use crate::management::keys::shown;
 use crate::state::Gateway;
 
 /// What `key add` asks for: a public key or a secret, never both.

@@ -7,8 +7,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Json};
 use serde_json::json;
 
-use crate::management::api::{Answer, Refusal};
-use crate::management::keys::unaudited;
+use crate::management::answer::unaudited;
+use crate::management::answer::{Answer, Refusal};
 use crate::state::Gateway;
 
 /// Believes a clock that went back: dated proofs are judged again.

@@ -10,8 +10,8 @@ use countersign_io::AnyStore;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::management::api::{Answer, Refusal};
-use crate::management::keys::{bad, parse_json, unaudited};
+use crate::management::answer::{Answer, Refusal};
+use crate::management::answer::{bad, parse_json, unaudited};
 use crate::state::Gateway;
 
 /// What `user add` asks for.

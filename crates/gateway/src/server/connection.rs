@@ -20,11 +20,11 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::config::Limits;
 use crate::guard::{
-    ConnectionState, ENCRYPTED_AND_UNSENT, Flow, GuardOptions, GuardedIo, Metered, OverTcp, Protocol, detect,
-    refuses_trailer,
+    ENCRYPTED_AND_UNSENT, Flow, GuardOptions, GuardedIo, Metered, OverTcp, Protocol, detect, refuses_trailer,
 };
 use crate::http2::CalmIo;
 use crate::proxy::body::{ResponseBody, Streams};
+use crate::server::peer::Peer;
 use crate::server::service::handle;
 use crate::server::session::{Lent, Returned};
 use crate::state::Gateway;
@@ -39,20 +39,6 @@ pub struct Listener {
 
 /// How long a caller that has connected and not spoken yet may take to do so when the gateway drains.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-
-/// What a request needs to know of its connection.
-pub(super) struct Peer {
-    pub(super) gateway: Arc<Gateway>,
-    pub(super) address: IpAddr,
-    /// What the guard found; `None` on HTTP/2, whose framing has one reading.
-    pub(super) framing: Option<ConnectionState>,
-    /// What the caller takes; `None` on HTTP/2, which has windows for it.
-    pub(super) flow: Option<Flow>,
-    /// What is being answered on HTTP/2.
-    pub(super) streams: Arc<Streams>,
-    /// One of `limits.max_connections`.
-    pub(super) place: Arc<OwnedSemaphorePermit>,
-}
 
 /// A connection that was accepted.
 struct Accepted {

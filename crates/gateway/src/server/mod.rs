@@ -4,6 +4,7 @@ mod connection;
 mod cors;
 mod delivery;
 pub(crate) mod options;
+mod peer;
 mod rest;
 mod service;
 mod session;

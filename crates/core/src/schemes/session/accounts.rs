@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::email::Email;
 use super::half::{Half, Halves};
 use super::names::{SessionId, UserId};
 use super::password::{Password, PasswordRefused};
@@ -11,7 +12,7 @@ use super::passwords::{PasswordHash, Passwords, TooBusy};
 use super::record::{NewSession, SessionRecord};
 use super::sessions::Sessions;
 use super::throttle::Throttle;
-use super::users::{Email, UserRecord, Users, is_name};
+use super::users::{UserRecord, Users, is_name};
 use crate::crypto::Random;
 use crate::denial::{Code, Denial};
 use crate::store::{Store, StoreError};

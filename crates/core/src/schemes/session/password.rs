@@ -2,7 +2,7 @@
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::users::Email;
+use super::email::Email;
 use crate::crypto::Secret;
 
 /// The fewest characters of a new password.

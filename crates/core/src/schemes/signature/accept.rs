@@ -5,8 +5,9 @@ use sfv::{BareItem, Dictionary, FieldType as _, KeyRef, ListEntry, Parser, Strin
 
 use super::component::Component;
 use super::fields::{MAX_COMPONENTS, MAX_LABELS};
-use super::identifier::write_parameter;
-use super::input::{MAX_BYTES, Parameters};
+use super::input::MAX_BYTES;
+use super::item::write_parameter;
+use super::signed::Parameters;
 use super::signer::cover_floor;
 use crate::crypto::Algorithm;
 use crate::request::{Body, RequestView};

@@ -9,14 +9,14 @@ use http::{HeaderMap, Method, Uri};
 use super::difference::{BASE_DIGESTS, base_digests};
 use super::digest::{CONTENT_DIGEST, ContentDigest};
 use super::erc8128::{SignAs, sign_erc8128};
-use super::input::Parameters;
 use super::message::Message;
+use super::signed::Parameters;
 use super::signer::{SignError, cover_floor, sign};
 use super::verifier::COUNTERSIGN;
 use crate::crypto::ethereum::EthereumKey;
 use crate::crypto::{Ed25519Key, Random, SigningKey, derive_ed25519};
 use crate::schemes::api_key::{ApiKey, DERIVATION};
-use crate::schemes::proof::ProofError;
+use crate::schemes::proof_error::ProofError;
 use crate::schemes::webhook::signer::OutgoingBody;
 use crate::time::Timestamp;
 

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 use http::HeaderName;
-use sfv::{Parser, StringRef};
+use sfv::StringRef;
 
-use super::identifier::{ReadComponents, write_item};
+use super::item::write_item;
 
 /// A part of a message that is no field (RFC 9421 §2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,20 +124,6 @@ impl Component {
         let mut text = format!("\"{name}\";key=");
         write_item(&mut text, quoted);
         Ok(Self { form: Form::Key(key.to_owned()), ..Self::plain(Name::Field(name), Cow::Owned(text)) })
-    }
-
-    /// Reads an identifier as it stands in a signature base: `"@path"`, `"priority";sf`.
-    ///
-    /// # Errors
-    /// [`ComponentError`].
-    pub fn parse(text: &str) -> Result<Self, ComponentError> {
-        let mut read = ReadComponents::default();
-        let parsed = Parser::new(text).parse_item_with_visitor(read.next());
-        if let Some(flaw) = read.flaw {
-            return Err(flaw);
-        }
-        parsed.map_err(|_| ComponentError::Syntax)?;
-        read.components.pop().ok_or(ComponentError::Syntax)
     }
 
     /// The same of the request that a response answers: `;req` (RFC 9421 §2.4). Of `@status`, which

@@ -8,9 +8,9 @@ use sfv::{BareItem, Dictionary, FieldType as _, KeyRef, ListEntry, Parser};
 
 use super::base::{BaseError, lines};
 use super::component::Component;
-use super::identifier::write_parameter;
-use super::input::{Parameters, Signed};
+use super::item::write_parameter;
 use super::message::Message;
+use super::signed::{Parameters, Signed};
 use super::signer::{SignError, signature_params};
 use crate::crypto::sha256;
 

@@ -7,7 +7,7 @@ use sfv::visitor::{
 use sfv::{BareItemFromInput, KeyRef, Parser};
 use sha2::Digest as _;
 
-use super::identifier::write_item;
+use super::item::write_item;
 use super::want_digest::DigestAlgorithm;
 use crate::crypto::{equal, sha256};
 use crate::denial::{Code, Denial};

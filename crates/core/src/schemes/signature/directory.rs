@@ -1,7 +1,7 @@
 //! The key directories of web bots (draft-meunier-http-message-signatures-directory): asked for at listed
 //! agents alone, remembered, and asked for again no more often than they need be.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 
+use super::agent_key::{AgentKey, Keys};
 use super::jwks::{self, MEDIA_TYPE};
-use crate::crypto::VerifyingKey;
 use crate::denial::{Code, Denial};
 use crate::fetch::{ChosenBy, Fetch, FetchRequest};
 use crate::public_url::PublicUrl;
@@ -35,20 +35,6 @@ const UNKNOWN: Duration = Duration::from_secs(60);
 pub struct Directories {
     by_origin: BTreeMap<String, Arc<Directory>>,
 }
-
-/// A key out of an agent's directory. Whether the signature is its own is still to be seen.
-#[derive(Clone, Debug)]
-pub struct AgentKey {
-    /// What verifies its signatures.
-    pub key: Arc<VerifyingKey>,
-    /// From when on it counts, if the directory says so.
-    pub begins: Option<Timestamp>,
-    /// From when on it counts no more, if the directory says so.
-    pub expires: Option<Timestamp>,
-}
-
-/// Keys by their RFC 7638 thumbprints.
-pub(super) type Keys = HashMap<String, AgentKey>;
 
 struct Directory {
     origin: String,

@@ -5,8 +5,9 @@ use std::fmt;
 
 use super::base::{BaseError, lines};
 use super::component::{Component, Derived, Form, Name};
-use super::input::Signed;
 use super::message::Message;
+use super::signed::Signed;
+use crate::denial::Denial;
 use crate::redaction::redact_path;
 
 /// Shown instead of a value that is a secret by its name.
@@ -15,6 +16,9 @@ const HIDDEN: &str = "[redacted]";
 const CUT: &str = "…";
 /// A token has at least so many characters in a row.
 const LONG: usize = 32;
+
+/// How much of a signature base an operator is shown, in bytes.
+const LONGEST_BASE: usize = 2048;
 
 /// A signature base, line by line, that may be shown to an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,4 +154,22 @@ fn cut(text: &str) -> String {
 /// The characters of base64 in both alphabets, of JWTs, and of escapes.
 const fn is_of_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'+' | b'=' | b'%')
+}
+
+/// A denial that also shows the operator the signature base as it was built here.
+pub(super) fn with_base(denial: &Denial, signed: &Signed, message: &Message<'_>) -> Denial {
+    let base = shortened(explain(signed, message).to_string());
+    Denial::new(denial.code(), format!("{}; the base as it is here:\n{base}", denial.cause()))
+}
+
+fn shortened(mut text: String) -> String {
+    if text.len() > LONGEST_BASE {
+        let mut end = LONGEST_BASE;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }

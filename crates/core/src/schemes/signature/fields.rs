@@ -6,8 +6,9 @@ use sfv::visitor::{
 };
 use sfv::{BareItemFromInput, KeyRef};
 
-use super::identifier::{ReadComponents, write_parameter};
-use super::input::Parameters;
+use super::identifier::ReadComponents;
+use super::item::write_parameter;
+use super::signed::Parameters;
 use crate::time::Timestamp;
 
 /// Signatures of anybody on one request.

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use http::HeaderName;
 use sfv::visitor::{ItemVisitor, ParameterVisitor};
-use sfv::{BareItemFromInput, ItemSerializer, KeyRef, StringRef};
+use sfv::{BareItemFromInput, KeyRef, Parser, StringRef};
 
 use super::component::{Component, ComponentError, DERIVED, Derived, Form, Name};
+use super::item::{write_item, write_parameter};
 
 /// The components of a list as they are read, and that list's text as it is serialised.
 #[derive(Default)]
@@ -153,23 +154,24 @@ impl Draft<'_, '_> {
     }
 }
 
+impl Component {
+    /// Reads an identifier as it stands in a signature base: `"@path"`, `"priority";sf`.
+    ///
+    /// # Errors
+    /// [`ComponentError`].
+    pub fn parse(text: &str) -> Result<Self, ComponentError> {
+        let mut read = ReadComponents::default();
+        let parsed = Parser::new(text).parse_item_with_visitor(read.next());
+        if let Some(flaw) = read.flaw {
+            return Err(flaw);
+        }
+        parsed.map_err(|_| ComponentError::Syntax)?;
+        read.components.pop().ok_or(ComponentError::Syntax)
+    }
+}
+
 /// A field's name, which is written in lower case (RFC 9421 §2.1).
 pub(super) fn field_name(name: &str) -> Option<HeaderName> {
     let lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
     lower.then(|| HeaderName::from_bytes(name.as_bytes()).ok()).flatten()
-}
-
-pub(super) fn write_item<'b>(out: &mut String, item: impl Into<sfv::RefBareItem<'b>>) {
-    let _ = ItemSerializer::with_buffer(out).bare_item(item).finish();
-}
-
-/// Writes `;key=value`, or `;key` for the value true (RFC 9651 §4.1.1.2).
-pub(super) fn write_parameter<'b>(out: &mut String, key: &KeyRef, value: impl Into<sfv::RefBareItem<'b>>) {
-    out.push(';');
-    out.push_str(key.as_str());
-    let value = value.into();
-    if value.as_boolean() != Some(true) {
-        out.push('=');
-        write_item(out, value);
-    }
 }

@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::directory::{AgentKey, Keys};
+use super::agent_key::{AgentKey, Keys};
 use crate::crypto::{Algorithm, VerifyingKey};
 use crate::fetch::FetchResponse;
 use crate::time::Timestamp;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::base::signature_base;
-use super::input::Signed;
 use super::message::Message;
+use super::signed::Signed;
 use crate::crypto::{Digest, SealKey, VerifyingKey, sha256};
 use crate::denial::{Code, Denial};
 use crate::principal::{Permissions, Principal, Scheme, Subject};

@@ -13,7 +13,7 @@ use super::component::{Component, DERIVED, Derived, Form, Name};
 use super::digest::CONTENT_DIGEST;
 use super::fields::MAX_COMPONENTS;
 use super::identifier::field_name;
-use super::input::{Parameters, Signed};
+use super::signed::{Parameters, Signed};
 use crate::time::Timestamp;
 
 /// Fields that are covered so often that their identifiers are not made anew.

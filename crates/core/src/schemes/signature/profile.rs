@@ -8,14 +8,12 @@ use http::header::CONTENT_TYPE;
 
 use super::component::{Derived, Form, Name};
 use super::digest::{CONTENT_DIGEST, ContentDigest};
-use super::input::Signed;
+use super::signed::{MAX_LIFE, Signed};
 use crate::denial::{Code, Denial};
 use crate::request::{Body, RequestView};
 use crate::time::{SKEW, Timestamp};
 use crate::verifier::BodyCheck;
 
-/// From `created` to `expires`, at most.
-pub(super) const MAX_LIFE: Duration = Duration::from_secs(60);
 pub(super) const MAX_NONCE: usize = 256;
 
 /// Whether a signature binds all of the request: `@method`; `@target-uri`, or `@scheme`,

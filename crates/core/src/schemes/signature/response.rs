@@ -4,8 +4,9 @@ use http::header::CONTENT_TYPE;
 
 use super::component::{Component, Derived, Name};
 use super::digest::CONTENT_DIGEST;
-use super::input::{SIGNATURE, Signed};
+use super::input::SIGNATURE;
 use super::message::Message;
+use super::signed::Signed;
 use crate::denial::{Code, Denial};
 
 /// What a signature on this response should cover: `@status`; `content-type` where there is one;

@@ -7,9 +7,10 @@ use sfv::{Dictionary, Integer, KeyRef, Parser, StringRef};
 use super::base::{BaseError, signature_base};
 use super::component::{Component, Derived};
 use super::digest::CONTENT_DIGEST;
-use super::identifier::{write_item, write_parameter};
-use super::input::{Parameters, SIGNATURE, SIGNATURE_INPUT};
+use super::input::{SIGNATURE, SIGNATURE_INPUT};
+use super::item::{write_item, write_parameter};
 use super::message::Message;
+use super::signed::Parameters;
 use crate::crypto::Signer;
 use crate::time::Timestamp;
 

@@ -5,7 +5,7 @@ use sfv::{Dictionary, ListEntry, Parser};
 
 use super::base::BaseError;
 use super::component::{Component, Derived, Form, Name};
-use super::identifier::write_item;
+use super::item::write_item;
 use super::message::{Message, Start};
 use super::rewrite::{encoded_anew, restructured};
 use crate::request::query_parameters;

@@ -16,11 +16,12 @@ use super::accept::{ACCEPT_SIGNATURE, Wanted};
 use super::bots::{SIGNATURE_AGENT, WEB_BOT_AUTH, WebBots};
 use super::difference::{BASE_DIGESTS, difference};
 use super::erc8128::{ERC8128, Erc8128Form, verify_erc8128};
-use super::explain::explain;
-use super::input::{Parameters, Presented, Role, SIGNATURE, SIGNATURE_INPUT, Signed};
+use super::explain::with_base;
+use super::input::{Presented, Role, SIGNATURE, SIGNATURE_INPUT};
 use super::keys::RegisteredKeys;
 use super::message::Message;
 use super::profile::{Fresh, covered_body, covers, covers_body, fresh, fresh_inclusive};
+use super::signed::{Parameters, Signed};
 use super::verify::verify;
 use crate::denial::{Challenge, Code, Denial};
 use crate::fetch::Fetch;
@@ -36,8 +37,6 @@ pub const COUNTERSIGN: &str = "countersign";
 /// The labels that we ask for.
 const LABEL: &str = "sig1";
 const WALLET_LABEL: &str = "eth";
-/// How much of a signature base an operator is shown, in bytes.
-const LONGEST_BASE: usize = 2048;
 /// How much of another's tag, in characters.
 const LONGEST_TAG: usize = 40;
 
@@ -295,22 +294,4 @@ fn told(denial: Denial, signed: &Signed, request: &RequestView<'_>) -> Denial {
     let covered = signed.components.iter().map(ToString::to_string).collect();
     let differs = difference(request.headers, signed, &Message::from(request));
     denial.covering(covered, differs.map(|differs| differs.to_string()))
-}
-
-/// The same, showing the operator the signature base as it was built here.
-pub(super) fn with_base(denial: &Denial, signed: &Signed, message: &Message<'_>) -> Denial {
-    let base = shortened(explain(signed, message).to_string());
-    Denial::new(denial.code(), format!("{}; the base as it is here:\n{base}", denial.cause()))
-}
-
-fn shortened(mut text: String) -> String {
-    if text.len() > LONGEST_BASE {
-        let mut end = LONGEST_BASE;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-        text.push('…');
-    }
-    text
 }

@@ -1,8 +1,8 @@
 //! Whether a signature holds (RFC 9421 §3.2).
 
 use super::base::signature_base;
-use super::input::Signed;
 use super::message::Message;
+use super::signed::Signed;
 use crate::crypto::{self, Algorithm, VerifyingKey};
 use crate::denial::{Code, Denial};
 

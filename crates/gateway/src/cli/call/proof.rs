@@ -15,10 +15,12 @@ use countersign_io::{AnyStore, StoreUrl, SystemClock};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
-use super::super::arguments::{ProofFlags, Shared};
-use super::super::{Failure, configuration, environment};
+use super::super::arguments::ProofFlags;
+use super::super::shared::Shared;
+use super::super::{Failure, environment, load_configuration};
 use super::answerer::Answerer;
 use super::message::Message;
+use super::sent::{By, Sent};
 use super::shown::Screen;
 use crate::proofs::{KeyFile, of_api_key};
 use crate::terminal::escape;
@@ -35,32 +37,6 @@ pub(in crate::cli) enum Proof {
         /// Answers while the calls last, if the API at the URL does not.
         _answerer: Option<Answerer>,
     },
-}
-
-/// What was sent, and how it was proven.
-pub(in crate::cli) struct Sent {
-    pub(in crate::cli) headers: HeaderMap,
-    pub(super) by: By,
-    attempt: Option<Attempt>,
-}
-
-/// How one request was proven.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum By {
-    /// Not at all.
-    Nothing,
-    /// By a key that is sent as itself.
-    Bearer,
-    /// By a message signature, with a key that is not sent.
-    Signature,
-    /// By a wallet, as the seed says.
-    Asymmetric,
-    /// By an access token, with a proof of possession if there is a key for one.
-    AccessToken,
-    /// By a token that the receiver asks for.
-    Token { algorithm: Algorithm, introduces: bool },
-    /// By a key that was introduced before.
-    IntroducedKey,
 }
 
 impl Proof {
@@ -233,7 +209,7 @@ fn shared_store(shared: &Shared) -> Result<StoreUrl, Failure> {
             "who answers at the webhook URL? {hint}, or --config FILE with the store that the API there uses"
         )));
     }
-    let loaded = configuration(shared, &environment()?)?;
+    let loaded = load_configuration(shared, &environment()?)?;
     match loaded.config.store.url {
         url @ StoreUrl::Redis(_) => Ok(url),
         _ => Err(Failure::said(format!(

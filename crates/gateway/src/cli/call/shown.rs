@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::super::{complain, say};
 use super::answerer::Asked;
 use super::message::Message;
-use super::proof::{By, Sent};
+use super::sent::{By, Sent};
 use crate::terminal::{self, escape};
 
 /// What is printed, and how.

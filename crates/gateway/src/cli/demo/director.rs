@@ -8,30 +8,15 @@ use std::process::ExitCode;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::super::arguments::Shared;
+use super::super::shared::Shared;
 use super::super::{Failure, Outcome, say};
 use super::certificates;
+use super::company::Company;
 use super::drawing::Canvas;
 use super::players::Player;
 use super::stage::{ALICE, EVE, Stage};
 use super::webhook;
 use crate::terminal;
-
-/// Everybody, as processes. They end with it.
-pub(super) struct Company {
-    pub(super) alice: Player,
-    pub(super) bob: Player,
-    pub(super) eve: Player,
-}
-
-impl Drop for Company {
-    fn drop(&mut self) {
-        // All of them are told before any of them is waited for.
-        for player in [&self.alice, &self.bob, &self.eve] {
-            player.dismiss();
-        }
-    }
-}
 
 pub(super) fn direct(shared: &Shared, folder: Option<&Path>, keep: bool) -> Outcome {
     let played = Cell::new(None);

@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::say;
-use super::director::Company;
+use super::company::Company;
 use super::orders::{Headers, Seen};
+use super::scene::{PROOF, Scene, Told};
 use super::stage::{ALICE, EVE, Stage};
-use super::webhook::{PROOF, Scene, Told};
 use crate::terminal::{self, escape};
 
 /// How a reader follows.

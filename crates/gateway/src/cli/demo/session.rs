@@ -3,6 +3,7 @@
 
 mod bank;
 mod eve;
+mod loot;
 mod pages;
 mod peer;
 mod tap;
@@ -19,7 +20,8 @@ use countersign::crypto::{Random as _, SystemRandom};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::super::arguments::{Part, SessionFlags, Shared};
+use super::super::arguments::{Part, SessionFlags};
+use super::super::shared::Shared;
 use super::super::{Failure, Outcome, say};
 use super::actor::as_process;
 use super::certificates::{certify, write};

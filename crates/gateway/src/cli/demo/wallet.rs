@@ -21,7 +21,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::arguments::{Part, Shared};
+use super::super::arguments::Part;
+use super::super::shared::Shared;
 use super::super::{Failure, Outcome, say};
 use super::actor::as_process;
 use super::certificates::write;

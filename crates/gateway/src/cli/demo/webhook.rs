@@ -8,33 +8,12 @@ use http::{HeaderMap, Method};
 use serde_json::Value;
 
 use super::super::Failure;
-use super::director::Company;
+use super::company::Company;
 use super::drawing::Canvas;
 use super::front::loopback_client;
 use super::orders::{Headers, Order, Report, Seen};
+use super::scene::{PROOF, Scene, Told};
 use super::stage::{ALICE, EVE, Stage};
-
-/// A scene, and what must come of it.
-pub(super) struct Scene {
-    /// For programs.
-    pub(super) name: &'static str,
-    /// What is tried.
-    pub(super) title: &'static str,
-    /// What to know beforehand.
-    pub(super) before: &'static str,
-    /// What it means that it ended so.
-    pub(super) after: &'static str,
-    status: u16,
-    code: Option<&'static str>,
-    /// How often Alice must have been asked, and what she must have answered.
-    asked: Option<u16>,
-    /// What people see at `/example`, if that is how it began.
-    example: Option<&'static str>,
-}
-
-/// Those headers that carry a proof.
-pub(super) const PROOF: [&str; 6] =
-    ["authorization", "signature-agent", "signature-key", "webhook-key", "signature-input", "signature"];
 
 const ALLOWED: &str = "{\"allowed\": true}";
 const REFUSED: &str = "{\"allowed\": false}";
@@ -109,22 +88,6 @@ const REPLAY_SIGNATURE: Scene = Scene {
     asked: None,
     example: None,
 };
-
-/// What came of a scene, as everybody noted it.
-pub(super) struct Told {
-    /// What reached Eve before, from Alice.
-    pub(super) to_eve: Vec<Seen>,
-    /// What reached Bob.
-    pub(super) to_bob: Vec<Seen>,
-    /// What reached Alice.
-    pub(super) to_alice: Vec<Seen>,
-    /// Who caused what reached Bob.
-    pub(super) caller: &'static str,
-    /// What Bob noted.
-    pub(super) decision: Value,
-    /// What people saw at `/example`.
-    pub(super) example: Option<(std::net::SocketAddr, String)>,
-}
 
 impl Told {
     /// The request to Bob, for there was one.

@@ -7,28 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{Json, State};
 use axum::routing::get;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::super::Outcome;
 use super::super::actor::{follow_orders, until_told};
 use super::super::front::{Tls, listen};
 use super::super::orders::Report;
+use super::loot::Loot;
 use super::peer::Peer;
 use super::tries::{Tried, Tries};
 use super::{Places, pages};
-
-/// What was stolen from a session.
-#[derive(Clone, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub(super) struct Loot {
-    /// The token half.
-    pub(super) half: String,
-    /// A handshake, if the script could get one.
-    pub(super) handshake: Option<String>,
-    /// The whole `Cookie` header, which only malware has.
-    pub(super) cookie: Option<String>,
-}
 
 struct Eve {
     places: Places,

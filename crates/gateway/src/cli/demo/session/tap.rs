@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::super::super::Failure;
 use super::super::front::{FRAMING, LONGEST};
-use super::eve::Loot;
+use super::loot::Loot;
 use super::peer::Peer;
 use super::{ALICE, Places};
 use crate::state::Gateway;

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::super::super::Failure;
-use super::eve::Loot;
+use super::loot::Loot;
 use super::peer::Peer;
 
 const ACCOUNT: &str = "/api/account";

@@ -1,0 +1,340 @@
+//! Inside every crate files import each other in one direction, so that each can be read without those above it.
+//!
+//! What is read is text: `use` and paths from `crate`, `super` and `self`, through `pub use` to the file that defines what
+//! is named. A module and what is in its folder count as one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// `a::b`: the module that a file is, from its crate's root, which is the empty path.
+type Module = Vec<String>;
+
+/// The one circle that is still there: it is to be untied, and nobody may join it.
+const STILL_TIED: [&str; 9] = [
+    "bearer",
+    "callbacks",
+    "endpoints",
+    "issuer",
+    "proxy::body",
+    "proxy::broken",
+    "proxy::forward",
+    "session",
+    "state",
+];
+
+#[test]
+fn no_file_is_in_a_circle_with_another() {
+    let mut circles = Vec::new();
+    let mut still_tied = false;
+    for source in sources() {
+        let arrows = arrows(&files(&source));
+        for circle in circles_in(&arrows) {
+            let is_known = circle.iter().all(|module| STILL_TIED.contains(&&*module.join("::")));
+            match is_known && source.ends_with("gateway/src") {
+                true => still_tied = true,
+                false => circles.push(format!("{}: {}", source.display(), told(&circle, &arrows))),
+            }
+        }
+    }
+    assert!(circles.is_empty(), "{}", circles.join("\n"));
+    assert!(still_tied, "the last circle is untied: its list can go");
+}
+
+#[test]
+fn a_circle_is_found_through_what_a_module_hands_on() {
+    let file = |path: &str, text: &str| (path.split("::").map(str::to_owned).collect::<Module>(), code(text));
+    let house = [
+        file("rooms", "mod hall;\npub use hall::{Door, Hall as Entry};"),
+        file("rooms::hall", "use super::super::{street::Lamp};"),
+        file("street", "use crate::rooms::Door; // use crate::garden;"),
+        file("garden", "const TEXT: &str = \"use crate::street;\"; fn path() { crate::street::walk() }"),
+    ];
+    let arrows = arrows(&house.into_iter().collect());
+    let circles = circles_in(&arrows);
+    assert_eq!(circles.len(), 1);
+    let names: Vec<String> = circles[0].iter().map(|module| module.join("::")).collect();
+    assert_eq!(names, ["rooms::hall", "street"]);
+}
+
+/// The `src` folder of every crate.
+fn sources() -> Vec<PathBuf> {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut sources: Vec<_> =
+        fs::read_dir(crates).unwrap().map(|entry| entry.unwrap().path().join("src")).collect();
+    sources.retain(|source| source.is_dir());
+    sources.sort();
+    assert!(sources.len() >= 4, "{sources:?}");
+    sources
+}
+
+/// What each file holds, by its module, without comments, strings and tests.
+fn files(source: &Path) -> BTreeMap<Module, String> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![source.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let mut module: Module = path
+                    .strip_prefix(source)
+                    .unwrap()
+                    .with_extension("")
+                    .iter()
+                    .map(|part| part.to_str().unwrap().to_owned())
+                    .collect();
+                if module.last().is_some_and(|last| ["mod", "lib", "main"].contains(&&**last)) {
+                    module.pop();
+                }
+                if !module.iter().any(|part| part == "tests" || part.ends_with("_tests")) {
+                    files.insert(module, code(&fs::read_to_string(&path).unwrap()));
+                }
+            }
+        }
+    }
+    files
+}
+
+/// Rust without what is no code: comments, strings, characters, and `mod tests { .. }`.
+fn code(text: &str) -> String {
+    let bytes: Vec<char> = text.chars().collect();
+    let mut code = String::with_capacity(text.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let rest = &bytes[at..];
+        match rest {
+            ['/', '/', ..] => at += rest.iter().position(|c| *c == '\n').unwrap_or(rest.len()),
+            ['/', '*', ..] => {
+                at += rest.windows(2).position(|pair| pair == ['*', '/']).map_or(rest.len(), |end| end + 2);
+            }
+            ['r', '"', ..] | ['r', '#', ..] if raw_string(rest).is_some() => at += raw_string(rest).unwrap(),
+            ['"', ..] => at += string(rest),
+            ['\'', '\\', ..] => at += 2 + rest[2..].iter().position(|c| *c == '\'').unwrap_or(0) + 1,
+            ['\'', _, '\'', ..] => at += 3,
+            [c, ..] => {
+                code.push(*c);
+                at += 1;
+            }
+            [] => break,
+        }
+    }
+    match code.find("#[cfg(test)]\nmod tests {") {
+        Some(tests) => code[..tests].to_owned(),
+        None => code,
+    }
+}
+
+fn raw_string(rest: &[char]) -> Option<usize> {
+    let hashes = rest[1..].iter().take_while(|c| **c == '#').count();
+    (rest.get(1 + hashes) == Some(&'"')).then_some(())?;
+    let end: Vec<char> = std::iter::once('"').chain(std::iter::repeat_n('#', hashes)).collect();
+    let body = 2 + hashes;
+    rest[body..].windows(end.len()).position(|window| window == end).map(|at| body + at + end.len())
+}
+
+fn string(rest: &[char]) -> usize {
+    let mut at = 1;
+    while at < rest.len() && rest[at] != '"' {
+        at += if rest[at] == '\\' { 2 } else { 1 };
+    }
+    at + 1
+}
+
+/// Which files each file names, by path.
+fn arrows(files: &BTreeMap<Module, String>) -> BTreeMap<Module, BTreeSet<Module>> {
+    let handed_on: BTreeMap<&Module, Vec<(String, Module)>> =
+        files.iter().map(|(module, text)| (module, handed_on(module, text))).collect();
+    let mut arrows = BTreeMap::new();
+    for (module, text) in files {
+        let mut named = BTreeSet::new();
+        for path in paths(module, text) {
+            if let Some(file) = file_of(&path, files, &handed_on, 0) {
+                named.insert(file);
+            }
+        }
+        // A module and what is in its folder are one.
+        named.retain(|other| other != module && !other.starts_with(module) && !module.starts_with(other));
+        arrows.insert(module.clone(), named);
+    }
+    arrows
+}
+
+/// The file in which what a path names is written: a module hands on what its files define.
+fn file_of(
+    path: &[String],
+    files: &BTreeMap<Module, String>,
+    handed_on: &BTreeMap<&Module, Vec<(String, Module)>>,
+    depth: usize,
+) -> Option<Module> {
+    let length = (0..=path.len()).rev().find(|length| files.contains_key(&path[..*length]))?;
+    let module = path[..length].to_vec();
+    if let Some(item) = path.get(length)
+        && depth < 8
+        && let Some((_, target)) = handed_on[&module].iter().find(|(name, _)| name == item)
+    {
+        return file_of(target, files, handed_on, depth + 1);
+    }
+    // The root hands on, and is nobody's business.
+    (!module.is_empty()).then_some(module)
+}
+
+/// Every path of a file that begins at the crate's root or at a module near it, from the root.
+fn paths(module: &Module, code: &str) -> Vec<Module> {
+    let words = words(code);
+    let mut paths = Vec::new();
+    let mut at = 0;
+    while at < words.len() {
+        let begins = ["crate", "super", "self"].contains(&&*words[at])
+            && words.get(at + 1).is_some_and(|word| word == "::");
+        if begins && (at == 0 || words[at - 1] != "::") {
+            at = tree(&words, at, &mut Vec::new(), &mut paths);
+        } else {
+            at += 1;
+        }
+    }
+    paths.into_iter().filter_map(|path| absolute(module, &path)).collect()
+}
+
+/// `pub use` of a file: the names that it hands on, and where they come from.
+fn handed_on(module: &Module, code: &str) -> Vec<(String, Module)> {
+    let words = words(code);
+    let mut names = Vec::new();
+    for at in 0..words.len() {
+        if words[at] != "use" || at == 0 || (words[at - 1] != "pub" && words[at - 1] != ")") {
+            continue;
+        }
+        let mut paths = Vec::new();
+        tree(&words, at + 1, &mut Vec::new(), &mut paths);
+        for path in paths {
+            let from_root = match &*path[0] {
+                "crate" | "super" | "self" => absolute(module, &path),
+                // A child's name, or another crate's, which no file has.
+                _ => Some(module.iter().chain(&path).cloned().collect()),
+            };
+            if let (Some(name), Some(from_root)) = (path.last(), from_root) {
+                names.push((name.clone(), from_root));
+            }
+        }
+    }
+    names
+}
+
+fn absolute(module: &Module, path: &[String]) -> Option<Module> {
+    let mut base = match &*path[0] {
+        "crate" => Vec::new(),
+        "self" | "super" => module.clone(),
+        _ => return None,
+    };
+    let mut rest = &path[usize::from(path[0] != "super")..];
+    while rest.first().is_some_and(|first| first == "super") {
+        base.pop();
+        rest = &rest[1..];
+    }
+    base.extend(rest.iter().cloned());
+    Some(base)
+}
+
+/// Reads `a::{b, c::d}` from `at`; returns where it ends.
+fn tree(words: &[String], mut at: usize, before: &mut Module, paths: &mut Vec<Module>) -> usize {
+    let depth = before.len();
+    loop {
+        match words.get(at).map(String::as_str) {
+            Some("{") => {
+                at += 1;
+                while words.get(at).is_some_and(|word| word != "}") {
+                    let began = at;
+                    at = tree(words, at, before, paths);
+                    at += usize::from(words.get(at).is_some_and(|word| word == ","));
+                    at += usize::from(at == began);
+                }
+                before.truncate(depth);
+                return at + 1;
+            }
+            Some(word) if word.starts_with(|c: char| c.is_alphabetic() || c == '_') || word == "*" => {
+                before.push(word.to_owned());
+                at += 1;
+                if words.get(at).is_some_and(|word| word == "::") {
+                    at += 1;
+                    continue;
+                }
+                // `as` gives another name to the same thing.
+                if words.get(at).is_some_and(|word| word == "as") {
+                    at += 2;
+                }
+            }
+            _ => {}
+        }
+        if before.last().is_some_and(|last| last == "self" || last == "*") && before.len() > 1 {
+            before.pop();
+        }
+        if !before.is_empty() {
+            paths.push(before.clone());
+        }
+        before.truncate(depth);
+        return at;
+    }
+}
+
+/// Names, `::`, and everything else character by character.
+fn words(code: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut rest = code.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            _ if rest.starts_with("::") => 2,
+            c if c.is_alphanumeric() || c == '_' => {
+                rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len())
+            }
+            c => c.len_utf8(),
+        };
+        words.push(rest[..length].to_owned());
+        rest = rest[length..].trim_start();
+    }
+    words
+}
+
+/// Groups of files that reach each other.
+fn circles_in(arrows: &BTreeMap<Module, BTreeSet<Module>>) -> Vec<BTreeSet<Module>> {
+    let reached: BTreeMap<&Module, BTreeSet<&Module>> =
+        arrows.keys().map(|from| (from, reach(from, arrows))).collect();
+    let mut circles: Vec<BTreeSet<Module>> = Vec::new();
+    for (from, reaches) in &reached {
+        if circles.iter().any(|circle| circle.contains(*from)) {
+            continue;
+        }
+        let circle: BTreeSet<Module> = reaches
+            .iter()
+            .filter(|to| reached.get(*to).is_some_and(|back| back.contains(from)))
+            .map(|to| (*to).clone())
+            .collect();
+        if circle.len() > 1 {
+            circles.push(circle);
+        }
+    }
+    circles
+}
+
+fn reach<'a>(from: &'a Module, arrows: &'a BTreeMap<Module, BTreeSet<Module>>) -> BTreeSet<&'a Module> {
+    let (mut seen, mut next) = (BTreeSet::new(), vec![from]);
+    while let Some(module) = next.pop() {
+        for to in arrows.get(module).into_iter().flatten() {
+            if seen.insert(to) {
+                next.push(to);
+            }
+        }
+    }
+    seen
+}
+
+fn told(circle: &BTreeSet<Module>, arrows: &BTreeMap<Module, BTreeSet<Module>>) -> String {
+    let within = |from: &Module| {
+        arrows[from].intersection(circle).map(|to| to.join("::")).collect::<Vec<_>>().join(", ")
+    };
+    circle
+        .iter()
+        .map(|from| format!("{} -> {}", from.join("::"), within(from)))
+        .collect::<Vec<_>>()
+        .join("; ")
+}
