@@ -40,8 +40,9 @@ impl<'a> Authorization<'a> {
     /// Reads a header's value.
     #[must_use]
     pub fn parse(value: &'a str) -> Self {
-        let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
-        let rest = rest.trim_matches(' ');
+        // RFC 9110 has spaces between the two; who splits at a tab as well must not find what we did not.
+        let (scheme, rest) = value.split_once([' ', '\t']).unwrap_or((value, ""));
+        let rest = rest.trim_matches([' ', '\t']);
         if scheme.eq_ignore_ascii_case("bearer") {
             if rest.starts_with("cs_") {
                 Self::ApiKey(rest)

@@ -5,8 +5,9 @@
 
 use std::sync::LazyLock;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
+use base64::engine::{DecodePaddingMode, Engine as _};
 use memchr::memmem::Finder;
 use memchr::{memchr, memchr_iter, memchr3};
 
@@ -17,6 +18,13 @@ use crate::schemes::api_key::wire::begins_as_key;
 use crate::schemes::callback_url;
 use crate::schemes::session::SessionCookie;
 use crate::schemes::session::wire::{HALF_SUBPROTOCOL, HANDSHAKE_SUBPROTOCOL};
+
+/// Base64 as lenient servers read it: with its padding or without, and whatever the last bits are.
+const AS_LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+    .with_decode_allow_trailing_bits(true);
+const LENIENT: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, AS_LENIENT);
+const LENIENT_FOR_URLS: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, AS_LENIENT);
 
 /// How many base64url characters a session's half or handshake has.
 const HALF: usize = 43;
@@ -45,8 +53,9 @@ pub fn is_half(text: &[u8]) -> bool {
 #[must_use]
 pub fn basic_holds_credential(authorization: &[u8]) -> bool {
     let Some((scheme, rest)) = authorization.split_at_checked(6) else { return false };
-    let decoded = || STANDARD.decode(rest.trim_ascii()).is_ok_and(|pair| holds_credential(&pair));
-    scheme.eq_ignore_ascii_case(b"basic ") && decoded()
+    let holds =
+        |engine: &GeneralPurpose| engine.decode(rest.trim_ascii()).is_ok_and(|pair| holds_credential(&pair));
+    scheme.eq_ignore_ascii_case(b"basic ") && (holds(&LENIENT) || holds(&LENIENT_FOR_URLS))
 }
 
 /// What `text` is once its escapes are read, and those that they make; `None` if there are none.
@@ -87,14 +96,16 @@ fn begins_callback(text: &[u8], at: usize) -> bool {
     // Only so far, so that many beginnings cost no more than a few.
     let Some(dot) = memchr(b'.', &text[..text.len().min(LONGEST_HEADER)]) else { return false };
     let (header, rest) = (&text[..dot], &text[dot + 1..]);
-    let claims = run(rest);
-    let marked =
-        rest.get(claims) == Some(&b'.') && rest.get(claims + 1).is_some_and(|byte| is_of_base64url(*byte));
+    // Last, for it has no bound.
+    let marked = || {
+        let claims = run(rest);
+        rest.get(claims) == Some(&b'.') && rest.get(claims + 1).is_some_and(|byte| is_of_base64url(*byte))
+    };
     let read = || serde_json::from_slice::<serde_json::Value>(&URL_SAFE_NO_PAD.decode(header).ok()?).ok();
     let is_callback = |header: serde_json::Value| {
         header["typ"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(callback_url::wire::TYPE))
     };
-    run(header) == header.len() && marked && read().is_some_and(is_callback)
+    run(header) == header.len() && read().is_some_and(is_callback) && marked()
 }
 
 #[cfg(test)]
@@ -103,6 +114,7 @@ mod tests {
     use crate::crypto::SystemRandom;
     use crate::schemes::api_key::ApiKey;
     use crate::schemes::session::Half;
+    use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
     fn secrets() -> Vec<String> {
         let key = ApiKey::generate(&SystemRandom).reveal().expose().clone();
@@ -137,6 +149,14 @@ mod tests {
             }
             let basic = format!("Basic {}", STANDARD.encode(format!("{secret}:")));
             assert!(basic_holds_credential(basic.as_bytes()));
+            for user in ["u", "us", "use"] {
+                for encoded in [
+                    STANDARD_NO_PAD.encode(format!("{user}:{secret}")),
+                    URL_SAFE_NO_PAD.encode(format!("{user}:{secret}")),
+                ] {
+                    assert!(basic_holds_credential(format!("Basic {encoded}").as_bytes()), "{encoded}");
+                }
+            }
             let basic = format!("BASIC {}", STANDARD.encode(format!("user:{secret}")));
             assert!(basic_holds_credential(basic.as_bytes()));
         }

@@ -32,11 +32,11 @@ impl CallbackUrls {
     }
 
     fn stand_plainly_in(&self, text: &[u8]) -> bool {
-        let mut at = self.host.find_iter(text).map(|at| at + self.host.needle().len() - 1);
-        at.any(|at| {
-            // As long as a path goes on (RFC 3986, 3.3).
+        let mut urls = self.host.find_iter(text).peekable();
+        std::iter::from_fn(|| urls.next().map(|at| (at, urls.peek().copied()))).any(|(at, next)| {
+            // As long as a path goes on (RFC 3986, 3.3), and no further than to the next URL: each byte is walked once.
             let of_path = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~%!$&'()*+;=:@".contains(&byte);
-            let path = &text[at..];
+            let path = &text[at + self.host.needle().len() - 1..next.unwrap_or(text.len())];
             let path = &path[..path.iter().position(|byte| !of_path(*byte)).unwrap_or(path.len())];
             std::str::from_utf8(path).is_ok_and(|path| self.are(path.trim_end_matches('/')))
         })
@@ -55,6 +55,7 @@ mod tests {
             "https://bob.example/v1/results/42/abc",
             "https://bob.example/v1/results/42/abc?x=1#y",
             "<https://bob.example/v1/results/42/abc>; rel=x",
+            "https://bob.example/1,https://bob.example/v1/results/42/abc,https://bob.example/2",
             "https://a.example/?next=https%3A%2F%2Fbob.example%2Fv1%2Fresults%2F42%2Fabc",
         ] {
             assert!(urls.stand_in(text.as_bytes()), "{text}");
@@ -68,6 +69,9 @@ mod tests {
         ] {
             assert!(!urls.stand_in(text.as_bytes()), "{text}");
         }
+        // If each URL walked the rest, this would take minutes.
+        let many = "://bob.example/".repeat(150_000);
+        assert!(!urls.stand_in(many.as_bytes()));
         assert!(
             !CallbackUrls::new(&public_url, Vec::new()).stand_in(b"https://bob.example/v1/results/42/abc")
         );

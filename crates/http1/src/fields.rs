@@ -137,6 +137,10 @@ impl FramingFields {
             if ["content-length", "transfer-encoding", "host"].iter().any(|name| folds_to(option, name)) {
                 return Err(Violation::framing("Connection names a field that frames or routes the message"));
             }
+            // What a proof covers, or is, must not go between us and whoever reads it (RFC 9110, 7.6.1 forbids it too).
+            if NEVER_FOR_ONE_HOP.iter().any(|name| folds_to(option, name)) {
+                return Err(Violation::framing("Connection names a field that is for the recipient"));
+            }
         }
         Ok(())
     }
@@ -179,6 +183,20 @@ impl FramingFields {
         Ok(())
     }
 }
+
+/// Fields that are for the recipient of the content, and that `Connection` must not name.
+const NEVER_FOR_ONE_HOP: [&str; 10] = [
+    "authorization",
+    "content-digest",
+    "content-encoding",
+    "content-type",
+    "cookie",
+    "date",
+    "signature",
+    "signature-agent",
+    "signature-input",
+    "signature-key",
+];
 
 /// Whether `name` is `known` to a server that puts one byte in the place of all that is no letter or digit, as CGI and
 /// WSGI do; `known` is in lower case.

@@ -19,13 +19,14 @@ pub(super) async fn accept_clock(State(gateway): State<Arc<Gateway>>) -> Answer 
     };
     let accepted = gateway.store.accept_clock().await?.ok_or_else(passing)?;
     let mut details = json!({ "now": accepted.now.to_string(), "shown": accepted.shown.to_string() });
+    // The gate may have seen a moment that no request brought to the store, which has judged this one.
+    gateway.runtime.load().gate.accept_clock(accepted.now);
     let Some(cut_off) = accepted.cut_off else {
         details["accepted"] = json!(false);
         return Ok(Json(details).into_response());
     };
     details["accepted"] = json!(true);
     details["refused_up_to"] = json!(cut_off.to_string());
-    gateway.runtime.load().gate.accept_clock(accepted.now);
     gateway.audit.change(accepted.now, "clock-accepted", &details).await.map_err(unaudited)?;
     Ok(Json(details).into_response())
 }

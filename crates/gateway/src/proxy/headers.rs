@@ -118,8 +118,14 @@ pub(super) fn strip_trailers_to_caller(trailers: &mut HeaderMap) {
 }
 
 fn strip_trailers(trailers: &mut HeaderMap, stays_here: impl Fn(Option<Meaning>) -> bool) {
-    const NEVER: [HeaderName; 4] =
-        [HOST, http::header::AUTHORIZATION, http::header::COOKIE, HeaderName::from_static("x-api-key")];
+    const NEVER: [HeaderName; 6] = [
+        HOST,
+        http::header::AUTHORIZATION,
+        http::header::COOKIE,
+        HeaderName::from_static("x-api-key"),
+        HeaderName::from_static("handshake"),
+        HeaderName::from_static("asymmetricauthentication"),
+    ];
     remove_named_by_connection(trailers);
     remove_matching(trailers, |name| stays_here(reserved(name)));
     remove_look_alikes(trailers, &NEVER);

@@ -381,6 +381,10 @@ fn connection_names_nothing_that_frames_or_routes() {
     for option in ["Content-Length", "transfer-encoding", "close, HOST", "content_length"] {
         refused(get(&format!("Connection: {option}")), reason);
     }
+    let reason = "Connection names a field that is for the recipient";
+    for option in ["content-type", "close, Content_Digest", "Signature-Input", "authorization", "cookie"] {
+        refused(get(&format!("Connection: {option}")), reason);
+    }
 }
 
 #[test]

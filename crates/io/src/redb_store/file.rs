@@ -239,8 +239,15 @@ fn resume(database: &Database, path: &Path, beside: &mut Beside, least: Mark) ->
     let transaction = begin_write(database).map_err(failed)?;
     let found = {
         let table = transaction.open_table(MOMENTS).map_err(|error| failed(fault(error)))?;
-        Moments::read(&table).map_err(failed)?.beside
+        Moments::read(&table).map_err(failed)?
     };
+    // Between two attempts the file is nobody's. Only another process can have written that it stopped well, and the
+    // ledger that it saved knows nothing of what was used here.
+    if found.is_clean {
+        let why = String::from("another process has worked on it meanwhile: start this one anew");
+        return Err(OpenError::Older { path: path.to_owned(), why });
+    }
+    let found = found.beside;
     // A commit whose outcome nobody knew may be there, so the file may be further than we know.
     let Some(found) = found.filter(|found| found.born == least.born && found.generation >= least.generation)
     else {

@@ -120,7 +120,7 @@ impl Refused {
         };
         let (from, until) = self.ahead.unwrap_or((leap.to, leap.to));
         let ahead = Some((from.min(leap.to), until.max(reached.unwrap_or(until))));
-        let cut_off = self.cut_off.filter(|cut_off| *cut_off <= now).max(Some(now.max(leap.from)));
+        let cut_off = self.cut_off.filter(|cut_off| *cut_off < leap.to).max(Some(now.max(leap.from)));
         Self { cut_off, undated, ahead }
     }
 }

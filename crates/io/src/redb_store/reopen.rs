@@ -73,6 +73,7 @@ impl Reopening {
 
 #[cfg(test)]
 mod tests {
+    use countersign::store::Ledger;
     use countersign::time::Timestamp;
 
     use super::*;
@@ -95,7 +96,12 @@ mod tests {
         let (database, next) = file::open_again(&path, &mut beside, mark).unwrap();
         assert_eq!(next, further);
         assert_eq!(beside.read().unwrap(), Some(next));
+        // Another process had it meanwhile, and stopped well: its ledger is not ours.
+        let after = Mark { generation: next.generation + 1, ..next };
+        file::save(&database, &Ledger::default(), NOW, after).unwrap();
         drop(database);
+        let opened = file::open_again(&path, &mut beside, next).map(|(_, mark)| mark);
+        assert!(matches!(opened, Err(OpenError::Older { .. })), "{opened:?}");
         std::fs::remove_file(&path).unwrap();
         let opened = file::open_again(&path, &mut beside, mark).map(|(_, mark)| mark);
         assert!(matches!(opened, Err(OpenError::File { .. })), "{opened:?}");
