@@ -4,7 +4,7 @@ WORKDIR /source
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
-    cargo build --release --locked -p countersign-gateway && cp target/release/countersign /countersign
+    cargo build --release --locked -p countersign-cli && cp target/release/countersign /countersign
 
 FROM debian:trixie-slim
 # The authorities that outgoing calls trust.

@@ -7,7 +7,7 @@ cost=${1:-12}
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 alice=$(free_port) bob=$(free_port)
 peer() {
-    target/python/bin/python crates/gateway/tests/peers/seed_peer.py \
+    target/python/bin/python crates/cli/tests/peers/seed_peer.py \
         "$1" "http://127.0.0.1:$2/receiver" "http://127.0.0.1:$1/webhook" "$cost" >/dev/null 2>&1 &
 }
 trap 'kill $(jobs -p) 2>/dev/null' EXIT

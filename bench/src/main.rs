@@ -72,7 +72,7 @@ fn main() -> ExitCode {
     // nothing else is measured.
     let name = std::env::args_os().next().unwrap_or_default();
     if Path::new(&name).file_name().is_some_and(|name| name == process::GATEWAY) {
-        return countersign_gateway::cli::main();
+        return countersign_cli::main();
     }
     let arguments = Arguments::parse();
     let done = match arguments.role {

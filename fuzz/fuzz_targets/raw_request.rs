@@ -1,9 +1,9 @@
 //! A request on file, as `explain --request` reads it.
 #![no_main]
 
-use countersign_gateway::management::reads_as_request;
+use countersign_gateway::management::raw_request;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let _ = reads_as_request(bytes);
+    let _ = raw_request::parse(bytes);
 });

@@ -1,10 +1,9 @@
-//! The Countersign gateway: a proxy that forwards nothing without a permit, and its command line.
+//! The Countersign gateway: a proxy that forwards nothing without a permit. A library that prints nothing.
 
 pub mod audit;
 pub mod bearer;
 mod callback_urls;
 pub mod callbacks;
-pub mod cli;
 pub mod config;
 pub mod decisions;
 pub mod egress;
@@ -25,10 +24,5 @@ pub mod seal;
 pub mod server;
 pub mod session;
 pub mod state;
-mod story;
-mod terminal;
-
-/// A request is some forty small allocations with buffers that come and go among them, for which glibc's allocator is
-/// slow (docs/decisions/0032-what-a-release-is-built-with.md).
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+pub mod story;
+pub mod terminal;

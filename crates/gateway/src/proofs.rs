@@ -56,7 +56,7 @@ pub enum KeyFile {
 }
 
 /// What a wallet makes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WalletForm {
     /// The header AsymmetricAuthentication.
     #[default]
@@ -70,7 +70,10 @@ pub enum WalletForm {
 
 impl WalletForm {
     /// Reads its name.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// It is the name of none; the sentence says which there are.
+    pub fn parse(text: &str) -> Result<Self, String> {
         match text {
             "asymmetric" => Ok(Self::Asymmetric),
             "erc8128" => Ok(Self::Erc8128),
@@ -101,7 +104,7 @@ impl KeyFile {
     ///
     /// # Errors
     /// [`KeyFileError`].
-    pub(crate) fn read(&self, random: Arc<dyn Random>, base_digests: bool) -> Result<Proof, KeyFileError> {
+    pub fn read(&self, random: Arc<dyn Random>, base_digests: bool) -> Result<Proof, KeyFileError> {
         match self {
             Self::ApiKey { file, bearer } => {
                 let key = ApiKey::parse(text(file)?.expose().trim());
@@ -139,7 +142,7 @@ impl KeyFile {
 }
 
 /// What an API key proves: by signing, unless it is to be sent as itself.
-pub(crate) fn of_api_key(key: ApiKey, bearer: bool, random: Arc<dyn Random>, base_digests: bool) -> Proof {
+pub fn of_api_key(key: ApiKey, bearer: bool, random: Arc<dyn Random>, base_digests: bool) -> Proof {
     match bearer {
         true => Proof::Bearer(key),
         false => {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::terminal::escape;
 
 /// A decision, a line a step.
-pub(crate) fn story(decision: &Value) -> String {
+pub fn story(decision: &Value) -> String {
     let text = |name: &str| match &decision[name] {
         Value::String(text) => escape(text),
         Value::Null => "-".to_owned(),

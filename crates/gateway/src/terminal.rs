@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 /// Text for people, in which every character that a terminal would obey is spelled out.
-pub(crate) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut escaped, c| {
         match commands(c) {
             true => escaped.extend(c.escape_default()),
@@ -16,7 +16,7 @@ pub(crate) fn escape(text: &str) -> String {
 }
 
 /// JSON on one line, for programs and for whoever looks at it on a terminal all the same.
-pub(crate) fn json(value: &impl Serialize) -> String {
+pub fn json(value: &impl Serialize) -> String {
     // What is written here has text for its keys and no number that JSON lacks, so it can be written.
     let text = serde_json::to_string(value).unwrap_or_default();
     // Nearly always it is ASCII, whose controls JSON spells out itself, all but DEL.

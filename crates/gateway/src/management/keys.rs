@@ -21,7 +21,7 @@ use crate::state::Gateway;
 /// What `key new` asks for.
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct NewKey {
+pub struct NewKey {
     /// What people call it.
     pub label: String,
     /// Who answers for it.
@@ -44,7 +44,7 @@ pub(crate) struct NewKey {
 /// What `key rotate` asks for.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Rotation {
+pub struct Rotation {
     /// For how long the old key stays valid, `24h`.
     pub overlap: String,
 }

@@ -1,25 +1,24 @@
-//! The operator's side: keys, decisions, explanations, health and metrics.
+//! The operator's side: keys, decisions, explanations, health and metrics. What can be asked for are types here; whoever
+//! asks says it to people.
 
 mod admin;
 mod answer;
 mod api;
 mod callbacks;
-pub mod client;
+mod client;
 pub(crate) mod keys;
-pub(crate) mod raw_request;
-pub(crate) mod registered;
+pub mod raw_request;
+mod registered;
 mod socket;
 mod store;
-pub(crate) mod subjects;
-pub(crate) mod users;
+mod subjects;
+mod users;
 
 pub use admin::{AdminToken, admin};
 pub use api::router;
+pub use client::{CallError, Management};
+pub use keys::{NewKey, Rotation};
+pub use registered::{Registration, SharedSecret, read_public};
 pub use socket::{SocketError, bind, serve};
-
-/// Whether bytes read as a request on file: for fuzzing.
-#[doc(hidden)]
-#[must_use]
-pub fn reads_as_request(bytes: &[u8]) -> bool {
-    raw_request::parse(bytes).is_ok()
-}
+pub use subjects::SubjectWish;
+pub use users::{NewPassword, NewUser, Whom};

@@ -12,20 +12,23 @@ use countersign_tower::join_cookies;
 const MAX_FIELDS: usize = 1000;
 
 /// A request that was read from bytes.
-pub(crate) struct RawRequest {
-    pub(crate) method: Method,
+pub struct RawRequest {
+    /// Its method.
+    pub method: Method,
     /// As it stands in the request line.
-    pub(crate) target: Uri,
-    pub(crate) headers: HeaderMap,
+    pub target: Uri,
+    /// Its fields, those of cookies joined.
+    pub headers: HeaderMap,
     /// How many bytes its head has, with the empty line that ends it.
-    pub(crate) head: usize,
+    pub head: usize,
     /// Everything behind the head.
-    pub(crate) body: Bytes,
+    pub body: Bytes,
 }
 
 impl RawRequest {
     /// The request as a verifier sees it, had it come in at `at`.
-    pub(crate) fn view<'a>(&'a self, target: &'a Uri, at: Timestamp) -> RequestView<'a> {
+    #[must_use]
+    pub fn view<'a>(&'a self, target: &'a Uri, at: Timestamp) -> RequestView<'a> {
         RequestView {
             method: &self.method,
             target,
@@ -40,7 +43,10 @@ impl RawRequest {
 
 /// Reads an HTTP/1.1 request. Lines that end in LF alone are taken, since people write such files by
 /// hand; nothing of it is forwarded anywhere.
-pub(crate) fn parse(bytes: &[u8]) -> Result<RawRequest, String> {
+///
+/// # Errors
+/// What is wrong with it, in a sentence.
+pub fn parse(bytes: &[u8]) -> Result<RawRequest, String> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut fields);
     let length = match request.parse(bytes) {

@@ -23,7 +23,7 @@ use crate::state::Gateway;
 /// What `key add` asks for: a public key or a secret, never both.
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Registration {
+pub struct Registration {
     /// What people call it.
     pub label: String,
     /// Who answers for it.
@@ -51,7 +51,7 @@ pub(crate) struct Registration {
 
 /// The secret of an HMAC on its way in.
 #[derive(Debug)]
-pub(crate) struct SharedSecret(Secret<Vec<u8>>);
+pub struct SharedSecret(Secret<Vec<u8>>);
 
 impl From<Secret<Vec<u8>>> for SharedSecret {
     fn from(secret: Secret<Vec<u8>>) -> Self {
@@ -82,7 +82,7 @@ impl<'de> Deserialize<'de> for SharedSecret {
 ///
 /// # Errors
 /// What is wrong with it, in a sentence that holds nothing of the key.
-pub(crate) fn read_public(text: &str, algorithm: Option<&str>) -> Result<VerifyingKey, String> {
+pub fn read_public(text: &str, algorithm: Option<&str>) -> Result<VerifyingKey, String> {
     let algorithm = match algorithm {
         None => None,
         Some(name) => Some(Algorithm::from_name(name).ok_or_else(|| {

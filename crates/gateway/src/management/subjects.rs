@@ -19,7 +19,7 @@ use crate::state::Gateway;
 /// What `subject set` asks for.
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct SubjectWish {
+pub struct SubjectWish {
     /// Claims to set; null removes one.
     pub claims: BTreeMap<String, Option<Value>>,
     /// Permissions to grant.

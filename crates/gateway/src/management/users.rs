@@ -17,7 +17,7 @@ use crate::state::Gateway;
 /// What `user add` asks for.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct NewUser {
+pub struct NewUser {
     /// What they type to sign in.
     pub email: String,
     /// What they are called.
@@ -29,7 +29,7 @@ pub(crate) struct NewUser {
 /// Whom a change is about.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Whom {
+pub struct Whom {
     /// `usr_…`, or an e-mail address.
     pub user: String,
 }
@@ -37,7 +37,7 @@ pub(crate) struct Whom {
 /// What `user set-password` asks for.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct NewPassword {
+pub struct NewPassword {
     /// `usr_…`, or an e-mail address.
     pub user: String,
     /// The password.

@@ -1,7 +1,0 @@
-//! `countersign`: API authentication in which nothing that leaks is enough.
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    countersign_gateway::cli::main()
-}
