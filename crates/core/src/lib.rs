@@ -28,6 +28,8 @@ pub mod schemes;
 pub mod sealed;
 pub mod source;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 pub mod verifier;
 pub mod workers;

@@ -1,6 +1,7 @@
 //! The gate, with API keys and with a test scheme that spends and demands a body.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,19 +9,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use countersign::crypto::{Random, SystemRandom};
 use countersign::decision::Check;
-use countersign::request::Body;
 use countersign::schemes::api_key::{ApiKey, ApiKeyVerifier, KeyRegistry, KeyTerms, LastUses};
-use countersign::store::{Id, MemoryStore, Spend, Spent, StoreError};
-use countersign::store::{Space, Store};
+use countersign::store::{Id, Spend};
+use countersign::testing::{self, NOW, Request, TestStore, let_others_go_first};
 use countersign::time::{ManualClock, Timestamp};
 use countersign::verifier::{BodyCheck, Proven, Spending, Verifier};
 use countersign::{
-    BodySource, Carrier, Clock, Code, Denial, Gate, Permissions, Policy, Principal, Purpose, RequestView,
-    Requirement, Rule, Scheme, Subject, Verdict,
+    BodySource, Carrier, Clock, Code, Denial, Gate, Permissions, Policy, Principal, RequestView, Requirement,
+    Rule, Scheme, Subject, Verdict,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
-
-const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+use http::HeaderName;
 
 /// `Test-Proof: <subject> <nonce> [<body>]`, spent once, standing in for `signature`.
 struct TestScheme {
@@ -99,101 +97,47 @@ impl Verifier for TestScheme {
     }
 }
 
-struct World {
-    clock: Arc<ManualClock>,
-    store: Arc<MemoryStore<Arc<ManualClock>>>,
-    gate: Gate<Arc<MemoryStore<Arc<ManualClock>>>>,
+/// A world of API keys and of the test scheme.
+struct World(testing::World);
+
+impl std::ops::Deref for World {
+    type Target = testing::World;
+
+    fn deref(&self) -> &testing::World {
+        &self.0
+    }
 }
 
 impl World {
     fn new() -> Self {
-        let clock = Arc::new(ManualClock::new(NOW));
-        let store = Arc::new(MemoryStore::new(clock.clone()));
-        let gate = Gate::new(store.clone(), clock.clone(), &SystemRandom);
-        Self { clock, store, gate }
+        Self::gated(|gate| gate)
     }
 
-    fn api_keys(&self) -> ApiKeyVerifier<Arc<MemoryStore<Arc<ManualClock>>>> {
+    fn gated(change: impl FnOnce(Gate<Arc<TestStore>>) -> Gate<Arc<TestStore>>) -> Self {
+        Self(testing::World::new().gated(change))
+    }
+
+    fn api_keys(&self) -> ApiKeyVerifier<Arc<TestStore>> {
         ApiKeyVerifier::new(self.store.clone(), Arc::new(LastUses::default()))
     }
 
-    fn rule(&self, accept: &[&str]) -> Arc<Rule> {
+    fn rule(&self, accept: &str) -> Arc<Rule> {
         self.rule_with(accept, Policy::default())
     }
 
-    fn rule_with(&self, accept: &[&str], policy: Policy) -> Arc<Rule> {
-        let requirement = Requirement::parse(accept).unwrap();
-        let rule = Rule::requiring("test", requirement).policy(policy);
-        Arc::new(rule.verifier(TestScheme::new()).verifier(self.api_keys()).build().unwrap())
+    fn rule_with(&self, accept: &str, policy: Policy) -> Arc<Rule> {
+        testing::rule(accept, |rule| {
+            rule.policy(policy).verifier(TestScheme::new()).verifier(self.api_keys())
+        })
     }
 
     async fn key(&self, permissions: &[&str]) -> ApiKey {
-        let permissions = permissions.iter().map(ToString::to_string).collect();
-        let terms = KeyTerms { label: "test".into(), permissions, ..KeyTerms::default() };
-        KeyRegistry::new(self.store.clone()).create(terms, NOW, &SystemRandom).await.unwrap().0
+        self.api_key(permissions).await
     }
 
     async fn key_until(&self, expires: Timestamp) -> ApiKey {
-        let terms = KeyTerms { label: "test".into(), expires: Some(expires), ..KeyTerms::default() };
-        KeyRegistry::new(self.store.clone()).create(terms, NOW, &SystemRandom).await.unwrap().0
-    }
-
-    async fn decide(&self, rule: &Arc<Rule>, request: &Request) -> Verdict {
-        let view = request.view(self.clock.now());
-        self.gate.decide(rule, &view, &mut request.body.clone()).await
-    }
-
-    async fn code(&self, rule: &Arc<Rule>, request: &Request) -> Option<Code> {
-        self.decide(rule, request).await.decision().denial().map(Denial::code)
-    }
-}
-
-#[derive(Clone)]
-struct Request {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-    source: Option<std::net::IpAddr>,
-    purpose: Purpose,
-}
-
-impl Request {
-    fn get(target: &str) -> Self {
-        Self {
-            method: Method::GET,
-            uri: format!("https://bob.example{target}").parse().unwrap(),
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-            source: None,
-            purpose: Purpose::Decide,
-        }
-    }
-
-    fn with(mut self, name: &'static str, value: &str) -> Self {
-        self.headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
-        self
-    }
-
-    fn bearing(self, key: &ApiKey) -> Self {
-        self.with("authorization", &format!("Bearer {}", key.reveal().expose()))
-    }
-
-    fn body(mut self, body: &'static str) -> Self {
-        self.body = Bytes::from_static(body.as_bytes());
-        self
-    }
-
-    fn view(&self, received_at: Timestamp) -> RequestView<'_> {
-        RequestView {
-            method: &self.method,
-            target: &self.uri,
-            headers: &self.headers,
-            body: if self.body.is_empty() { Body::Absent } else { Body::Announced },
-            source: self.source.map(Into::into),
-            received_at,
-            purpose: self.purpose,
-        }
+        self.api_key_on(KeyTerms { label: "test".into(), expires: Some(expires), ..KeyTerms::default() })
+            .await
     }
 }
 
@@ -202,7 +146,7 @@ async fn a_key_passes_in_each_of_its_places_and_not_in_two() {
     let world = World::new();
     let key = world.key(&[]).await;
     let text = key.reveal().expose().clone();
-    let rule = world.rule(&["api-key"]);
+    let rule = world.rule("api-key");
     assert_eq!(world.code(&rule, &Request::get("/").bearing(&key)).await, None);
     assert_eq!(world.code(&rule, &Request::get("/").with("x-api-key", &text)).await, None);
     let both = Request::get("/").bearing(&key).with("x-api-key", &text);
@@ -213,8 +157,7 @@ async fn a_key_passes_in_each_of_its_places_and_not_in_two() {
     let in_query = Request::get(&format!("/?a=1&_key={text}"));
     assert_eq!(world.code(&rule, &in_query).await, Some(Code::CredentialMissing), "not read unless named");
     let verifier = world.api_keys().also_in_query(true);
-    let rule = Rule::requiring("query", Requirement::parse(["api-key"]).unwrap()).verifier(verifier);
-    let rule = Arc::new(rule.build().unwrap());
+    let rule = testing::rule("api-key", |rule| rule.verifier(verifier));
     assert_eq!(world.code(&rule, &in_query).await, None);
     let twice = Request::get(&format!("/?_key={text}&_key={text}"));
     assert_eq!(world.code(&rule, &twice).await, Some(Code::CredentialAmbiguous));
@@ -224,7 +167,7 @@ async fn a_key_passes_in_each_of_its_places_and_not_in_two() {
 #[tokio::test]
 async fn an_authorization_that_nobody_reads_is_one_line_and_never_in_doubt() {
     let world = World::new();
-    let rule = world.rule(&["signature"]);
+    let rule = world.rule("signature");
     let proven = |nonce: &str| Request::get("/").with("test-proof", &format!("a {nonce}"));
     let half = format!("Bearer {}", "a".repeat(43));
     let cases = [
@@ -244,7 +187,7 @@ async fn an_authorization_that_nobody_reads_is_one_line_and_never_in_doubt() {
 #[tokio::test]
 async fn nothing_is_missing_and_what_is_not_named_is_not_read() {
     let world = World::new();
-    let rule = world.rule(&["api-key"]);
+    let rule = world.rule("api-key");
     for value in ["Bearer aaaa.bbbb.cccc", "Basic YTpi", "Webhook https://a.example h", "DPoP a.b.c"] {
         let request = Request::get("/").with("authorization", value);
         assert_eq!(world.code(&rule, &request).await, Some(Code::CredentialMissing), "{value}");
@@ -257,63 +200,32 @@ async fn nothing_is_missing_and_what_is_not_named_is_not_read() {
     assert_eq!(world.code(&rule, &malformed).await, Some(Code::KeyInvalid));
 }
 
-/// Counts reads.
-struct Counting<S>(S, std::sync::atomic::AtomicUsize);
-
-impl<S: Store> Store for Counting<S> {
-    async fn get(&self, space: Space, id: Id) -> Result<Option<Bytes>, StoreError> {
-        self.1.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        self.0.get(space, id).await
-    }
-    async fn insert(&self, _: Space, _: Id, _: Bytes, _: Option<Timestamp>) -> Result<bool, StoreError> {
-        Err(StoreError::Unavailable("counting".into()))
-    }
-    async fn replace(
-        &self,
-        _: Space,
-        _: Id,
-        _: Bytes,
-        _: Bytes,
-        _: Option<Timestamp>,
-    ) -> Result<bool, StoreError> {
-        Err(StoreError::Unavailable("counting".into()))
-    }
-    async fn take_if(&self, _: Space, _: Id, _: Option<Bytes>) -> Result<Option<Bytes>, StoreError> {
-        Err(StoreError::Unavailable("counting".into()))
-    }
-    async fn spend(&self, _: Spend) -> Result<Spent, StoreError> {
-        Err(StoreError::Unavailable("counting".into()))
-    }
-}
-
 #[tokio::test]
 async fn a_mistyped_key_costs_no_read_and_an_unknown_one_looks_like_a_wrong_one() {
     let world = World::new();
     let key = world.key(&[]).await;
-    let counting = Arc::new(Counting(world.store.clone(), 0.into()));
-    let verifier = ApiKeyVerifier::new(counting.clone(), Arc::new(LastUses::default()));
-    let rule = Rule::requiring("test", Requirement::parse(["api-key"]).unwrap()).verifier(verifier);
-    let rule = Arc::new(rule.build().unwrap());
-    let reads = || counting.1.load(std::sync::atomic::Ordering::SeqCst);
+    let rule = world.rule("api-key");
+    world.store.reads();
+    world.store.writes();
 
     let mut mistyped = key.reveal().expose().clone().into_bytes();
     mistyped[30] = if mistyped[30] == b'a' { b'b' } else { b'a' };
     let mistyped = format!("Bearer {}", String::from_utf8(mistyped).unwrap());
     let mistyped = Request::get("/").with("authorization", &mistyped);
     assert_eq!(world.code(&rule, &mistyped).await, Some(Code::KeyInvalid));
-    assert_eq!(reads(), 0);
+    assert_eq!((world.store.reads(), world.store.writes()), (0, 0));
 
     let unknown = ApiKey::generate(&SystemRandom);
     assert_eq!(world.code(&rule, &Request::get("/").bearing(&unknown)).await, Some(Code::KeyInvalid));
     let wrong = ApiKey { id: key.id, secret: unknown.secret.clone() };
     assert_eq!(world.code(&rule, &Request::get("/").bearing(&wrong)).await, Some(Code::KeyInvalid));
-    assert_eq!(reads(), 2);
+    assert_eq!((world.store.reads(), world.store.writes()), (2, 0));
 }
 
 #[tokio::test]
 async fn revoked_expired_and_signed_only_keys_are_refused_and_the_cause_says_why() {
     let world = World::new();
-    let rule = world.rule(&["api-key"]);
+    let rule = world.rule("api-key");
     let registry = KeyRegistry::new(world.store.clone());
     let cause = async |key: &ApiKey| {
         let verdict = world.decide(&rule, &Request::get("/").bearing(key)).await;
@@ -342,7 +254,7 @@ async fn revoked_expired_and_signed_only_keys_are_refused_and_the_cause_says_why
 #[tokio::test]
 async fn a_rotated_key_lives_for_its_overlap_and_its_successor_inherits_the_rest() {
     let world = World::new();
-    let rule = world.rule(&["api-key"]);
+    let rule = world.rule("api-key");
     let registry = KeyRegistry::new(world.store.clone());
     let old = world.key(&["orders:read"]).await;
     let overlap = Duration::from_secs(60);
@@ -378,7 +290,7 @@ async fn rotation_prolongs_no_key_and_revives_none() {
 async fn a_missing_permission_is_403_and_spends_nothing() {
     let world = World::new();
     let policy = Policy { permissions: ["orders:read".into()].into(), ..Policy::default() };
-    let rule = world.rule_with(&["signature", "api-key"], policy);
+    let rule = world.rule_with("signature api-key", policy);
     let key = world.key(&["orders:write"]).await;
     let code = world.code(&rule, &Request::get("/").bearing(&key)).await;
     assert_eq!(code, Some(Code::PermissionMissing));
@@ -387,7 +299,7 @@ async fn a_missing_permission_is_403_and_spends_nothing() {
 
     let proof = Request::get("/").with("test-proof", "alice n1");
     assert_eq!(world.code(&rule, &proof).await, Some(Code::PermissionMissing));
-    let open = world.rule(&["signature"]);
+    let open = world.rule("signature");
     assert_eq!(world.code(&open, &proof).await, None, "the refused request burned nothing");
     assert_eq!(world.code(&open, &proof).await, Some(Code::SignatureReplayed));
 }
@@ -397,8 +309,8 @@ async fn everything_presented_counts() {
     let world = World::new();
     let key = world.key(&[]).await;
     let proof = |request: Request| request.with("test-proof", &format!("{} n", key.id));
-    let either = world.rule(&["api-key", "signature"]);
-    let both = world.rule(&["api-key+signature"]);
+    let either = world.rule("api-key signature");
+    let both = world.rule("api-key+signature");
     let request = proof(Request::get("/").bearing(&key));
     assert_eq!(world.code(&either, &request).await, Some(Code::CredentialAmbiguous));
     assert_eq!(world.code(&both, &proof(Request::get("/"))).await, Some(Code::CredentialMissing));
@@ -419,7 +331,7 @@ async fn a_group_grants_the_intersection_and_neutral_proofs_do_not_limit() {
     let world = World::new();
     let key = world.key(&["a"]).await;
     let request = Request::get("/").bearing(&key).with("test-proof", &format!("{} n", key.id));
-    match world.decide(&world.rule(&["api-key+signature"]), &request).await {
+    match world.decide(&world.rule("api-key+signature"), &request).await {
         Verdict::Permit(permit) => {
             let principal = permit.principal().unwrap();
             assert_eq!(principal.permissions, Permissions::Only(["a".into()].into()));
@@ -432,7 +344,7 @@ async fn a_group_grants_the_intersection_and_neutral_proofs_do_not_limit() {
 #[tokio::test]
 async fn the_body_is_judged_before_anything_is_spent() {
     let world = World::new();
-    let rule = world.rule(&["signature"]);
+    let rule = world.rule("signature");
     let signed = |body: &'static str| Request::get("/").with("test-proof", "alice n good").body(body);
     assert_eq!(world.code(&rule, &signed("evil")).await, Some(Code::ContentDigest));
     assert_eq!(world.code(&rule, &signed("far too long")).await, Some(Code::BodyTooLarge));
@@ -453,7 +365,7 @@ impl BodySource for SlowBody {
 #[tokio::test]
 async fn a_proof_that_ends_while_its_body_comes_in_is_too_old() {
     let world = World::new();
-    let rule = world.rule(&["signature"]);
+    let rule = world.rule("signature");
     let request = Request::get("/").with("test-proof", "alice n good");
     let view = request.view(world.clock.now());
     let verdict = world.gate.decide(&rule, &view, &mut SlowBody(world.clock.clone())).await;
@@ -464,12 +376,10 @@ async fn a_proof_that_ends_while_its_body_comes_in_is_too_old() {
 #[tokio::test]
 async fn explaining_spends_nothing_and_takes_no_budget() {
     let world = World::new();
-    let rule = Rule::requiring("test", Requirement::parse(["signature"]).unwrap())
-        .limit("1/min".parse().unwrap())
-        .verifier(TestScheme::new());
-    let rule = Arc::new(rule.build().unwrap());
+    let rule =
+        testing::rule("signature", |rule| rule.limit("1/min".parse().unwrap()).verifier(TestScheme::new()));
     let request = Request::get("/").with("test-proof", "alice n");
-    let explained = Request { purpose: Purpose::Explain, ..request.clone() };
+    let explained = request.clone().explained();
     for _ in 0..3 {
         assert_eq!(world.code(&rule, &explained).await, None);
     }
@@ -484,13 +394,10 @@ async fn explaining_spends_nothing_and_takes_no_budget() {
 
 #[tokio::test]
 async fn a_source_that_keeps_failing_is_slowed_and_others_are_not() {
-    let clock = Arc::new(ManualClock::new(NOW));
-    let store = Arc::new(MemoryStore::new(clock.clone()));
-    let gate = Gate::new(store.clone(), clock.clone(), &SystemRandom);
-    let world = World { clock, store, gate: gate.with_unproven_limit("2/min".parse().unwrap()) };
-    let rule = world.rule(&["api-key"]);
+    let world = World::gated(|gate| gate.with_unproven_limit("2/min".parse().unwrap()));
+    let rule = world.rule("api-key");
     let key = world.key(&[]).await;
-    let from = |address: &str| Request { source: Some(address.parse().unwrap()), ..Request::get("/") };
+    let from = |address: &str| Request::get("/").from(address.parse::<IpAddr>().unwrap());
     for _ in 0..5 {
         assert_eq!(world.code(&rule, &from("2001:db8::1").bearing(&key)).await, None, "success is free");
     }
@@ -505,7 +412,7 @@ async fn a_source_that_keeps_failing_is_slowed_and_others_are_not() {
 #[tokio::test]
 async fn a_clock_that_went_back_refuses_what_needs_the_order_of_moments_and_nothing_else() {
     let world = World::new();
-    let rule = world.rule(&["api-key", "signature"]);
+    let rule = world.rule("api-key signature");
     let key = world.key(&[]).await;
     let (plain, dated) = (Request::get("/").bearing(&key), |nonce: &str| {
         Request::get("/").with("test-proof", &format!("alice {nonce}"))
@@ -526,8 +433,7 @@ async fn a_clock_that_went_back_refuses_what_needs_the_order_of_moments_and_noth
 async fn nothing_is_spent_by_a_clock_that_went_back_whatever_a_verifier_says_it_needs() {
     let world = World::new();
     let lax = TestScheme { needs_order: false, ..TestScheme::new() };
-    let rule = Rule::requiring("test", Requirement::parse(["signature"]).unwrap()).verifier(lax);
-    let rule = Arc::new(rule.build().unwrap());
+    let rule = testing::rule("signature", |rule| rule.verifier(lax));
     let proof = Request::get("/").with("test-proof", "alice 1");
     assert_eq!(world.code(&rule, &proof).await, None);
     world.clock.set(NOW.minus(Duration::from_secs(3600)));
@@ -538,7 +444,7 @@ async fn nothing_is_spent_by_a_clock_that_went_back_whatever_a_verifier_says_it_
 #[tokio::test]
 async fn what_had_expired_by_a_clock_that_went_back_stays_expired() {
     let world = World::new();
-    let rule = world.rule(&["api-key"]);
+    let rule = world.rule("api-key");
     let key = world.key_until(NOW.plus(Duration::from_secs(600))).await;
     let request = Request::get("/").bearing(&key);
     assert_eq!(world.code(&rule, &request).await, None);
@@ -552,9 +458,8 @@ async fn what_had_expired_by_a_clock_that_went_back_stays_expired() {
 
 #[tokio::test]
 async fn a_gate_knows_what_the_clock_has_shown_to_a_process_before_it() {
-    let mut world = World::new();
-    world.gate = world.gate.with_latest(NOW.plus(Duration::from_secs(3600)));
-    let rule = world.rule(&["api-key", "signature"]);
+    let world = World::gated(|gate| gate.with_latest(NOW.plus(Duration::from_secs(3600))));
+    let rule = world.rule("api-key signature");
     let key = world.key_until(NOW.plus(Duration::from_secs(600))).await;
     assert_eq!(world.code(&rule, &Request::get("/").bearing(&key)).await, Some(Code::KeyInvalid));
     let dated = Request::get("/").with("test-proof", "alice 1");
@@ -565,41 +470,12 @@ async fn a_gate_knows_what_the_clock_has_shown_to_a_process_before_it() {
 
 #[tokio::test]
 async fn a_store_that_does_not_answer_is_503() {
-    struct Broken;
-    impl Store for Broken {
-        async fn get(&self, _: Space, _: Id) -> Result<Option<Bytes>, StoreError> {
-            Err(StoreError::Unavailable("gone".into()))
-        }
-        async fn insert(&self, _: Space, _: Id, _: Bytes, _: Option<Timestamp>) -> Result<bool, StoreError> {
-            Err(StoreError::Unavailable("gone".into()))
-        }
-        async fn replace(
-            &self,
-            _: Space,
-            _: Id,
-            _: Bytes,
-            _: Bytes,
-            _: Option<Timestamp>,
-        ) -> Result<bool, StoreError> {
-            Err(StoreError::Unavailable("gone".into()))
-        }
-        async fn take_if(&self, _: Space, _: Id, _: Option<Bytes>) -> Result<Option<Bytes>, StoreError> {
-            Err(StoreError::Unavailable("gone".into()))
-        }
-        async fn spend(&self, _: Spend) -> Result<Spent, StoreError> {
-            Err(StoreError::Unavailable("gone".into()))
-        }
-    }
-    let clock = Arc::new(ManualClock::new(NOW));
-    let gate = Gate::new(Broken, clock, &SystemRandom);
-    let verifier = ApiKeyVerifier::new(Broken, Arc::new(LastUses::default()));
-    let requirement = Requirement::parse(["api-key", "signature"]).unwrap();
-    let rule = Rule::requiring("test", requirement).verifier(verifier).verifier(TestScheme::new());
-    let rule = Arc::new(rule.build().unwrap());
-    let key = ApiKey::generate(&SystemRandom);
+    let world = World::new();
+    let rule = world.rule("api-key signature");
+    let key = world.key(&[]).await;
+    world.store.set_down(true);
     for request in [Request::get("/").bearing(&key), Request::get("/").with("test-proof", "alice n")] {
-        let verdict = gate.decide(&rule, &request.view(NOW), &mut Bytes::new()).await;
-        let denial = verdict.decision().denial().unwrap();
+        let denial = world.denial(&rule, &request).await;
         assert_eq!(denial.code(), Code::StoreUnavailable);
         assert!(denial.retry().is_some());
     }
@@ -608,14 +484,12 @@ async fn a_store_that_does_not_answer_is_503() {
 #[tokio::test]
 async fn a_permit_stops_holding_when_its_key_is_revoked_or_ends() {
     let world = World::new();
-    let rule = world.rule(&["api-key"]);
+    let rule = world.rule("api-key");
     let registry = KeyRegistry::new(world.store.clone());
     let expires = Some(NOW.plus(Duration::from_secs(100)));
     let terms = KeyTerms { label: "e".into(), expires, ..KeyTerms::default() };
     let (key, _) = registry.create(terms, NOW, &SystemRandom).await.unwrap();
-    let Verdict::Permit(permit) = world.decide(&rule, &Request::get("/").bearing(&key)).await else {
-        panic!("it has a key");
-    };
+    let permit = world.permit(&rule, &Request::get("/").bearing(&key)).await;
     assert_eq!(permit.principal().unwrap().expires, expires);
     let permit = permit.spend();
     assert!(permit.still_holds(NOW).await.unwrap());
@@ -627,13 +501,9 @@ async fn a_permit_stops_holding_when_its_key_is_revoked_or_ends() {
 #[tokio::test]
 async fn what_is_proven_for_a_while_stops_holding_whatever_its_verifier_says() {
     let world = World::new();
-    let rule =
-        Rule::requiring("test", Requirement::parse(["signature"]).unwrap()).verifier(TestScheme::new());
+    let rule = testing::rule("signature", |rule| rule.verifier(TestScheme::new()));
     let request = Request::get("/").with("test-proof", "alice n");
-    let Verdict::Permit(permit) = world.decide(&Arc::new(rule.build().unwrap()), &request).await else {
-        panic!("it is proven");
-    };
-    let standing = permit.spend();
+    let standing = world.permit(&rule, &request).await.spend();
     assert!(standing.still_holds(NOW.plus(Duration::from_secs(299))).await.unwrap());
     assert!(!standing.still_holds(NOW.plus(Duration::from_secs(300))).await.unwrap());
 }
@@ -644,7 +514,7 @@ struct PoliteBody;
 impl BodySource for PoliteBody {
     fn read(&mut self, _: usize) -> Pin<Box<dyn Future<Output = Result<Bytes, Denial>> + Send + '_>> {
         Box::pin(async {
-            tokio::task::yield_now().await;
+            let_others_go_first(1).await;
             Ok(Bytes::from_static(b"good"))
         })
     }
@@ -653,10 +523,8 @@ impl BodySource for PoliteBody {
 #[tokio::test]
 async fn two_requests_at_once_do_not_share_the_last_place_within_a_limit() {
     let world = World::new();
-    let rule = Rule::requiring("test", Requirement::parse(["signature"]).unwrap())
-        .limit("1/min".parse().unwrap())
-        .verifier(TestScheme::new());
-    let rule = Arc::new(rule.build().unwrap());
+    let rule =
+        testing::rule("signature", |rule| rule.limit("1/min".parse().unwrap()).verifier(TestScheme::new()));
     let requests =
         ["alice n1 good", "alice n2 good"].map(|proof| Request::get("/").with("test-proof", proof));
     let views = [requests[0].view(NOW), requests[1].view(NOW)];
@@ -684,7 +552,7 @@ async fn a_decision_tells_its_story_and_holds_no_key() {
     let world = World::new();
     let key = world.key(&[]).await;
     let text = key.reveal().expose().clone();
-    let rule = world.rule(&["api-key"]);
+    let rule = world.rule("api-key");
     let request = Request::get(&format!("/{text}?_key={text}")).bearing(&key);
     let verdict = world.decide(&rule, &request).await;
     let decision = verdict.decision();

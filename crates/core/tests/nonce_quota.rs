@@ -3,17 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use countersign::crypto::SystemRandom;
 use countersign::decision::Check;
 use countersign::store::{Id, Space, Spend};
-use countersign::time::ManualClock;
+use countersign::testing::{self, Request, rule};
 use countersign::verifier::{Proven, Spending, Verifier};
 use countersign::{
-    Body, BodySource, Carrier, Clock as _, Code, Denial, Gate, MemoryStore, Permissions, Policy, Principal,
-    Purpose, RequestView, Requirement, Rule, Scheme, Subject, Timestamp, Verdict,
+    BodySource, Carrier, Code, Denial, Permissions, Policy, Principal, Purpose, RequestView, Scheme, Subject,
+    Verdict,
 };
-use http::{HeaderMap, HeaderName, Method, Uri};
+use http::HeaderName;
 
 const HEADER: HeaderName = HeaderName::from_static("test-proof");
 
@@ -65,34 +63,18 @@ impl Verifier for Nonces {
     }
 }
 
-struct World {
-    clock: Arc<ManualClock>,
-    gate: Gate<Arc<MemoryStore<Arc<ManualClock>>>>,
-}
+struct World(testing::World);
 
 impl World {
     /// Three nonces a minute for each signer.
     fn new() -> Self {
-        let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)));
-        let store = Arc::new(MemoryStore::new(clock.clone()));
-        let gate = Gate::new(store, clock.clone(), &SystemRandom);
-        Self { gate: gate.with_nonce_quota("3/min".parse().unwrap()), clock }
+        Self(testing::World::new().gated(|gate| gate.with_nonce_quota("3/min".parse().unwrap())))
     }
 
     async fn verdict(&self, proof: &str, policy: Policy, purpose: Purpose) -> Verdict {
-        let rule = Rule::requiring("test", Requirement::parse(["signature"]).unwrap());
-        let rule = Arc::new(rule.policy(policy).verifier(Nonces).build().unwrap());
-        let headers = HeaderMap::from_iter([(HEADER, proof.parse().unwrap())]);
-        let view = RequestView {
-            method: &Method::GET,
-            target: &Uri::from_static("https://bob.example/"),
-            headers: &headers,
-            body: Body::Absent,
-            source: None,
-            received_at: self.clock.now(),
-            purpose,
-        };
-        self.gate.decide(&rule, &view, &mut Bytes::new()).await
+        let rule = rule("signature", |rule| rule.policy(policy).verifier(Nonces));
+        let request = Request { purpose, ..Request::get("/").with("test-proof", proof) };
+        self.0.decide(&rule, &request).await
     }
 
     async fn code(&self, proof: &str) -> Option<Code> {
@@ -114,7 +96,7 @@ async fn a_signer_has_its_quota_and_nobody_else_is_affected() {
     assert_eq!((denial.code(), denial.retry()), (Code::NonceQuota, Some(Duration::from_secs(20))));
     assert_eq!(over.decision().steps.last().map(|step| step.check), Some(Check::Limit));
     assert_eq!(world.code("bob 3").await, None);
-    world.clock.advance(Duration::from_secs(20));
+    world.0.pass_seconds(20);
     assert_eq!(world.code("alice 3").await, None, "what was refused was not spent");
     assert_eq!(world.code("alice 4").await, QUOTA);
 }

@@ -8,13 +8,13 @@ async fn what_another_implementation_signs_passes_in_either_place_and_is_what_we
     assert_eq!(Timestamp::from_millis(now), NOW);
     for case in cases {
         let body = bytes(&case.body);
-        let request = Request::new(&case.method, &case.target, &body).with_header(&case.header);
+        let request = call(&case.method, &case.target, &body).with_proof(&case.header);
         let credential = wire::Credential::from_header(&case.header).unwrap();
-        let (path, query) = (request.uri.path(), request.uri.query());
+        let (path, query) = (request.target.path(), request.target.query());
         let message = wire::message(credential.nonce, &request.method, path, query, &body);
         assert_eq!(encode_hex(&message), case.message);
 
-        let in_query = Request::new(&case.method, &case.query_target, &body);
+        let in_query = call(&case.method, &case.query_target, &body);
         for request in [&request, &in_query] {
             let verdict = World::new().decide(request).await;
             let Verdict::Permit(permit) = verdict else { panic!("{}", verdict.decision().denial().unwrap()) };
@@ -24,10 +24,10 @@ async fn what_another_implementation_signs_passes_in_either_place_and_is_what_we
             assert_eq!(principal.schemes, [Scheme::Asymmetric]);
         }
 
-        let header = sign_header(&key(), &request.method, &request.uri, &body, credential.nonce);
+        let header = sign_header(&key(), &request.method, &request.target, &body, credential.nonce);
         assert_eq!(header.unwrap().to_str().unwrap(), case.header);
         let target = sign_query(&key(), &request.method, &uri(&case.target), &body, credential.nonce);
-        assert_eq!(target.unwrap(), in_query.uri);
+        assert_eq!(target.unwrap(), in_query.target);
     }
 }
 
@@ -56,8 +56,8 @@ async fn another_method_path_query_or_body_is_another_request() {
             assert_eq!(code(&other).await, invalid);
         }
     }
-    let appended = order().signed_in_query().uri.to_string() + "&admin=1";
-    assert_eq!(code(&order().at_target(&appended["https://bob.example".len()..])).await, invalid);
+    let appended = order().signed_in_query().target.to_string() + "&admin=1";
+    assert_eq!(code(&order().to(&appended["https://bob.example".len()..])).await, invalid);
 }
 
 /// The seed's server takes the text of a parameter out wherever it stands: `xnonce=1` loses its tail, a
@@ -66,7 +66,7 @@ async fn another_method_path_query_or_body_is_another_request() {
 #[tokio::test]
 async fn only_whole_parameters_are_left_out_so_that_nothing_can_be_hidden() {
     let signed = order().signed_in_query();
-    let query = signed.uri.query().unwrap().to_owned();
+    let query = signed.target.query().unwrap().to_owned();
     let nonce = query.split('&').find(|parameter| parameter.starts_with("nonce=")).unwrap().to_owned();
     let target = |query: &str| format!("/orders?{query}");
     for hidden in [
@@ -80,20 +80,20 @@ async fn only_whole_parameters_are_left_out_so_that_nothing_can_be_hidden() {
         format!("&{query}"),
         query.replacen("draft=1", &format!("draft={nonce}1"), 1),
     ] {
-        let request = order().at_target(&target(&hidden));
+        let request = order().to(&target(&hidden));
         assert_eq!(code(&request).await, Some(Code::SignatureInvalid), "{hidden}");
     }
-    let trailing = order().at_target(&target(&format!("{query}?")));
+    let trailing = order().to(&target(&format!("{query}?")));
     assert_eq!(code(&trailing).await, Some(Code::CredentialMalformed), "a part of the timestamp");
     // Where it stands makes no difference: it is left out, and the rest is in order.
     let (rest, ours) = query.split_at("draft=1".len());
     let before = format!("{}&{rest}", &ours[1..]);
-    assert_eq!(code(&order().at_target(&target(&before))).await, None);
+    assert_eq!(code(&order().to(&target(&before))).await, None);
 }
 
 #[tokio::test]
 async fn the_upstreams_own_parameters_of_the_same_names_are_signed_like_any() {
-    let request = Request::new("GET", "/sign?nonce=5&signature=x&scheme=other", b"").signed();
+    let request = call("GET", "/sign?nonce=5&signature=x&scheme=other", b"").signed();
     assert_eq!(code(&request).await, None);
     let other = request.with_target("nonce=5", "nonce=6");
     assert_eq!(code(&other).await, Some(Code::SignatureInvalid));
@@ -109,7 +109,7 @@ async fn a_vertical_line_in_method_path_or_query_is_malformed() {
     let malformed = Some(Code::CredentialMalformed);
     let signed = order().signed();
     for target in ["/orders|?draft=1", "/a|b", "/orders?draft=1|", "/orders?a|b=1"] {
-        assert_eq!(code(&signed.clone().at_target(target)).await, malformed, "{target}");
+        assert_eq!(code(&signed.clone().to(target)).await, malformed, "{target}");
         let unsigned = sign_header(&key(), &Method::GET, &uri(target), b"", NOW);
         assert!(matches!(unsigned, Err(SignError::Divided(_))), "{target}");
     }
@@ -118,15 +118,15 @@ async fn a_vertical_line_in_method_path_or_query_is_malformed() {
     assert_eq!(code(&method).await, malformed);
     let in_query = order().signed_in_query().with_target("draft=1", "draft=1|");
     assert_eq!(code(&in_query).await, malformed);
-    assert_eq!(code(&Request::new("PUT", "/a", b"|b|c").signed()).await, None, "a body may");
+    assert_eq!(code(&call("PUT", "/a", b"|b|c").signed()).await, None, "a body may");
 }
 
 /// `POST` of `/a` with the body `/b|c` and `POST` of `/a|/b` with the body `c` have one message.
 #[tokio::test]
 async fn borders_cannot_be_moved_from_the_body_into_the_path() {
-    let signed = Request::new("POST", "/a", b"/b|c").signed();
+    let signed = call("POST", "/a", b"/b|c").signed();
     assert_eq!(code(&signed).await, None);
-    let mut moved = signed.at_target("/a|/b");
+    let mut moved = signed.to("/a|/b");
     moved.body = Bytes::from_static(b"c");
     assert_eq!(code(&moved).await, Some(Code::CredentialMalformed));
 }
@@ -138,10 +138,10 @@ async fn the_signature_is_the_named_addresss_and_has_one_spelling() {
     let stolen = signed.clone().altered(&vectors().address, &other);
     assert_eq!(code(&stolen).await, Some(Code::SignatureInvalid));
 
-    let credential = wire::Credential::from_header(&signed.header()).unwrap();
+    let credential = wire::Credential::from_header(&signed.proof()).unwrap();
     let spelled = |signature: [u8; 65]| {
         let header = wire::Credential { signature, ..credential }.to_header();
-        signed.clone().with_header(&header)
+        signed.clone().with_proof(&header)
     };
     assert_eq!(code(&spelled(credential.signature)).await, None);
     for v in [29, 30, 2, 3, 37, 255] {
@@ -171,18 +171,18 @@ async fn the_signature_is_the_named_addresss_and_has_one_spelling() {
 
 #[tokio::test]
 async fn a_body_counts_up_to_64_kib() {
-    let with = |length: usize| Request::new("PUT", "/file", &vec![b'x'; length]).signed();
+    let with = |length: usize| call("PUT", "/file", &vec![b'x'; length]).signed();
     assert_eq!(code(&with(LARGEST_BODY)).await, None);
     assert_eq!(code(&with(LARGEST_BODY + 1)).await, Some(Code::BodyTooLarge));
     assert_eq!(LARGEST_BODY, 65_536);
     let mut withheld = with(1);
-    withheld.withheld = true;
+    withheld.announced = Some(Body::Withheld);
     assert_eq!(code(&withheld).await, Some(Code::SignatureCoverage));
 }
 
 #[tokio::test]
 async fn a_stale_proof_costs_no_body() {
-    let mut request = Request::new("PUT", "/file", &vec![b'x'; LARGEST_BODY + 1]);
+    let mut request = call("PUT", "/file", &vec![b'x'; LARGEST_BODY + 1]);
     request = request.signed_at(NOW.minus(Duration::from_millis(WINDOW)));
     assert_eq!(code(&request).await, Some(Code::ProofExpired));
 }

@@ -9,7 +9,7 @@ async fn a_nonce_passes_once_for_an_address() {
         assert_eq!(world.code(&form(order())).await, None);
         assert_eq!(world.code(&form(order())).await, Some(Code::SignatureReplayed));
         // Another request of the same nonce, and the same one in the other place.
-        let other = Request::new("GET", "/other", b"");
+        let other = call("GET", "/other", b"");
         assert_eq!(world.code(&form(other)).await, Some(Code::SignatureReplayed));
         assert_eq!(world.code(&order().signed()).await, Some(Code::SignatureReplayed));
         world.clock.advance(Duration::from_millis(WINDOW - 1));
@@ -20,9 +20,9 @@ async fn a_nonce_passes_once_for_an_address() {
     let world = World::new();
     let theirs = EthereumKey::generate(&SystemRandom);
     let header = sign_header(&theirs, &Method::GET, &uri("/"), b"", NOW).unwrap();
-    let request = Request::new("GET", "/", b"");
+    let request = call("GET", "/", b"");
     assert_eq!(world.code(&request.clone().signed()).await, None);
-    assert_eq!(world.code(&request.with_header(header.to_str().unwrap())).await, None, "another's");
+    assert_eq!(world.code(&request.with_proof(header.to_str().unwrap())).await, None, "another's");
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn a_refused_request_and_an_explained_one_burn_no_nonce() {
     other.body = Bytes::from_static(b"other");
     assert_eq!(world.code(&other).await, Some(Code::SignatureInvalid));
     let mut explained = order().signed();
-    explained.purpose = Purpose::Explain;
+    explained = explained.explained();
     assert_eq!(world.code(&explained).await, None);
     assert_eq!(world.code(&explained).await, None);
     assert_eq!(world.code(&order().signed()).await, None);

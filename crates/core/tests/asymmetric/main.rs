@@ -5,6 +5,7 @@ mod freshness;
 mod package;
 mod reading;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,22 +15,26 @@ use countersign::crypto::ethereum::{Address, EthereumKey, encode_hex};
 use countersign::request::Body;
 use countersign::schemes::asymmetric::signer::{Nonces, SignError, sign_header, sign_query};
 use countersign::schemes::asymmetric::{AsymmetricVerifier, LARGEST_BODY, wire};
-use countersign::time::{ManualClock, Timestamp};
-use countersign::{
-    Carrier, Clock, Code, Denial, Gate, MemoryStore, Permissions, Policy, Purpose, RequestView, Requirement,
-    Rule, Scheme, Subject, Verdict,
-};
-use http::{HeaderMap, HeaderValue, Method, Uri};
+use countersign::testing::{self, NOW, Request, rule};
+use countersign::time::Timestamp;
+use countersign::{Carrier, Code, Denial, Permissions, Policy, Rule, Scheme, Subject, Verdict};
+use http::{HeaderValue, Method, Uri};
 use serde::Deserialize;
 
-const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const WINDOW: u64 = 120_000;
 const MARKER: &str = "scheme=AsymmetricAuthentication";
 
 struct World {
-    clock: Arc<ManualClock>,
-    gate: Gate<Arc<MemoryStore<Arc<ManualClock>>>>,
+    common: testing::World,
     rule: Arc<Rule>,
+}
+
+impl Deref for World {
+    type Target = testing::World;
+
+    fn deref(&self) -> &testing::World {
+        &self.common
+    }
 }
 
 impl World {
@@ -47,22 +52,17 @@ impl World {
     }
 
     fn verifying(verifier: AsymmetricVerifier, policy: Policy) -> Self {
-        let clock = Arc::new(ManualClock::new(NOW));
-        let store = Arc::new(MemoryStore::new(clock.clone()));
-        let gate = Gate::new(store, clock.clone(), &SystemRandom);
-        let rule = Rule::requiring("test", Requirement::parse(["asymmetric"]).unwrap());
-        let rule = Arc::new(rule.policy(policy).verifier(verifier).build().unwrap());
-        Self { clock, gate, rule }
+        let rule = rule("asymmetric", |rule| rule.policy(policy).verifier(verifier));
+        Self { common: testing::World::new(), rule }
     }
 
     async fn decide(&self, request: &Request) -> Verdict {
-        let view = request.view(self.clock.now());
-        self.gate.decide(&self.rule, &view, &mut request.body.clone()).await
+        self.common.decide(&self.rule, request).await
     }
 
     /// `None`: it passed.
     async fn code(&self, request: &Request) -> Option<Code> {
-        self.decide(request).await.decision().denial().map(Denial::code)
+        self.common.code(&self.rule, request).await
     }
 }
 
@@ -71,89 +71,66 @@ async fn code(request: &Request) -> Option<Code> {
     World::new().code(request).await
 }
 
-#[derive(Clone)]
-struct Request {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-    withheld: bool,
-    purpose: Purpose,
-}
-
-impl Request {
-    fn new(method: &str, target: &str, body: &[u8]) -> Self {
-        Self {
-            method: method.parse().unwrap(),
-            uri: uri(target),
-            headers: HeaderMap::new(),
-            body: Bytes::copy_from_slice(body),
-            withheld: false,
-            purpose: Purpose::Decide,
-        }
-    }
-
+/// A request, and what its signer makes of it.
+trait Signing: Sized {
     /// Signed in the header at `at`.
-    fn signed_at(mut self, at: Timestamp) -> Self {
-        let header = sign_header(&key(), &self.method, &self.uri, &self.body, at).unwrap();
-        self.headers.insert(wire::ASYMMETRIC_AUTHENTICATION, header);
-        self
-    }
+    fn signed_at(self, at: Timestamp) -> Self;
 
     fn signed(self) -> Self {
         self.signed_at(NOW)
     }
 
     /// Signed in the query.
-    fn signed_in_query(mut self) -> Self {
-        self.uri = sign_query(&key(), &self.method, &self.uri, &self.body, NOW).unwrap();
+    fn signed_in_query(self) -> Self;
+
+    fn proof(&self) -> String;
+
+    fn with_proof(self, value: &str) -> Self;
+
+    /// The same with some of its header's text replaced.
+    fn altered(self, from: &str, to: &str) -> Self;
+
+    /// The same with some of its target's text replaced.
+    fn with_target(self, from: &str, to: &str) -> Self;
+}
+
+impl Signing for Request {
+    fn signed_at(mut self, at: Timestamp) -> Self {
+        let header = sign_header(&key(), &self.method, &self.target, &self.body, at).unwrap();
+        self.headers.insert(wire::ASYMMETRIC_AUTHENTICATION, header);
         self
     }
 
-    fn header(&self) -> String {
-        self.headers[wire::ASYMMETRIC_AUTHENTICATION].to_str().unwrap().to_owned()
+    fn signed_in_query(mut self) -> Self {
+        self.target = sign_query(&key(), &self.method, &self.target, &self.body, NOW).unwrap();
+        self
     }
 
-    fn with_header(mut self, value: &str) -> Self {
+    fn proof(&self) -> String {
+        self.header(wire::ASYMMETRIC_AUTHENTICATION.as_str()).to_owned()
+    }
+
+    fn with_proof(mut self, value: &str) -> Self {
         let value = HeaderValue::from_str(value).unwrap();
         self.headers.insert(wire::ASYMMETRIC_AUTHENTICATION, value);
         self
     }
 
-    /// The same with some of its header's text replaced.
     fn altered(self, from: &str, to: &str) -> Self {
-        let header = self.header();
+        let header = self.proof();
         assert!(header.contains(from), "{header}");
-        self.with_header(&header.replacen(from, to, 1))
+        self.with_proof(&header.replacen(from, to, 1))
     }
 
-    fn at_target(mut self, target: &str) -> Self {
-        self.uri = uri(target);
-        self
-    }
-
-    /// The same with some of its target's text replaced.
     fn with_target(self, from: &str, to: &str) -> Self {
-        let target = self.uri.path_and_query().unwrap().to_string();
+        let target = self.target.path_and_query().unwrap().to_string();
         assert!(target.contains(from), "{target}");
-        self.at_target(&target.replacen(from, to, 1))
+        self.to(&target.replacen(from, to, 1))
     }
+}
 
-    fn view(&self, received_at: Timestamp) -> RequestView<'_> {
-        RequestView {
-            method: &self.method,
-            target: &self.uri,
-            headers: &self.headers,
-            body: match (self.withheld, self.body.is_empty()) {
-                (true, _) => Body::Withheld,
-                (false, true) => Body::Absent,
-                (false, false) => Body::Announced,
-            },
-            source: None,
-            received_at,
-            purpose: self.purpose,
-        }
-    }
+fn call(method: &str, target: &str, body: &[u8]) -> Request {
+    Request::new(method, target).body(Bytes::copy_from_slice(body))
 }
 
 fn uri(target: &str) -> Uri {
@@ -165,7 +142,7 @@ fn key() -> EthereumKey {
 }
 
 fn order() -> Request {
-    Request::new("POST", "/orders?draft=1", b"{\"item\":\"tea\"}")
+    call("POST", "/orders?draft=1", b"{\"item\":\"tea\"}")
 }
 
 #[derive(Deserialize)]

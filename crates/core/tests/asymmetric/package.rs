@@ -8,12 +8,12 @@ use super::*;
 /// A header by hand, its signature over `path` with the request's query and body.
 fn by_hand(request: Request, path: &str, header: impl Fn(&str, &str, u64) -> String) -> Request {
     let nonce = NOW.as_millis();
-    let query = request.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let query = request.target.query().map(|query| format!("?{query}")).unwrap_or_default();
     let mut message = format!("{nonce}|{}|{path}{query}|", request.method).into_bytes();
     message.extend_from_slice(&request.body);
     let signature = format!("0x{}", encode_hex(&key().sign_personal_message(&message)));
     let header = header(&vectors().address, &signature, nonce);
-    request.with_header(&header)
+    request.with_proof(&header)
 }
 
 /// As the seed's client writes it, over `path`.
@@ -28,7 +28,7 @@ fn seed(request: Request, path: &str) -> Request {
 #[tokio::test]
 async fn members_are_read_in_any_case_and_each_once_in_all_of_them() {
     let renamed = |names: [&str; 4]| {
-        let header = order().signed().header();
+        let header = order().signed().proof();
         let ours = ["PublicKey", "Signature", "Timestamp", "Nonce"];
         ours.iter().zip(names).fold(header, |header, (ours, name)| header.replacen(ours, name, 1))
     };
@@ -37,21 +37,21 @@ async fn members_are_read_in_any_case_and_each_once_in_all_of_them() {
         ["PUBLICKEY", "SIGNATURE", "TIMESTAMP", "NONCE"],
         ["publickey", "Signature", "timeStamp", "Nonce"],
     ] {
-        assert_eq!(code(&order().with_header(&renamed(names))).await, None, "{names:?}");
+        assert_eq!(code(&order().with_proof(&renamed(names))).await, None, "{names:?}");
     }
-    let header = order().signed().header();
+    let header = order().signed().proof();
     let inner = &header[..header.len() - 1];
     for second in ["\"nonce\":1800000000000", "\"NONCE\":\"1\"", "\"publicKey\":\"\"", "\"signature\":null"] {
-        let twice = order().with_header(&format!("{inner},{second}}}"));
+        let twice = order().with_proof(&format!("{inner},{second}}}"));
         assert_eq!(code(&twice).await, Some(Code::CredentialMalformed), "{second}");
     }
     // The package has a fifth, which nothing signs and nothing here reads.
     for network in ["\"Network\":\"mainnet\"", "\"network\":null"] {
-        let fifth = order().with_header(&format!("{inner},{network}}}"));
+        let fifth = order().with_proof(&format!("{inner},{network}}}"));
         assert_eq!(code(&fifth).await, None, "{network}");
     }
     for other in ["\"Network\":\"a\",\"network\":\"b\"", "\"Admin\":true", "\"Public-Key\":\"\""] {
-        let unknown = order().with_header(&format!("{inner},{other}}}"));
+        let unknown = order().with_proof(&format!("{inner},{other}}}"));
         assert_eq!(code(&unknown).await, Some(Code::CredentialMalformed), "{other}");
     }
 }
@@ -100,10 +100,10 @@ async fn a_timestamp_without_a_zone_is_of_utc_and_judged_so() {
 
 #[tokio::test]
 async fn a_signature_may_number_its_recovery_from_zero() {
-    let header = order().signed().header();
+    let header = order().signed().proof();
     let signature = encode_hex(&wire::Credential::from_header(&header).unwrap().signature);
     let low = format!("{}{}", &signature[..128], if signature.ends_with("1b") { "00" } else { "01" });
-    assert_eq!(code(&order().with_header(&header.replace(&signature, &low))).await, None);
+    assert_eq!(code(&order().with_proof(&header.replace(&signature, &low))).await, None);
 }
 
 #[tokio::test]
@@ -115,14 +115,14 @@ async fn a_path_with_a_space_counts_as_it_was_written_or_as_it_is_sent() {
         ("/%E2%98%95%20for%20two", "/☕ for two"),
     ] {
         for path in [written, sent.split('?').next().unwrap()] {
-            let request = seed(Request::new("GET", sent, b""), path);
+            let request = seed(call("GET", sent, b""), path);
             assert_eq!(code(&request).await, None, "{path}");
             let world = World::new();
             assert_eq!(world.code(&request).await, None);
             assert_eq!(world.code(&request).await, Some(Code::SignatureReplayed));
         }
         // The query is signed as it is sent, here and in the package.
-        let query = seed(Request::new("GET", sent, b""), &format!("{written}?q=c d"));
+        let query = seed(call("GET", sent, b""), &format!("{written}?q=c d"));
         assert_eq!(code(&query).await, Some(Code::SignatureInvalid));
     }
 }
@@ -139,7 +139,7 @@ async fn a_decoded_path_that_is_of_other_requests_too_is_refused_and_told() {
         ("/orders/%22a%20b%22", "/orders/\"a b\""),
         ("/orders/a%3Fb%20c", "/orders/a?b c"),
     ] {
-        let request = seed(Request::new("GET", sent, b""), written);
+        let request = seed(call("GET", sent, b""), written);
         let verdict = World::new().decide(&request).await;
         let denial = verdict.decision().denial().unwrap();
         assert_eq!(denial.code(), Code::SignatureInvalid, "{sent}");
@@ -148,16 +148,16 @@ async fn a_decoded_path_that_is_of_other_requests_too_is_refused_and_told() {
             "{sent}: {}",
             denial.cause()
         );
-        assert_eq!(code(&seed(Request::new("GET", sent, b""), sent)).await, None, "as it is sent");
+        assert_eq!(code(&seed(call("GET", sent, b""), sent)).await, None, "as it is sent");
     }
-    let other = World::new().decide(&seed(Request::new("GET", "/orders/a%20b", b""), "/orders/a c")).await;
+    let other = World::new().decide(&seed(call("GET", "/orders/a%20b", b""), "/orders/a c")).await;
     let cause = other.decision().denial().unwrap().cause().to_owned();
     assert!(cause.ends_with("or of another request"), "{cause}");
     // What would part method, path and body elsewhere is refused as ever, written or escaped.
-    let line = seed(Request::new("GET", "/orders/a%7C%20b", b""), "/orders/a| b");
+    let line = seed(call("GET", "/orders/a%7C%20b", b""), "/orders/a| b");
     assert_eq!(code(&line).await, Some(Code::SignatureInvalid));
     // A path beyond ASCII as it is would be the written form of the escaped one.
-    let raw = seed(Request::new("GET", "/orders/café", b""), "/orders/café");
+    let raw = seed(call("GET", "/orders/café", b""), "/orders/café");
     assert_eq!(code(&raw).await, Some(Code::CredentialMalformed));
 }
 

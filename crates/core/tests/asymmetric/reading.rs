@@ -20,7 +20,7 @@ async fn without_a_credential_the_challenge_names_the_scheme() {
     for theirs in
         ["/?scheme=other", "/?Scheme=AsymmetricAuthentication", "/?a=scheme=AsymmetricAuthentication"]
     {
-        let request = Request::new("GET", theirs, b"");
+        let request = call("GET", theirs, b"");
         assert_eq!(code(&request).await, Some(Code::CredentialMissing), "{theirs}");
     }
 }
@@ -57,7 +57,7 @@ async fn a_credential_in_both_places_or_twice_is_ambiguous() {
     let mut both = order().signed_in_query();
     both.headers = order().signed().headers;
     assert_eq!(code(&both).await, ambiguous);
-    let marked = order().signed().at_target(&format!("/orders?draft=1&{MARKER}"));
+    let marked = order().signed().to(&format!("/orders?draft=1&{MARKER}"));
     assert_eq!(code(&marked).await, ambiguous);
 
     let mut twice = order().signed();
@@ -66,7 +66,7 @@ async fn a_credential_in_both_places_or_twice_is_ambiguous() {
     assert_eq!(code(&twice).await, ambiguous);
 
     let in_query = order().signed_in_query();
-    for parameter in in_query.uri.query().unwrap().split('&').skip(1) {
+    for parameter in in_query.target.query().unwrap().split('&').skip(1) {
         let doubled = in_query.clone().with_target(parameter, &format!("{parameter}&{parameter}"));
         assert_eq!(code(&doubled).await, ambiguous, "{parameter}");
         let name = parameter.split('=').next().unwrap();
@@ -82,9 +82,9 @@ async fn a_credential_in_both_places_or_twice_is_ambiguous() {
 #[tokio::test]
 async fn the_header_is_four_members_each_once() {
     let signed = order().signed();
-    let header = signed.header();
+    let header = signed.proof();
     let malformed = async |value: &str| {
-        let code = code(&signed.clone().with_header(value)).await;
+        let code = code(&signed.clone().with_proof(value)).await;
         assert_eq!(code, Some(Code::CredentialMalformed), "{value}");
     };
     let members: Vec<&str> = header[1..header.len() - 1].split(",\"").collect();
@@ -112,7 +112,7 @@ async fn the_header_is_four_members_each_once() {
     malformed("{}").await;
     malformed("null").await;
     let spaced = header.replace("\":", "\" : ");
-    assert_eq!(code(&signed.clone().with_header(&spaced)).await, None, "white space is JSON's");
+    assert_eq!(code(&signed.clone().with_proof(&spaced)).await, None, "white space is JSON's");
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_signer_refuses_what_would_be_read_otherwise() {
 
 #[test]
 fn a_credential_prints_no_signature() {
-    let header = order().signed().header();
+    let header = order().signed().proof();
     let credential = wire::Credential::from_header(&header).unwrap();
     let shown = format!("{credential:?}");
     assert!(shown.contains(&credential.address.to_string()));
@@ -148,8 +148,8 @@ proptest::proptest! {
             nonce: Timestamp::from_millis(nonce),
             timestamp: Timestamp::from_millis(moment),
         };
-        let header = Request::new("GET", "/", b"").with_header(&credential.to_header());
-        let query = Request::new("GET", &format!("/?{}", credential.to_query()), b"");
+        let header = call("GET", "/", b"").with_proof(&credential.to_header());
+        let query = call("GET", &format!("/?{}", credential.to_query()), b"");
         for request in [header, query] {
             let read = wire::Credential::read(&request.view(NOW)).unwrap();
             proptest::prop_assert_eq!(read, Some(credential));
