@@ -1,7 +1,8 @@
 //! Routes and paths: no path makes the router panic, and an unambiguous reading is the reading.
 #![no_main]
 
-use countersign_gateway::routes::{Router, Template};
+use countersign::path::Template;
+use countersign_gateway::router::Router;
 use http::Method;
 use libfuzzer_sys::fuzz_target;
 

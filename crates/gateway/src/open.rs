@@ -20,8 +20,8 @@ use crate::config::{Config, StoreConfig};
 use crate::decisions::Decisions;
 use crate::metrics::Metrics;
 use crate::proofs::KeyFileError;
+use crate::runtime::{Gateway, Parts, Runtime, RuntimeError};
 use crate::seal::{SecretFileError, make_seal_key, passing_seal_key, seal_key};
-use crate::state::{Gateway, Parts, Runtime, RuntimeError};
 
 /// Why a gateway did not come up.
 #[derive(Debug, thiserror::Error)]

@@ -10,8 +10,8 @@ use tokio::signal::unix::Signal;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::{self, Config, Overrides};
+use crate::runtime::{Gateway, Runtime};
 use crate::server::tls;
-use crate::state::{Gateway, Runtime};
 
 /// How often it is looked whether the file was replaced.
 const LOOK: Duration = Duration::from_secs(1);

@@ -16,9 +16,9 @@ use crate::management::{self, AdminToken};
 use crate::open::{SetUpError, open, open_restored};
 use crate::outbound::Outbounds;
 use crate::reload::Reloader;
+use crate::runtime::Gateway;
 use crate::seal::read_secret;
 use crate::server::{self, Listener, tls};
-use crate::state::Gateway;
 
 /// How often it is written down when keys were used.
 const USES: Duration = Duration::from_secs(30);

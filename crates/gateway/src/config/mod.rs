@@ -23,7 +23,7 @@ use countersign_io::egress::Network;
 use http::{HeaderName, Method};
 
 use crate::proofs::KeyFile;
-use crate::routes::Router;
+use crate::router::Router;
 
 pub use bearer::{BearerConfig, KeysFrom, ListedIssuer};
 pub use diagnostics::{ConfigError, Origin, Problem};

@@ -13,7 +13,7 @@ use axum::routing::get;
 use countersign::crypto::{Secret, equal, sha256};
 
 use crate::management::api::router;
-use crate::state::Gateway;
+use crate::runtime::Gateway;
 
 /// What opens management over TCP.
 #[derive(Clone)]

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::management::answer::{Answer, Refusal};
 use crate::management::{callbacks, keys, raw_request, registered, store, subjects, users};
-use crate::state::Gateway;
+use crate::runtime::Gateway;
 use crate::terminal;
 
 /// Everything that management can do.

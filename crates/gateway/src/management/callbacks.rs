@@ -9,10 +9,10 @@ use axum::response::{IntoResponse as _, Json};
 use countersign::schemes::callback_url::CallbackId;
 use serde_json::json;
 
-use crate::callbacks::{Refused, Wanted, mint, revealed, shown};
 use crate::management::answer::{Answer, Refusal};
 use crate::management::answer::{bad, parse_json, unaudited};
-use crate::state::Gateway;
+use crate::runtime::Gateway;
+use crate::schemes::callback_url::minting::{Refused, Wanted, mint, revealed, shown};
 
 impl From<Refused> for Refusal {
     fn from(refused: Refused) -> Self {

@@ -14,7 +14,7 @@ use tokio::net::UnixStream;
 use tower_service::Service as _;
 
 use crate::management::router;
-use crate::state::Gateway;
+use crate::runtime::Gateway;
 
 /// Why management did not do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::config::quantities::parse_duration;
 use crate::management::answer::{Answer, Refusal, bad, parse_json, unaudited};
-use crate::state::Gateway;
+use crate::runtime::Gateway;
 
 /// What `key new` asks for.
 #[derive(Debug, Default, Deserialize, Serialize)]

@@ -18,7 +18,7 @@ use crate::config::quantities::parse_duration;
 use crate::management::answer::Answer;
 use crate::management::answer::{bad, parse_json, unaudited};
 use crate::management::keys::shown;
-use crate::state::Gateway;
+use crate::runtime::Gateway;
 
 /// What `key add` asks for: a public key or a secret, never both.
 #[derive(Debug, Default, Deserialize, Serialize)]

@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::state::Gateway;
+use crate::runtime::Gateway;
 
 /// Why management is not served.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::management::answer::unaudited;
 use crate::management::answer::{Answer, Refusal};
-use crate::state::Gateway;
+use crate::runtime::Gateway;
 
 /// Believes a clock that went back: dated proofs are judged again.
 pub(super) async fn accept_clock(State(gateway): State<Arc<Gateway>>) -> Answer {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::management::answer::{Answer, Refusal};
 use crate::management::answer::{bad, parse_json, unaudited};
-use crate::state::Gateway;
+use crate::runtime::Gateway;
 
 /// What `subject set` asks for.
 #[derive(Debug, Default, Deserialize, Serialize)]

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::management::answer::{Answer, Refusal};
 use crate::management::answer::{bad, parse_json, unaudited};
-use crate::state::Gateway;
+use crate::runtime::Gateway;
 
 /// What `user add` asks for.
 #[derive(Deserialize, Serialize)]

@@ -28,8 +28,8 @@ use crate::proxy::body::{Answer, Busy, Progress, RequestBody, ResponseBody};
 use crate::proxy::broken::Tell;
 use crate::proxy::headers::strip_hop_by_hop;
 use crate::proxy::{await_response, begin, reasons};
+use crate::runtime::Gateway;
 use crate::server::options::{METHODS, is_about_the_server};
-use crate::state::Gateway;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 

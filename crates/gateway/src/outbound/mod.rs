@@ -22,7 +22,7 @@ use crate::open::SetUpError;
 use crate::outbound::exchange::Exchange;
 use crate::outbound::listener::Listener;
 use crate::outbound::proof::OutboundProof;
-use crate::state::Gateway;
+use crate::runtime::Gateway;
 
 /// Listeners for applications, bound and not yet served.
 #[derive(Default)]

@@ -11,7 +11,7 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 
 use crate::config::Prove;
 use crate::proofs::KeyFileError;
-use crate::state::Gateway;
+use crate::runtime::Gateway;
 
 /// By being asked, or by a key.
 pub(super) enum OutboundProof {

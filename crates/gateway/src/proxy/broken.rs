@@ -10,7 +10,7 @@ use countersign::decision::{Check, Step};
 
 use crate::proxy::body::BodyError;
 use crate::proxy::forward::reasons;
-use crate::state::Gateway;
+use crate::runtime::Gateway;
 use countersign_http1::Violation;
 
 /// How an answer broke off.

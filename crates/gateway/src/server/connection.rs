@@ -24,10 +24,10 @@ use crate::guard::{
 };
 use crate::http2::CalmIo;
 use crate::proxy::body::{ResponseBody, Streams};
+use crate::runtime::Gateway;
+use crate::server::lent::{Lent, Returned};
 use crate::server::peer::Peer;
 use crate::server::service::handle;
-use crate::server::session::{Lent, Returned};
-use crate::state::Gateway;
 
 /// What listens for callers.
 pub struct Listener {

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::proxy::body::{Answer, RequestBody};
 use crate::proxy::headers::Hops;
 use crate::proxy::{IdempotencyKey, Upstream};
-use crate::state::{Gateway, Runtime};
+use crate::runtime::{Gateway, Runtime};
 
 /// A permitted request, its use, and where it goes.
 pub(super) struct Delivering {

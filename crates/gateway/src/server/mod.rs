@@ -3,11 +3,11 @@
 mod connection;
 mod cors;
 mod delivery;
+mod lent;
 pub(crate) mod options;
 mod peer;
 mod rest;
 mod service;
-mod session;
 mod source;
 pub mod tls;
 

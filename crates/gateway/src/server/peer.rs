@@ -7,7 +7,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::guard::{ConnectionState, Flow};
 use crate::proxy::body::Streams;
-use crate::state::Gateway;
+use crate::runtime::Gateway;
 
 /// What a request needs to know of its connection.
 pub(super) struct Peer {

@@ -19,20 +19,20 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tokio::time::timeout;
 
-use crate::endpoints::{Asked, Endpoint};
+use crate::endpoint::{Asked, Endpoint};
 use crate::guard::{Admitted, Flow, InFlight, UpgradeDecision};
 use crate::proxy::body::{Busy, Progress, RequestBody, ResponseBody};
 use crate::proxy::broken::{self, Tell};
 use crate::proxy::framing;
 use crate::proxy::headers::{Hops, to_caller};
 use crate::proxy::{MayUpgrade, Tunnel};
+use crate::runtime::{Gateway, Route, Runtime};
 use crate::server::cors::Cors;
 use crate::server::delivery::{Delivering, deliver};
 use crate::server::options::{about_the_server, is_about_the_server};
 use crate::server::peer::Peer;
 use crate::server::rest::throw_away;
 use crate::server::source::{self, Read};
-use crate::state::{Gateway, Route, Runtime};
 
 /// Answers a request.
 pub(super) async fn handle(peer: &Peer, request: Request<Incoming>) -> Response<ResponseBody> {

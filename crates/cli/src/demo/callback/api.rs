@@ -18,8 +18,8 @@ use super::super::configuration_of;
 use super::super::front::{listen, loopback_client};
 use super::super::orders::{Kept, Order, Report, Task};
 use super::{KINDS, Places, RESULTS, SHORT};
-use countersign_gateway::callbacks::{Refused, Wanted, mint};
-use countersign_gateway::state::Gateway;
+use countersign_gateway::runtime::Gateway;
+use countersign_gateway::schemes::callback_url::minting::{Refused, Wanted, mint};
 
 /// The user whose results the service computes.
 const USER: &str = "u1";
@@ -123,7 +123,7 @@ async fn submit(gateway: &Gateway, places: &Places) -> std::result::Result<(), S
 
 async fn minted(
     gateway: &Gateway,
-    runtime: &countersign_gateway::state::Runtime,
+    runtime: &countersign_gateway::runtime::Runtime,
     kind: &str,
     resource: Option<String>,
     ttl: Duration,

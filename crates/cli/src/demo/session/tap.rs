@@ -22,7 +22,7 @@ use super::super::front::{FRAMING, LONGEST};
 use super::loot::Loot;
 use super::peer::Peer;
 use super::{ALICE, Places};
-use countersign_gateway::state::Gateway;
+use countersign_gateway::runtime::Gateway;
 
 /// Headers that say something here; browsers send a dozen more.
 const TELLING: [&str; 15] = [

@@ -17,7 +17,7 @@ use crate::config::file::{self, Text};
 use crate::config::{
     Access, RouteConfig, SchemeOptions, ServerConfig, SessionConfig, SignatureConfig, UpstreamUrl,
 };
-use crate::routes::Router;
+use crate::router::Router;
 
 impl Reader<'_> {
     pub(super) fn routes(

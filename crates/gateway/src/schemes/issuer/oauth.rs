@@ -16,9 +16,9 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Response};
 use serde_json::{Value, json};
 
-use super::{Answer, Answering, Asked, Endpoint};
 use crate::config::IssuerConfig;
-use crate::state::{Gateway, Runtime};
+use crate::endpoint::{Answer, Answering, Asked, Endpoint};
+use crate::runtime::{Gateway, Runtime};
 
 type Ours = Arc<Issuer<Arc<AnyStore>>>;
 
@@ -34,7 +34,7 @@ enum Does {
 }
 
 /// All of the issuer's paths.
-pub(super) fn endpoints(issuer: &Ours, config: &IssuerConfig) -> Vec<Endpoint> {
+pub(crate) fn endpoints(issuer: &Ours, config: &IssuerConfig) -> Vec<Endpoint> {
     let paths = [
         (metadata::OPENID_CONFIGURATION, Method::GET, Does::Discovery),
         (metadata::OAUTH_AUTHORIZATION_SERVER, Method::GET, Does::Discovery),

@@ -11,10 +11,10 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Answer, Answering, Asked, Endpoint};
-use crate::callbacks::{Refused, Wanted, mint, revealed, takes_callbacks};
 use crate::config::Config;
-use crate::state::Gateway;
+use crate::endpoint::{Answer, Answering, Asked, Endpoint};
+use crate::runtime::Gateway;
+use crate::schemes::callback_url::minting::{Refused, Wanted, mint, revealed, takes_callbacks};
 
 /// Where applications mint.
 const PATH: &str = "/callbacks";
@@ -22,7 +22,7 @@ const PATH: &str = "/callbacks";
 const LONGEST: usize = 16 * 1024;
 
 /// The endpoint, where some route takes callbacks.
-pub(super) fn endpoint(
+pub(crate) fn endpoint(
     config: &Config,
     verified: impl Fn(RuleBuilder, &Requirement) -> RuleBuilder,
 ) -> Option<Endpoint> {

@@ -25,19 +25,19 @@ use countersign_io::AnyStore;
 use tokio::sync::watch;
 
 use crate::audit::Audit;
-use crate::bearer::{Bearer, BearerError};
-use crate::callback_urls::CallbackUrls;
-use crate::callbacks;
 use crate::config::{Access, Config, Limits, RouteConfig, SchemeOptions};
 use crate::decisions::Decisions;
 use crate::egress::{Egress, EgressError};
-use crate::endpoints::Endpoints;
-use crate::issuer::IssuerError;
+use crate::endpoint::Endpoints;
 use crate::metrics::{Metrics, RouteMetrics};
 use crate::proxy::{Forwarder, Upstream};
-use crate::routes::Found;
+use crate::router::Found;
+use crate::schemes::bearer::{Bearer, BearerError};
+use crate::schemes::callback_url::minting as callbacks;
+use crate::schemes::callback_url::urls::CallbackUrls;
+use crate::schemes::issuer::IssuerError;
+use crate::schemes::session::Session;
 use crate::server::options::METHODS;
-use crate::session::Session;
 
 /// What lives as long as the process.
 pub struct Gateway {
@@ -199,7 +199,8 @@ impl Runtime {
             _ => Arc::new(callbacks::keys(&config.callback, parts.store, parts.seal_key, parts.random)?),
         };
         let issuer = config.issuer.as_ref();
-        let issuer = issuer.map(|terms| crate::issuer::issuer(terms, &config.server.public_url, parts));
+        let issuer =
+            issuer.map(|terms| crate::schemes::issuer::issuer(terms, &config.server.public_url, parts));
         let issuer = issuer.transpose()?.map(Arc::new);
         let before = parts.before.map(|before| &before.bearer);
         let bearer = Bearer::new(&config.bearer, issuer.as_ref(), parts, before)?;

@@ -1,5 +1,7 @@
 //! From `[issuer]` to an issuer: its clients' keys, its own, and what it knows its nonces by.
 
+pub(crate) mod oauth;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +15,7 @@ use countersign::time::SKEW;
 use countersign_io::AnyStore;
 
 use crate::config::{ClientConfig, IssuerConfig};
-use crate::state::Parts;
+use crate::runtime::Parts;
 
 /// A client's file is small.
 const MAX_BYTES: u64 = 64 * 1024;

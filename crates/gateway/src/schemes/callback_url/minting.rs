@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 
 use crate::config::quantities::parse_duration;
 use crate::config::{Access, CallbackConfig, Config, RouteConfig};
+use crate::runtime::{Gateway, Runtime};
 use crate::seal::{SecretFileError, read_secret};
-use crate::state::{Gateway, Runtime};
 
 /// What signs and verifies callbacks here.
 pub type Keys = CallbackKeys<Arc<AnyStore>>;

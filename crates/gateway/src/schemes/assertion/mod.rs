@@ -9,10 +9,10 @@ use countersign::path::Template;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response};
 
-use super::{Answer, Answering, Asked, Endpoint};
+use crate::endpoint::{Answer, Answering, Asked, Endpoint};
 
 /// `GET /.well-known/jwks.json`, which GET makes for HEAD too.
-pub(super) fn endpoints() -> impl Iterator<Item = Endpoint> {
+pub(crate) fn endpoints() -> impl Iterator<Item = Endpoint> {
     Template::parse(PATH).ok().into_iter().map(|template| Endpoint {
         rule: Arc::new(Rule::public(template.as_str())),
         template,

@@ -12,8 +12,8 @@ use countersign::schemes::dpop::Dpop;
 use countersign_io::AnyStore;
 
 use crate::config::{BearerConfig, KeysFrom};
+use crate::runtime::Parts;
 use crate::seal::read_secret;
-use crate::state::Parts;
 
 /// A file of keys is small.
 const MAX_BYTES: u64 = 256 * 1024;

@@ -12,14 +12,14 @@ use countersign_tower::{AuthAsked, AuthPath, SessionSite};
 use http::Response;
 use serde_json::json;
 
-use super::{Answer, Answering, Asked, Endpoint};
-use crate::session::Session;
-use crate::state::Gateway;
+use crate::endpoint::{Answer, Answering, Asked, Endpoint};
+use crate::runtime::Gateway;
+use crate::schemes::session::Session;
 
 type Site = SessionSite<Arc<AnyStore>>;
 
 /// All paths, where sessions are served.
-pub(super) fn endpoints(session: &Session) -> Vec<Endpoint> {
+pub(crate) fn endpoints(session: &Session) -> Vec<Endpoint> {
     let served = AuthPath::ALL.into_iter().filter(|_| session.is_enabled());
     let endpoint = |path: AuthPath| {
         let template = Template::parse(path.template()).ok()?;

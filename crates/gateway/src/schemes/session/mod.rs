@@ -1,5 +1,7 @@
 //! From `[session]` to what signs people in and verifies their sessions.
 
+pub(crate) mod auth;
+
 use std::sync::Arc;
 
 use countersign::schemes::session::SessionCookie;
@@ -8,7 +10,7 @@ use countersign_io::AnyStore;
 use countersign_tower::{SessionSite, SiteParts};
 
 use crate::config::Config;
-use crate::state::Parts;
+use crate::runtime::Parts;
 
 /// People and their sessions, as one configuration has them.
 #[derive(Clone)]

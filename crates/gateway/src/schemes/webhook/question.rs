@@ -10,11 +10,11 @@ use countersign::schemes::webhook::wire::LONGEST_QUESTION;
 use countersign_tower::answer;
 use http::Method;
 
-use super::{Answer, Answering, Asked, Endpoint};
 use crate::config::{Config, Prove};
+use crate::endpoint::{Answer, Answering, Asked, Endpoint};
 
 /// The well-known path, and whatever else under our own URL is named as ours by an `[[outbound]]`.
-pub(super) fn endpoints(config: &Config) -> impl Iterator<Item = Endpoint> {
+pub(crate) fn endpoints(config: &Config) -> impl Iterator<Item = Endpoint> {
     let ours = config.server.public_url.to_string();
     let named = config.outbounds.iter().filter_map(move |outbound| match &outbound.prove {
         Prove::Webhook { url, .. } if url.origin() == ours => Some(url.path().to_owned()),

@@ -3,12 +3,6 @@
 //! A scheme that needs paths of its own adds them in one file here. A route of the configuration that names
 //! the very same path comes first: then an application behind us answers.
 
-mod assertion_keys;
-mod callbacks;
-mod issuer;
-mod session;
-mod webhook;
-
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,9 +16,9 @@ use countersign_io::AnyStore;
 use http::{Method, Response};
 
 use crate::config::Config;
-use crate::routes::{Found, Router};
-use crate::session::Session;
-use crate::state::{Gateway, Runtime};
+use crate::router::{Found, Router};
+use crate::runtime::{Gateway, Runtime};
+use crate::schemes::session::Session;
 
 /// A path of ours.
 pub struct Endpoint {
@@ -84,12 +78,13 @@ impl Endpoints {
         let mut endpoints = Self { all: Vec::new(), router: Router::default() };
         let taken = |template: &Template| config.routes.iter().any(|route| route.template == *template);
         let issuers = issuer.zip(config.issuer.as_ref());
-        let issuers = issuers.map(|(issuer, config)| issuer::endpoints(issuer, config));
-        let all = webhook::endpoints(config)
-            .chain(assertion_keys::endpoints())
-            .chain(callbacks::endpoint(config, verified))
+        let issuers =
+            issuers.map(|(issuer, config)| crate::schemes::issuer::oauth::endpoints(issuer, config));
+        let all = crate::schemes::webhook::question::endpoints(config)
+            .chain(crate::schemes::assertion::endpoints())
+            .chain(crate::schemes::callback_url::endpoint::endpoint(config, verified))
             .chain(issuers.into_iter().flatten())
-            .chain(session::endpoints(session));
+            .chain(crate::schemes::session::auth::endpoints(session));
         for endpoint in all {
             if !taken(&endpoint.template) {
                 endpoints.add(endpoint);

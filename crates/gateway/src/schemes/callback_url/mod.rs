@@ -1,0 +1,5 @@
+//! `callback-url`: the URLs of ours that are credentials.
+
+pub(crate) mod endpoint;
+pub mod minting;
+pub(crate) mod urls;
