@@ -20,7 +20,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use super::arguments::CallFlags;
 use super::shared::Shared;
 use super::{Failure, Outcome};
-use countersign_gateway::config::quantities::parse_duration;
+use countersign_gateway::settings::quantities::parse_duration;
 use countersign_gateway::terminal::escape;
 use message::Message;
 use proof::Proof;

@@ -90,7 +90,7 @@ pub(super) async fn callback(shared: &Shared, command: CallbackCommand) -> Outco
 }
 
 fn wanted(flags: &MintFlags) -> Result<Wanted, Failure> {
-    let max_bytes = flags.max_bytes.as_deref().map(countersign_gateway::config::quantities::parse_size);
+    let max_bytes = flags.max_bytes.as_deref().map(countersign_gateway::settings::quantities::parse_size);
     Ok(Wanted {
         route: flags.route.clone(),
         user: flags.user.clone(),

@@ -26,7 +26,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use countersign_gateway::config::{ConfigError, Loaded, Overrides, load};
+use countersign_gateway::config::{Loaded, Overrides, load};
+use countersign_gateway::settings::ConfigError;
 use countersign_gateway::terminal::escape;
 
 use arguments::{Arguments, Command, SettingFlags};

@@ -20,5 +20,6 @@ pub mod runtime;
 pub mod schemes;
 pub mod seal;
 pub mod server;
+pub mod settings;
 pub mod story;
 pub mod terminal;

@@ -4,19 +4,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::diagnostics::hide_passwords;
+use crate::schemes::{bearer, callback_url, issuer, session, signature, webhook};
+use crate::settings::diagnostics::hide_passwords;
 
 mod assertion;
-mod bearer;
-mod callback;
-mod issuer;
-mod session;
 
 pub use assertion::Assertion;
-pub use bearer::{Bearer, BearerIssuer, OneOrSeveral};
-pub use callback::Callback;
-pub use issuer::{Issuer, IssuerClient};
-pub use session::{Cors, Session};
 
 /// A string whose place in the file is known.
 pub type Text = Spanned<String>;
@@ -43,17 +36,17 @@ pub struct File {
     /// Whom outgoing calls may reach.
     pub egress: Egress,
     /// The `webhook` scheme: APIs that share no secret.
-    pub webhook: Webhook,
+    pub webhook: webhook::Section,
     /// The `signature` scheme: requests signed one by one.
-    pub signature: Signature,
+    pub signature: signature::Section,
     /// The `callback-url` scheme: URLs that open one thing, once, for a while.
-    pub callback: Callback,
+    pub callback: callback_url::Section,
     /// The `bearer` scheme: access tokens of listed issuers.
-    pub bearer: Bearer,
+    pub bearer: bearer::Section,
     /// The issuer of tokens for signed messages.
-    pub issuer: Issuer,
+    pub issuer: issuer::Section,
     /// The `session` scheme: browsers, whose proof is in two halves.
-    pub session: Session,
+    pub session: session::Section,
     /// Pages of other origins.
     pub cors: Cors,
     /// Listeners for applications here, whose requests are proven and sent to a peer.
@@ -234,30 +227,13 @@ pub struct Egress {
     pub idle_timeout: Option<Text>,
 }
 
-/// `[webhook]`
+/// `[cors]`
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Webhook {
-    /// Who may call: webhook URLs, or origins, of which only /.well-known/webhook-auth counts. Default: nobody.
+pub struct Cors {
+    /// The origins of other sites whose pages may call every route, `["https://app.example"]`. Default: none.
     #[schemars(with = "Option<Vec<String>>")]
-    pub callers: Option<Spanned<Vec<Text>>>,
-    /// Questions at once to one caller that is listed by its whole URL, 4 to 32. Default: 4.
-    #[schemars(with = "Option<usize>")]
-    pub in_flight: Option<Spanned<usize>>,
-    /// What callers may do, by their entry in `callers`.
-    pub permissions: std::collections::BTreeMap<String, Vec<String>>,
-}
-
-/// `[signature]`
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Signature {
-    /// Also take signatures by Ethereum wallets (ERC-8128). Anybody can make one: routes then say `require` or `anyone`.
-    #[schemars(with = "Option<bool>")]
-    pub wallets: Option<Truth>,
-    /// Also take signatures by these web bots (Web Bot Auth), `["https://agent.example"]`: they publish their keys. Default: none.
-    #[schemars(with = "Option<Vec<String>>")]
-    pub web_bot_auth: Option<Spanned<Vec<Text>>>,
+    pub origins: Option<Spanned<Vec<Text>>>,
 }
 
 /// `[[outbound]]`

@@ -13,11 +13,11 @@ use countersign_io::StoreUrl;
 use countersign_io::egress::Network;
 use toml::Spanned;
 
-use super::diagnostics::{ConfigError, Origin, Problem};
 use super::file::{self, File, Text, Truth};
 use super::overrides::Overrides;
-use super::quantities::{parse_duration, parse_size};
 use super::{Access, AuditConfig, Config, Limits, ServerConfig, StoreConfig, TlsFiles, UpstreamLimits};
+use crate::settings::diagnostics::{ConfigError, Origin, Problem};
+use crate::settings::quantities::{parse_duration, parse_size};
 
 mod assertion;
 mod bearer;

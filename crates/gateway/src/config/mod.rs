@@ -1,36 +1,27 @@
 //! The configuration: read from flags, environment and file, and parsed into types before a port is bound.
 
-mod bearer;
-pub mod diagnostics;
 pub mod file;
-mod issuer;
 mod load;
 pub mod overrides;
-pub mod quantities;
-mod session;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::limit::Rate;
 use countersign::path::Template;
 use countersign::schemes::session::HandshakePolicy;
-use countersign::schemes::webhook::{Algorithm, Callers, UrlRules, WebhookUrl};
+use countersign::schemes::webhook::{Algorithm, UrlRules, WebhookUrl};
 use countersign::{Policy, PublicUrl, Requirement};
 use countersign_io::egress::Network;
 use http::{HeaderName, Method};
 
 use crate::proofs::KeyFile;
 use crate::router::Router;
+use crate::schemes::{bearer, callback_url, issuer, session, signature, webhook};
 
-pub use bearer::{BearerConfig, KeysFrom, ListedIssuer};
-pub use diagnostics::{ConfigError, Origin, Problem};
-pub use issuer::{ClientConfig, IssuerConfig};
 pub use load::{Loaded, Setting, load, load_text};
 pub use overrides::Overrides;
-pub use session::SessionConfig;
 
 /// Everything that the gateway is told, parsed.
 #[derive(Debug)]
@@ -48,17 +39,17 @@ pub struct Config {
     /// Whom outgoing calls may reach.
     pub egress: EgressConfig,
     /// The webhook scheme.
-    pub webhook: WebhookConfig,
+    pub webhook: webhook::Config,
     /// The signature scheme.
-    pub signature: SignatureConfig,
+    pub signature: signature::Config,
     /// The callback-url scheme.
-    pub callback: CallbackConfig,
+    pub callback: callback_url::Config,
     /// The bearer scheme.
-    pub bearer: BearerConfig,
+    pub bearer: bearer::Config,
     /// The issuer, while it is enabled.
-    pub issuer: Option<IssuerConfig>,
+    pub issuer: Option<issuer::Config>,
     /// The session scheme.
-    pub session: SessionConfig,
+    pub session: session::Config,
     /// The origins of other sites whose pages may call.
     pub cors: Vec<PublicUrl>,
     /// Listeners for applications here.
@@ -203,37 +194,6 @@ impl EgressConfig {
     pub fn url_rules(&self) -> UrlRules {
         UrlRules { ports: self.ports.clone(), http_on_loopback: self.allow_http_loopback }
     }
-}
-
-/// `[webhook]`, parsed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WebhookConfig {
-    /// Who may call.
-    pub callers: Arc<Callers>,
-    /// What their URLs may look like.
-    pub rules: UrlRules,
-}
-
-/// `[signature]`, parsed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SignatureConfig {
-    /// Also take signatures by wallets.
-    pub wallets: bool,
-    /// Also take signatures by these web bots.
-    pub web_bot_auth: Vec<PublicUrl>,
-}
-
-/// `[callback]`, parsed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallbackConfig {
-    /// The longest body, in bytes.
-    pub max_body: usize,
-    /// The longest life.
-    pub max_ttl: Duration,
-    /// A use is consumed before it is forwarded.
-    pub strict: bool,
-    /// The secret with which an application makes tokens itself.
-    pub secret_file: Option<PathBuf>,
 }
 
 /// `[[outbound]]`, parsed.

@@ -5,8 +5,8 @@ use std::fmt;
 
 use toml::Spanned;
 
-use super::diagnostics::{Origin, Problem, did_you_mean};
 use super::file::{File, Text, Truth};
+use crate::settings::diagnostics::{Origin, Problem, did_you_mean};
 
 /// Values from outside the file, by setting (`server.listen`).
 #[derive(Clone, Default)]

@@ -14,9 +14,9 @@ use countersign::store::StoreError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::config::quantities::parse_duration;
 use crate::management::answer::{Answer, Refusal, bad, parse_json, unaudited};
 use crate::runtime::Gateway;
+use crate::settings::quantities::parse_duration;
 
 /// What `key new` asks for.
 #[derive(Debug, Default, Deserialize, Serialize)]

@@ -14,11 +14,11 @@ use countersign::schemes::api_key::{KeyTerms, MintRights};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroize as _;
 
-use crate::config::quantities::parse_duration;
 use crate::management::answer::Answer;
 use crate::management::answer::{bad, parse_json, unaudited};
 use crate::management::keys::shown;
 use crate::runtime::Gateway;
+use crate::settings::quantities::parse_duration;
 
 /// What `key add` asks for: a public key or a secret, never both.
 #[derive(Debug, Default, Deserialize, Serialize)]

@@ -9,20 +9,22 @@ use http::Uri;
 use toml::Spanned;
 
 use super::Reader;
-use crate::config::file::{self, BearerIssuer, Text};
-use crate::config::quantities::parse_size;
-use crate::config::{BearerConfig, EgressConfig, IssuerConfig, KeysFrom, ListedIssuer, ServerConfig};
+use crate::config::file::Text;
+use crate::config::{EgressConfig, ServerConfig};
+use crate::schemes::bearer::{Config, IssuerSection, KeysFrom, ListedIssuer, Section};
+use crate::schemes::issuer;
+use crate::settings::quantities::parse_size;
 
 impl Reader<'_> {
     /// `own`: our own issuer, if it is enabled.
     pub(super) fn bearer(
         &mut self,
-        bearer: &file::Bearer,
+        bearer: &Section,
         server: Option<&ServerConfig>,
         egress: &EgressConfig,
-        own: Option<&IssuerConfig>,
+        own: Option<&issuer::Config>,
         max_head: Option<usize>,
-    ) -> BearerConfig {
+    ) -> Config {
         let dpop_nonces = self.dpop_nonces("bearer.dpop_nonces", bearer.dpop_nonces.as_ref());
         let max_token = self.max_token(bearer.max_token.as_ref(), max_head);
         let mut issuers: Vec<ListedIssuer> = Vec::new();
@@ -37,7 +39,7 @@ impl Reader<'_> {
             }
             issuers.push(listed);
         }
-        BearerConfig { dpop_nonces, max_token, issuers }
+        Config { dpop_nonces, max_token, issuers }
     }
 
     fn max_token(&mut self, written: Option<&Text>, max_head: Option<usize>) -> usize {
@@ -57,10 +59,10 @@ impl Reader<'_> {
 
     fn listed_issuer(
         &mut self,
-        written: &BearerIssuer,
+        written: &IssuerSection,
         server: Option<&ServerConfig>,
         egress: &EgressConfig,
-        own: Option<&IssuerConfig>,
+        own: Option<&issuer::Config>,
     ) -> Option<ListedIssuer> {
         let has_keys = [&written.jwks_uri, &written.jwks_file, &written.hmac_secret_file];
         let has_keys = has_keys.into_iter().any(Option::is_some);
@@ -100,7 +102,7 @@ impl Reader<'_> {
         Some(ListedIssuer { terms, keys: keys? })
     }
 
-    fn audiences(&mut self, written: &BearerIssuer, own: Option<&IssuerConfig>) -> Vec<String> {
+    fn audiences(&mut self, written: &IssuerSection, own: Option<&issuer::Config>) -> Vec<String> {
         let audiences = match (&written.audience, own) {
             (Some(audiences), _) => audiences.get_ref().to_list(),
             (None, Some(own)) => vec![own.audience.clone()],
@@ -117,7 +119,7 @@ impl Reader<'_> {
 
     fn keys_from(
         &mut self,
-        written: &BearerIssuer,
+        written: &IssuerSection,
         issuer: &str,
         ours: bool,
         egress: &EgressConfig,

@@ -8,12 +8,12 @@ use countersign::requirement::SchemeSet;
 use countersign::schemes::callback_url::{CallbackRoute, TOKEN};
 
 use super::Reader;
-use crate::config::CallbackConfig;
-use crate::config::file::{self, Text};
-use crate::config::quantities::{parse_duration, parse_size};
+use crate::config::file::Text;
+use crate::schemes::callback_url::{Config, Section};
+use crate::settings::quantities::{parse_duration, parse_size};
 
 impl Reader<'_> {
-    pub(super) fn callback(&mut self, callback: &file::Callback) -> Option<CallbackConfig> {
+    pub(super) fn callback(&mut self, callback: &Section) -> Option<Config> {
         let max_body = self.parsed("callback.max_body", callback.max_body.as_ref(), "1MiB", parse_size);
         let max_ttl = self.parsed("callback.max_ttl", callback.max_ttl.as_ref(), "24h", |text| {
             match parse_duration(text)? {
@@ -28,7 +28,7 @@ impl Reader<'_> {
         let secret_file = self.maybe("callback.secret_file", callback.secret_file.as_ref(), |text| {
             Ok::<_, String>(folder.join(text))
         });
-        Some(CallbackConfig { max_body: max_body?, max_ttl: max_ttl?, strict, secret_file })
+        Some(Config { max_body: max_body?, max_ttl: max_ttl?, strict, secret_file })
     }
 
     /// A route that takes callbacks has a place for the token, and no other has.

@@ -11,9 +11,10 @@ use serde::Deserialize as _;
 use toml::{Spanned, Value};
 
 use super::Reader;
-use crate::config::file::{self, IssuerClient, Text};
-use crate::config::quantities::parse_duration;
-use crate::config::{ClientConfig, IssuerConfig, ServerConfig};
+use crate::config::ServerConfig;
+use crate::config::file::Text;
+use crate::schemes::issuer::{ClientConfig, ClientSection, Config, Section};
+use crate::settings::quantities::parse_duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -22,11 +23,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 impl Reader<'_> {
     /// What `[issuer]` says; `None` while it is off.
-    pub(super) fn issuer(
-        &mut self,
-        issuer: &file::Issuer,
-        server: Option<&ServerConfig>,
-    ) -> Option<IssuerConfig> {
+    pub(super) fn issuer(&mut self, issuer: &Section, server: Option<&ServerConfig>) -> Option<Config> {
         let enabled = self.said("issuer.enabled", issuer.enabled.as_ref());
         let clients = self.issuer_clients(&issuer.clients);
         let wallets = self.wallets(issuer.wallets.as_ref());
@@ -69,7 +66,7 @@ impl Reader<'_> {
                     .to_owned(),
             );
         }
-        Some(IssuerConfig {
+        Some(Config {
             audience: audience?,
             clients,
             wallets: wallets?,
@@ -118,7 +115,7 @@ impl Reader<'_> {
     }
 
     fn described(&mut self, table: &Value, span: Range<usize>) -> Result<ClientConfig, String> {
-        let client = IssuerClient::deserialize(table.clone()).map_err(|error| error.message().to_owned())?;
+        let client = ClientSection::deserialize(table.clone()).map_err(|error| error.message().to_owned())?;
         self.show("issuer.clients", &client.id, Some(span));
         let key_file = match (client.public_key_file, client.jwks_file) {
             (Some(_), Some(_)) => {

@@ -9,12 +9,11 @@ use toml::Spanned;
 
 use super::Reader;
 use super::routes::is_one_of;
-use crate::config::diagnostics::Problem;
 use crate::config::file;
-use crate::config::quantities::parse_duration;
-use crate::config::{
-    EgressConfig, OutboundConfig, OutboundListen, ServerConfig, SignatureConfig, WebhookConfig,
-};
+use crate::config::{EgressConfig, OutboundConfig, OutboundListen, ServerConfig};
+use crate::schemes::{signature, webhook};
+use crate::settings::diagnostics::Problem;
+use crate::settings::quantities::parse_duration;
 
 impl Reader<'_> {
     pub(super) fn egress(&mut self, egress: &file::Egress) -> EgressConfig {
@@ -58,7 +57,7 @@ impl Reader<'_> {
         EgressConfig { ports, ca_file, allow_private, allow_http_loopback, idle_timeout }
     }
 
-    pub(super) fn webhook(&mut self, webhook: &file::Webhook, egress: &EgressConfig) -> WebhookConfig {
+    pub(super) fn webhook(&mut self, webhook: &webhook::Section, egress: &EgressConfig) -> webhook::Config {
         let rules = egress.url_rules();
         // Listing a URL with a port that is not dialled is a mistake, and no reason not to start.
         let any_port = UrlRules { ports: (1..=u16::MAX).collect(), ..rules.clone() };
@@ -95,14 +94,14 @@ impl Reader<'_> {
             }
         }
         let in_flight = self.number("webhook.in_flight", webhook.in_flight.as_ref(), 4, 4..=32);
-        WebhookConfig { callers: Arc::new(callers.with_in_flight(in_flight)), rules }
+        webhook::Config { callers: Arc::new(callers.with_in_flight(in_flight)), rules }
     }
 
     pub(super) fn signature(
         &mut self,
-        signature: &file::Signature,
+        signature: &signature::Section,
         egress: &EgressConfig,
-    ) -> SignatureConfig {
+    ) -> signature::Config {
         let wallets = self.said("signature.wallets", signature.wallets.as_ref());
         let written = signature.web_bot_auth.as_ref();
         if written.is_some_and(|agents| agents.get_ref().is_empty()) {
@@ -122,7 +121,7 @@ impl Reader<'_> {
             let problem = Problem::new(format!("{agent} cannot be asked for its keys"), origin);
             self.problems.push(problem.help("egress.ports lists the ports that https may use; allow_http_loopback allows plain HTTP on loopback"));
         }
-        SignatureConfig { wallets, web_bot_auth }
+        signature::Config { wallets, web_bot_auth }
     }
 
     pub(super) fn outbounds(

@@ -12,20 +12,19 @@ use http::uri::Authority;
 use toml::Spanned;
 
 use super::Reader;
-use crate::config::diagnostics::{Origin, Problem, did_you_mean};
 use crate::config::file::{self, Text};
-use crate::config::{
-    Access, RouteConfig, SchemeOptions, ServerConfig, SessionConfig, SignatureConfig, UpstreamUrl,
-};
+use crate::config::{Access, RouteConfig, SchemeOptions, ServerConfig, UpstreamUrl};
 use crate::router::Router;
+use crate::schemes::{session, signature};
+use crate::settings::diagnostics::{Origin, Problem, did_you_mean};
 
 impl Reader<'_> {
     pub(super) fn routes(
         &mut self,
         routes: &[Spanned<file::Route>],
         server: Option<&ServerConfig>,
-        signature: &SignatureConfig,
-        session: &SessionConfig,
+        signature: &signature::Config,
+        session: &session::Config,
         assertion: bool,
     ) -> (Vec<RouteConfig>, Router) {
         let mut parsed: Vec<RouteConfig> = Vec::new();
@@ -52,8 +51,8 @@ impl Reader<'_> {
         &mut self,
         written: &Spanned<file::Route>,
         server: Option<&ServerConfig>,
-        signature: &SignatureConfig,
-        session: &SessionConfig,
+        signature: &signature::Config,
+        session: &session::Config,
         assertion: bool,
     ) -> Option<RouteConfig> {
         let route = written.get_ref();
@@ -110,8 +109,8 @@ impl Reader<'_> {
         &mut self,
         written: &Spanned<file::Route>,
         route: &file::Route,
-        signature: &SignatureConfig,
-        session: &SessionConfig,
+        signature: &signature::Config,
+        session: &session::Config,
     ) -> Option<Access> {
         let path_span = Some(route.path.span());
         let require = &route.require;
@@ -178,7 +177,7 @@ impl Reader<'_> {
         Some(Access::Guarded { requirement, policy, options })
     }
 
-    fn scheme_options(&mut self, route: &file::Route, session: &SessionConfig) -> SchemeOptions {
+    fn scheme_options(&mut self, route: &file::Route, session: &session::Config) -> SchemeOptions {
         let rising = self.maybe("route.nonce", route.nonce.as_ref(), |text| match text {
             "rising" => Ok(true),
             _ => Err(format!("`{text}` is no way to judge nonces: write \"rising\", or leave it out")),

@@ -8,16 +8,17 @@ use countersign_tower::SessionSettings;
 use toml::Spanned;
 
 use super::Reader;
+use crate::config::ServerConfig;
 use crate::config::file::{self, Text};
-use crate::config::quantities::parse_duration;
-use crate::config::{ServerConfig, SessionConfig};
+use crate::schemes::session::{Config, Section};
+use crate::settings::quantities::parse_duration;
 
 /// Use is written down once a minute: what lives shorter unused would end while it is in use.
 const SHORTEST_IDLE: Duration = Duration::from_secs(120);
 const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
 impl Reader<'_> {
-    pub(super) fn session(&mut self, session: &file::Session) -> SessionConfig {
+    pub(super) fn session(&mut self, session: &Section) -> Config {
         let enabled = self.said("session.enabled", session.enabled.as_ref());
         let signup = self.said("session.signup", session.signup.as_ref());
         let handshake = self.parsed(
@@ -42,7 +43,7 @@ impl Reader<'_> {
             },
             dpop_nonces,
         };
-        SessionConfig { enabled, settings }
+        Config { enabled, settings }
     }
 
     fn life(
@@ -77,7 +78,7 @@ impl Reader<'_> {
     pub(super) fn route_handshake(
         &mut self,
         route: &file::Route,
-        session: &SessionConfig,
+        session: &Config,
     ) -> Option<HandshakePolicy> {
         let policy =
             self.maybe("route.handshake", route.handshake.as_ref(), str::parse::<HandshakePolicy>)?;

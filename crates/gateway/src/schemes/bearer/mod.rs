@@ -1,5 +1,7 @@
 //! From `[bearer]` to what verifies tokens: the listed issuers, and where their keys come from.
 
+mod config;
+
 use std::fmt::Display;
 use std::fs::File;
 use std::io::Read as _;
@@ -11,9 +13,10 @@ use countersign::schemes::bearer::{InProcess, Issuers, KeySet, KeySource};
 use countersign::schemes::dpop::Dpop;
 use countersign_io::AnyStore;
 
-use crate::config::{BearerConfig, KeysFrom};
 use crate::runtime::Parts;
 use crate::seal::read_secret;
+
+pub use config::{Config, IssuerSection, KeysFrom, ListedIssuer, OneOrSeveral, Section};
 
 /// A file of keys is small.
 const MAX_BYTES: u64 = 256 * 1024;
@@ -42,7 +45,7 @@ impl Bearer {
     /// # Errors
     /// [`BearerError`].
     pub fn new(
-        config: &BearerConfig,
+        config: &Config,
         own: Option<&Arc<Issuer<Arc<AnyStore>>>>,
         parts: &Parts<'_>,
         before: Option<&Self>,

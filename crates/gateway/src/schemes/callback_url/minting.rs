@@ -14,10 +14,10 @@ use countersign_io::AnyStore;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::config::quantities::parse_duration;
-use crate::config::{Access, CallbackConfig, Config, RouteConfig};
+use crate::config::{Access, Config, RouteConfig};
 use crate::runtime::{Gateway, Runtime};
 use crate::seal::{SecretFileError, read_secret};
+use crate::settings::quantities::parse_duration;
 
 /// What signs and verifies callbacks here.
 pub type Keys = CallbackKeys<Arc<AnyStore>>;
@@ -38,7 +38,7 @@ pub enum KeysError {
 /// # Errors
 /// [`KeysError`].
 pub fn keys(
-    config: &CallbackConfig,
+    config: &super::Config,
     store: &Arc<AnyStore>,
     seal: &SealKey,
     random: &Arc<dyn Random>,

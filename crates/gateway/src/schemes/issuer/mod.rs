@@ -1,5 +1,6 @@
 //! From `[issuer]` to an issuer: its clients' keys, its own, and what it knows its nonces by.
 
+mod config;
 pub(crate) mod oauth;
 
 use std::path::Path;
@@ -14,8 +15,9 @@ use countersign::schemes::dpop::Dpop;
 use countersign::time::SKEW;
 use countersign_io::AnyStore;
 
-use crate::config::{ClientConfig, IssuerConfig};
 use crate::runtime::Parts;
+
+pub use config::{ClientConfig, ClientSection, Config, Section};
 
 /// A client's file is small.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -30,7 +32,7 @@ pub struct IssuerError(String);
 /// # Errors
 /// [`IssuerError`].
 pub fn issuer(
-    config: &IssuerConfig,
+    config: &Config,
     public_url: &countersign::PublicUrl,
     parts: &Parts<'_>,
 ) -> Result<Issuer<Arc<AnyStore>>, IssuerError> {

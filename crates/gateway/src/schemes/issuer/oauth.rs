@@ -16,7 +16,6 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Response};
 use serde_json::{Value, json};
 
-use crate::config::IssuerConfig;
 use crate::endpoint::{Answer, Answering, Asked, Endpoint};
 use crate::runtime::{Gateway, Runtime};
 
@@ -34,7 +33,7 @@ enum Does {
 }
 
 /// All of the issuer's paths.
-pub(crate) fn endpoints(issuer: &Ours, config: &IssuerConfig) -> Vec<Endpoint> {
+pub(crate) fn endpoints(issuer: &Ours, config: &super::Config) -> Vec<Endpoint> {
     let paths = [
         (metadata::OPENID_CONFIGURATION, Method::GET, Does::Discovery),
         (metadata::OAUTH_AUTHORIZATION_SERVER, Method::GET, Does::Discovery),

@@ -1,6 +1,7 @@
 //! From `[session]` to what signs people in and verifies their sessions.
 
 pub(crate) mod auth;
+mod config;
 
 use std::sync::Arc;
 
@@ -9,8 +10,9 @@ use countersign::schemes::session::passwords::PasswordCostError;
 use countersign_io::AnyStore;
 use countersign_tower::{SessionSite, SiteParts};
 
-use crate::config::Config;
 use crate::runtime::Parts;
+
+pub use config::{Config, Section};
 
 /// People and their sessions, as one configuration has them.
 #[derive(Clone)]
@@ -25,7 +27,11 @@ impl Session {
     ///
     /// # Errors
     /// None in practice: the cost of passwords is a fixed one.
-    pub fn new(config: &Config, parts: &Parts<'_>, before: Option<&Self>) -> Result<Self, PasswordCostError> {
+    pub fn new(
+        config: &crate::config::Config,
+        parts: &Parts<'_>,
+        before: Option<&Self>,
+    ) -> Result<Self, PasswordCostError> {
         let made_of = SiteParts {
             store: parts.store.clone(),
             public_url: &config.server.public_url,

@@ -1,15 +1,21 @@
-//! `[issuer]` as it is written.
+//! The settings of the issuer: who may ask for tokens, and how long those live.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
+use countersign::issuer::Wallets;
+use countersign::schemes::api_key::KeyId;
+use countersign::schemes::dpop::NoncePolicy;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Text, Truth};
+use crate::config::file::{Text, Truth};
 
 /// `[issuer]`
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Issuer {
+pub struct Section {
     /// Serve /oauth/* and the discovery documents. Default: false.
     #[schemars(with = "Option<bool>")]
     pub enabled: Option<Truth>,
@@ -42,7 +48,7 @@ pub struct Issuer {
 /// A client that the file describes: `{ id = "shop", public_key_file = "shop.pem" }`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct IssuerClient {
+pub struct ClientSection {
     /// What it calls itself.
     pub id: String,
     /// Its public key: PEM or a JWK.
@@ -61,7 +67,7 @@ enum ClientEntry {
     /// The id of a registered public key.
     Registered(String),
     /// A client that is described here.
-    Described(IssuerClient),
+    Described(ClientSection),
 }
 
 /// What stands in `wallets`.
@@ -73,4 +79,41 @@ enum WalletEntries {
     Any(String),
     /// Addresses, `0x` and 40 hexadecimal digits.
     Listed(Vec<String>),
+}
+
+/// `[issuer]`, parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// What access tokens are for.
+    pub audience: String,
+    /// Who may ask.
+    pub clients: Vec<ClientConfig>,
+    /// Which wallets may sign in.
+    pub wallets: Wallets,
+    /// How long access and ID tokens live.
+    pub access_life: Duration,
+    /// How long a family of refresh tokens lives.
+    pub refresh_life: Duration,
+    /// How long a signing key signs.
+    pub rotate_every: Duration,
+    /// How long before that it is published.
+    pub publish_before: Duration,
+    /// Whether DPoP proofs need a nonce.
+    pub dpop_nonces: NoncePolicy,
+}
+
+/// A client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientConfig {
+    /// A registered public key.
+    Registered(KeyId),
+    /// One that the configuration describes.
+    Described {
+        /// What it calls itself.
+        id: String,
+        /// Where its public keys are; `None`: it has none, and only wallets sign in by it.
+        key_file: Option<PathBuf>,
+        /// What it may ask for.
+        scopes: Option<Vec<String>>,
+    },
 }

@@ -1,15 +1,15 @@
-//! `[session]` and `[cors]` as they are written.
+//! The settings of sessions.
 
+use countersign_tower::SessionSettings;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use toml::Spanned;
 
-use super::{Text, Truth};
+use crate::config::file::{Text, Truth};
 
 /// `[session]`
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Session {
+pub struct Section {
     /// Serve `/auth/*`: sign-in, handshakes, sign-out. Default: false.
     #[schemars(with = "Option<bool>")]
     pub enabled: Option<Truth>,
@@ -33,11 +33,19 @@ pub struct Session {
     pub dpop_nonces: Option<Text>,
 }
 
-/// `[cors]`
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Cors {
-    /// The origins of other sites whose pages may call every route, `["https://app.example"]`. Default: none.
-    #[schemars(with = "Option<Vec<String>>")]
-    pub origins: Option<Spanned<Vec<Text>>>,
+/// `[session]`, parsed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// Whether `/auth/*` is served.
+    pub enabled: bool,
+    /// How people sign in, and how strong the proofs of their sessions are.
+    pub settings: SessionSettings,
+}
+
+impl Config {
+    /// Whether anybody can become somebody.
+    #[must_use]
+    pub const fn takes_anybody(&self) -> bool {
+        self.enabled && self.settings.signup
+    }
 }

@@ -1,14 +1,17 @@
-//! `[callback]` as it is written.
+//! The settings of callback URLs.
+
+use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Text, Truth};
+use crate::config::file::{Text, Truth};
 
 /// `[callback]`
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Callback {
+pub struct Section {
     /// The longest body that a callback URL may bring. Default: 1MiB.
     #[schemars(with = "Option<String>")]
     pub max_body: Option<Text>,
@@ -21,4 +24,17 @@ pub struct Callback {
     /// A file whose bytes are the secret with which an application makes tokens itself (HS256); mode 0600. Default: none.
     #[schemars(with = "Option<String>")]
     pub secret_file: Option<Text>,
+}
+
+/// `[callback]`, parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The longest body, in bytes.
+    pub max_body: usize,
+    /// The longest life.
+    pub max_ttl: Duration,
+    /// A use is consumed before it is forwarded.
+    pub strict: bool,
+    /// The secret with which an application makes tokens itself.
+    pub secret_file: Option<PathBuf>,
 }

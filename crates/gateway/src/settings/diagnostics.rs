@@ -111,7 +111,7 @@ impl std::error::Error for ConfigError {}
 
 /// Covers what stands between `://` and `@`, byte for byte, so that what follows keeps its place. A
 /// password that should have been escaped may hold anything but a quote or the end of the line.
-pub(super) fn hide_passwords(text: &str) -> String {
+pub fn hide_passwords(text: &str) -> String {
     let mut hidden = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("://") {

@@ -1,17 +1,20 @@
-//! `[bearer]` and `[[bearer.issuer]]` as they are written.
+//! The settings of bearer: whose access tokens are taken, and what for.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
+use countersign::schemes::bearer::IssuerTerms;
+use countersign::schemes::dpop::NoncePolicy;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Text, Truth};
+use crate::config::file::{Text, Truth};
 
 /// `[bearer]`
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Bearer {
+pub struct Section {
     /// `accepted`, or `required`: then every DPoP proof has a nonce of ours. Default: accepted.
     #[schemars(with = "Option<String>")]
     pub dpop_nonces: Option<Text>,
@@ -19,14 +22,14 @@ pub struct Bearer {
     #[schemars(with = "Option<String>")]
     pub max_token: Option<Text>,
     /// Whose tokens are taken. Default: nobody's.
-    #[schemars(with = "Vec<BearerIssuer>")]
-    pub issuer: Vec<Spanned<BearerIssuer>>,
+    #[schemars(with = "Vec<IssuerSection>")]
+    pub issuer: Vec<Spanned<IssuerSection>>,
 }
 
 /// `[[bearer.issuer]]`
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct BearerIssuer {
+pub struct IssuerSection {
     /// Its identifier, byte for byte what `iss` says: a URL, or any text where it is said where its keys are. Our own
     /// `public_url` means `[issuer]` here: nobody is dialled.
     #[schemars(with = "String")]
@@ -95,4 +98,39 @@ impl OneOrSeveral {
             Self::Several(texts) => texts.clone(),
         }
     }
+}
+
+/// `[bearer]`, parsed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// Whether DPoP proofs need a nonce.
+    pub dpop_nonces: NoncePolicy,
+    /// How many bytes a token has at most.
+    pub max_token: usize,
+    /// Whose tokens are taken.
+    pub issuers: Vec<ListedIssuer>,
+}
+
+/// `[[bearer.issuer]]`, parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedIssuer {
+    /// What is asked of its tokens.
+    pub terms: IssuerTerms,
+    /// Where its keys come from.
+    pub keys: KeysFrom,
+}
+
+/// Where an issuer's keys come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeysFrom {
+    /// From where its discovery document says.
+    Discovery,
+    /// From this URL.
+    Url(http::Uri),
+    /// From this file, a JWK set.
+    File(PathBuf),
+    /// It signs with the secret in this file.
+    Secret(PathBuf),
+    /// It is `[issuer]`.
+    Ourselves,
 }

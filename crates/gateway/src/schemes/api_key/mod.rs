@@ -1,0 +1,1 @@
+//! Keys that stand only as a hash.

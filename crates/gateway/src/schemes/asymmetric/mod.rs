@@ -1,0 +1,1 @@
+//! Wallets' signatures in a header.

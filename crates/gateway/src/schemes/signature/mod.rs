@@ -1,0 +1,5 @@
+//! Requests signed one by one.
+
+mod config;
+
+pub use config::{Config, Section};
