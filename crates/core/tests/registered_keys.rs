@@ -1,90 +1,45 @@
 //! Keys that somebody else made: registering them, finding them by `keyid`, and what becomes of them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use countersign::crypto::{
-    Algorithm, Ed25519Key, KeyError, SealKey, Secret, Signer as _, SigningKey, SystemRandom, VerifyingKey,
+    Algorithm, Ed25519Key, KeyError, Secret, Signer as _, SigningKey, SystemRandom, VerifyingKey,
 };
 use countersign::schemes::api_key::{
     ApiKey, ApiKeyVerifier, KEYS, KeyId, KeyKind, KeyRecord, KeyRegistry, KeyTerms, KeyUnavailable, LastUses,
     RegistryError,
 };
 use countersign::schemes::signature::RegisteredKeys;
-use countersign::store::{Id, Inventory, Space, Spend, Spent, StoreError};
-use countersign::time::ManualClock;
-use countersign::{
-    Body, Code, Denial, MemoryStore, Permissions, Purpose, RequestView, Scheme, Store, Timestamp,
-    Verifier as _,
-};
-use http::{HeaderMap, Method, Uri};
+use countersign::store::Inventory;
+use countersign::testing::{self, NOW, Request, TestStore, ed25519, public_key, seal_key};
+use countersign::{Code, Denial, Permissions, Scheme, Store, Timestamp, Verifier as _};
 
-const NOW: Timestamp = Timestamp::from_secs(1000);
 const SECRET: &[u8; 32] = b"thirty-two bytes that are shared";
 
-/// A store that counts how often it is read.
-struct Counted(MemoryStore<ManualClock>, AtomicUsize);
-
-impl Store for Counted {
-    async fn get(&self, space: Space, id: Id) -> Result<Option<Bytes>, StoreError> {
-        self.1.fetch_add(1, Ordering::Relaxed);
-        self.0.get(space, id).await
-    }
-
-    async fn insert(&self, s: Space, i: Id, value: Bytes, u: Option<Timestamp>) -> Result<bool, StoreError> {
-        self.0.insert(s, i, value, u).await
-    }
-
-    async fn replace(
-        &self,
-        s: Space,
-        i: Id,
-        old: Bytes,
-        new: Bytes,
-        u: Option<Timestamp>,
-    ) -> Result<bool, StoreError> {
-        self.0.replace(s, i, old, new, u).await
-    }
-
-    async fn take_if(&self, s: Space, i: Id, expected: Option<Bytes>) -> Result<Option<Bytes>, StoreError> {
-        self.0.take_if(s, i, expected).await
-    }
-
-    async fn spend(&self, spend: Spend) -> Result<Spent, StoreError> {
-        self.0.spend(spend).await
-    }
-}
-
-impl Inventory for Counted {
-    async fn list(&self, s: Space, after: Option<Id>, limit: usize) -> Result<Vec<(Id, Bytes)>, StoreError> {
-        self.0.list(s, after, limit).await
-    }
-}
-
 struct World {
-    store: Arc<Counted>,
-    registry: KeyRegistry<Arc<Counted>>,
+    store: Arc<TestStore>,
+    registry: KeyRegistry<Arc<TestStore>>,
     uses: Arc<LastUses>,
-    keys: RegisteredKeys<Arc<Counted>>,
+    keys: RegisteredKeys<Arc<TestStore>>,
 }
 
 impl World {
     fn new() -> Self {
-        let store = Arc::new(Counted(MemoryStore::new(ManualClock::new(NOW)), AtomicUsize::new(0)));
+        let store = testing::World::new().store;
         let uses = Arc::<LastUses>::default();
-        let keys = RegisteredKeys::new(store.clone(), uses.clone(), Some(seal(1)));
+        let keys = RegisteredKeys::new(store.clone(), uses.clone(), Some(seal_key(1)));
         Self { registry: KeyRegistry::new(store.clone()), store, uses, keys }
     }
 
     async fn public(&self, seed: u8) -> Result<KeyRecord, RegistryError> {
-        self.registry.add_public(&public(seed), terms(), NOW, &SystemRandom).await
+        self.registry.add_public(&public_key(seed), terms(), NOW, &SystemRandom).await
     }
 
     async fn hmac(&self, secret: &[u8]) -> Result<KeyRecord, RegistryError> {
         let secret = Secret::new(secret.to_vec());
-        self.registry.add_hmac(&secret, &seal(1), terms(), NOW, &SystemRandom).await
+        self.registry.add_hmac(&secret, &seal_key(1), terms(), NOW, &SystemRandom).await
     }
 
     async fn api_key(&self) -> ApiKey {
@@ -101,38 +56,13 @@ impl World {
     }
 
     fn reads(&self) -> usize {
-        self.store.1.swap(0, Ordering::Relaxed)
+        self.store.reads()
     }
-}
-
-fn seal(byte: u8) -> SealKey {
-    SealKey::new(Secret::new([byte; 32]))
-}
-
-fn ed25519(seed: u8) -> Ed25519Key {
-    Ed25519Key::from_seed(Secret::new([seed; 32]))
-}
-
-fn public(seed: u8) -> VerifyingKey {
-    VerifyingKey::from_ed25519(ed25519(seed).public()).unwrap()
 }
 
 fn terms() -> KeyTerms {
     let permissions = vec!["orders:read".to_owned()];
     KeyTerms { label: "partner".into(), permissions, ..KeyTerms::default() }
-}
-
-fn with_request<T>(purpose: Purpose, then: impl FnOnce(&RequestView<'_>) -> T) -> T {
-    let (target, headers) = (Uri::from_static("https://bob.example/orders"), HeaderMap::new());
-    then(&RequestView {
-        method: &Method::GET,
-        target: &target,
-        headers: &headers,
-        body: Body::Absent,
-        source: None,
-        received_at: NOW,
-        purpose,
-    })
 }
 
 #[tokio::test]
@@ -144,7 +74,7 @@ async fn every_kind_is_found_by_its_name_and_verifies_what_it_signed() {
     let (seed, _) =
         countersign::crypto::derive_ed25519(key.secret.expose(), countersign::schemes::api_key::DERIVATION);
     let signers: [(KeyId, SigningKey, bool); 3] = [
-        (registered.id, ed25519(7).into(), false),
+        (registered.id, ed25519(7), false),
         (shared.id, SigningKey::from_hmac_secret(&Secret::new(SECRET.to_vec())).unwrap(), false),
         (key.id, Ed25519Key::from_seed(seed).into(), true),
     ];
@@ -166,20 +96,20 @@ async fn what_is_kept_of_a_secret_is_sealed_for_its_name() {
     for (_, bytes) in world.store.list(KEYS, None, 10).await.unwrap() {
         assert!(!bytes.windows(16).any(|window| SECRET.windows(16).any(|part| part == window)));
     }
-    assert!(!format!("{record:?} {:?}", record.verifying_key(Some(&seal(1)))).contains("thirty"));
+    assert!(!format!("{record:?} {:?}", record.verifying_key(Some(&seal_key(1)))).contains("thirty"));
     let id = record.id;
     assert_eq!(record.verifying_key(None).unwrap_err(), KeyUnavailable::NoSealKey(id));
-    assert_eq!(record.verifying_key(Some(&seal(2))).unwrap_err(), KeyUnavailable::Sealed(id));
+    assert_eq!(record.verifying_key(Some(&seal_key(2))).unwrap_err(), KeyUnavailable::Sealed(id));
     let other = world.hmac(&[9; 32]).await.unwrap();
     let moved = KeyRecord { kind: other.kind, ..record };
-    assert_eq!(moved.verifying_key(Some(&seal(1))).unwrap_err(), KeyUnavailable::Sealed(id));
+    assert_eq!(moved.verifying_key(Some(&seal_key(1))).unwrap_err(), KeyUnavailable::Sealed(id));
 }
 
 #[tokio::test]
 async fn a_sealing_key_that_is_missing_or_wrong_is_not_the_callers_fault() {
     let world = World::new();
     let (shared, registered) = (world.hmac(SECRET).await.unwrap(), world.public(7).await.unwrap());
-    for seal in [None, Some(seal(2))] {
+    for seal in [None, Some(seal_key(2))] {
         let keys = RegisteredKeys::new(world.store.clone(), Arc::default(), seal);
         let denial = keys.find(shared.id.as_str(), NOW).await.map(|found| found.id).unwrap_err();
         assert_eq!((denial.code(), denial.code().status().as_u16()), (Code::KeysUnavailable, 503));
@@ -196,7 +126,7 @@ async fn a_key_that_is_unknown_or_lapsed_looks_the_same_from_outside() {
     let world = World::new();
     let end = NOW.plus(Duration::from_secs(60));
     let ending = KeyTerms { expires: Some(end), ..terms() };
-    let ending = world.registry.add_public(&public(8), ending, NOW, &SystemRandom).await.unwrap();
+    let ending = world.registry.add_public(&public_key(8), ending, NOW, &SystemRandom).await.unwrap();
     let found = world.keys.find(ending.id.as_str(), NOW).await.unwrap();
     assert_eq!((found.expires, found.principal(Scheme::Signature).expires), (Some(end), Some(end)));
     let revoked = world.public(7).await.unwrap().id;
@@ -230,10 +160,10 @@ async fn a_key_is_read_for_each_request_and_parsed_once() {
     // Another record in its place is another key.
     let place = KeyRecord::place(id);
     let old = world.store.get(KEYS, place).await.unwrap().unwrap();
-    let kind = KeyKind::Public { key: public(3).encode().unwrap() };
+    let kind = KeyKind::Public { key: public_key(3).encode().unwrap() };
     let new = KeyRecord { kind, ..KeyRecord::decode(&old).unwrap() }.encode().unwrap();
     assert!(world.store.replace(KEYS, place, old, new, None).await.unwrap());
-    assert_eq!(*world.keys.find(id.as_str(), NOW).await.unwrap().key, public(3));
+    assert_eq!(*world.keys.find(id.as_str(), NOW).await.unwrap().key, public_key(3));
 }
 
 #[tokio::test]
@@ -242,9 +172,9 @@ async fn a_use_is_noted_when_a_signature_held_and_not_for_an_explanation() {
     let id = world.public(7).await.unwrap().id;
     let found = world.keys.find(id.as_str(), NOW).await.unwrap();
     assert!(world.uses.take().is_empty(), "whoever names a key has not used it");
-    with_request(Purpose::Explain, |request| world.keys.note_use(&found, request));
+    world.keys.note_use(&found, &Request::get("/orders").explained().view(NOW));
     assert!(world.uses.take().is_empty());
-    with_request(Purpose::Decide, |request| world.keys.note_use(&found, request));
+    world.keys.note_use(&found, &Request::get("/orders").view(NOW));
     assert_eq!(world.uses.take().into_iter().collect::<Vec<_>>(), [(id, NOW)]);
 }
 
@@ -274,17 +204,8 @@ async fn a_registered_key_is_no_api_key() {
         (KeyId::parse("AAAAAAAAAAAA").unwrap(), "no key is called AAAAAAAAAAAA".to_owned()),
     ] {
         let sent = ApiKey { id, secret: Secret::new([0; 32]) };
-        let (target, headers) = (Uri::from_static("https://bob.example/"), HeaderMap::new());
-        let request = RequestView {
-            method: &Method::GET,
-            target: &target,
-            headers: &headers,
-            body: Body::Absent,
-            source: None,
-            received_at: NOW,
-            purpose: Purpose::Decide,
-        };
-        let denial = verifier.verify(sent, &request, &mut Bytes::new()).await.err().unwrap();
+        let request = Request::get("/");
+        let denial = verifier.verify(sent, &request.view(NOW), &mut Bytes::new()).await.err().unwrap();
         assert_eq!((denial.code(), denial.cause()), (Code::KeyInvalid, &*cause));
     }
 }
@@ -316,11 +237,11 @@ async fn what_is_no_key_to_register_is_refused() {
     let error = world.registry.add_public(&secret, terms(), NOW, &SystemRandom).await.unwrap_err();
     assert!(matches!(error, RegistryError::Terms("an HMAC secret is no public key")), "{error}");
     let nameless = KeyTerms::default();
-    let error = world.registry.add_public(&public(7), nameless, NOW, &SystemRandom).await.unwrap_err();
+    let error = world.registry.add_public(&public_key(7), nameless, NOW, &SystemRandom).await.unwrap_err();
     assert!(matches!(error, RegistryError::Terms(_)), "{error}");
     let past = KeyTerms { expires: Some(NOW), ..terms() };
     let secret = Secret::new(SECRET.to_vec());
-    let error = world.registry.add_hmac(&secret, &seal(1), past, NOW, &SystemRandom).await.unwrap_err();
+    let error = world.registry.add_hmac(&secret, &seal_key(1), past, NOW, &SystemRandom).await.unwrap_err();
     assert!(matches!(error, RegistryError::Terms("the expiry is not in the future")), "{error}");
     assert_eq!(world.ids().await, []);
 }
@@ -349,7 +270,7 @@ async fn a_list_says_of_each_key_what_it_is() {
     let world = World::new();
     let described = |record: &KeyRecord| (record.kind.as_str(), record.kind.described().unwrap());
     let registered = world.public(7).await.unwrap();
-    assert_eq!(described(&registered), ("public", (Algorithm::Ed25519, public(7).thumbprint())));
+    assert_eq!(described(&registered), ("public", (Algorithm::Ed25519, public_key(7).thumbprint())));
     let shared = world.hmac(SECRET).await.unwrap();
     assert_eq!(described(&shared), ("hmac", (Algorithm::HmacSha256, None)));
     let key = world.api_key().await;

@@ -1,11 +1,12 @@
 //! Signed requests through the gate: what each of the verifier's steps is there for.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use countersign::crypto::ethereum::EthereumKey;
-use countersign::crypto::{Ed25519Key, Secret, SigningKey, SystemRandom, VerifyingKey, derive_ed25519};
+use countersign::crypto::{Ed25519Key, SigningKey, SystemRandom, derive_ed25519};
 use countersign::schemes::api_key::{
     ApiKey, ApiKeyVerifier, DERIVATION, KeyId, KeyRegistry, KeyTerms, LastUses,
 };
@@ -13,26 +14,11 @@ use countersign::schemes::signature::{
     COUNTERSIGN, ContentDigest, Parameters, RegisteredKeys, SignAs, SignatureVerifier, cover_floor, sign,
     sign_erc8128,
 };
-use countersign::time::ManualClock;
-use countersign::{
-    Body, Code, Denial, Fetch, FetchError, FetchRequest, FetchResponse, Gate, MemoryStore, Purpose,
-    RequestView, Requirement, Rule, Timestamp, Verdict,
-};
-use http::{HeaderMap, HeaderValue, Method, Uri};
+use countersign::testing::{self, NOW, Nobody, Request, TestStore, ed25519, public_key, rule};
+use countersign::{Body, Code, Denial, Rule, Verdict};
+use http::{HeaderValue, Method};
 
-const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const LARGEST: usize = 64;
-
-type Store = Arc<MemoryStore<Arc<ManualClock>>>;
-
-/// Nobody is asked here.
-struct Nobody;
-
-impl Fetch for Nobody {
-    async fn fetch(&self, _request: FetchRequest) -> Result<FetchResponse, FetchError> {
-        Err(FetchError::Unreachable("nobody is there".to_owned()))
-    }
-}
 
 /// Which signatures count beside those of registered keys.
 #[derive(Clone, Copy, Default)]
@@ -42,11 +28,17 @@ struct Also {
 }
 
 struct World {
-    clock: Arc<ManualClock>,
-    store: Store,
-    registry: KeyRegistry<Store>,
+    common: testing::World,
+    registry: KeyRegistry<Arc<TestStore>>,
     uses: Arc<LastUses>,
-    gate: Gate<Store>,
+}
+
+impl Deref for World {
+    type Target = testing::World;
+
+    fn deref(&self) -> &testing::World {
+        &self.common
+    }
 }
 
 /// Somebody who signs.
@@ -57,18 +49,11 @@ struct Holder {
 
 impl World {
     fn new() -> Self {
-        let clock = Arc::new(ManualClock::new(NOW));
-        let store: Store = Arc::new(MemoryStore::new(clock.clone()));
-        Self {
-            registry: KeyRegistry::new(store.clone()),
-            uses: Arc::default(),
-            gate: Gate::new(store.clone(), clock.clone(), &SystemRandom),
-            clock,
-            store,
-        }
+        let common = testing::World::new();
+        Self { registry: KeyRegistry::new(common.store.clone()), uses: Arc::default(), common }
     }
 
-    fn verifier(&self, also: Also) -> SignatureVerifier<Store, Nobody> {
+    fn verifier(&self, also: Also) -> SignatureVerifier<Arc<TestStore>, Nobody> {
         SignatureVerifier {
             keys: Arc::new(RegisteredKeys::new(self.store.clone(), self.uses.clone(), None)),
             wallets: also.wallets,
@@ -79,27 +64,24 @@ impl World {
     }
 
     fn rule(&self, accept: &str, also: Also) -> Arc<Rule> {
-        let accept = Requirement::parse(accept.split(' ')).unwrap();
         let keys = ApiKeyVerifier::new(self.store.clone(), Arc::default());
-        let rule = Rule::requiring("test", accept).verifier(self.verifier(also)).verifier(keys);
-        Arc::new(rule.build().unwrap())
+        rule(accept, |rule| rule.verifier(self.verifier(also)).verifier(keys))
     }
 
     async fn holder(&self, seed: u8) -> Holder {
-        let key = Ed25519Key::from_seed(Secret::new([seed; 32]));
-        let public = VerifyingKey::from_ed25519(key.public()).unwrap();
-        let record = self.registry.add_public(&public, terms(), NOW, &SystemRandom).await.unwrap();
-        Holder { id: record.id, key: key.into() }
+        let record = self.registry.add_public(&public_key(seed), terms(), NOW, &SystemRandom).await.unwrap();
+        Holder { id: record.id, key: ed25519(seed) }
     }
 
     async fn api_key(&self) -> (Holder, ApiKey) {
-        let (key, _) = self.registry.create(terms(), NOW, &SystemRandom).await.unwrap();
+        let key = self.common.api_key(&[]).await;
         let (seed, _) = derive_ed25519(key.secret.expose(), DERIVATION);
         (Holder { id: key.id, key: Ed25519Key::from_seed(seed).into() }, key)
     }
 
+    /// It came in at the beginning, however long it took.
     async fn decide(&self, rule: &Arc<Rule>, request: &Request) -> Verdict {
-        self.gate.decide(rule, &request.view(), &mut request.body.clone()).await
+        self.gate.decide(rule, &request.view(NOW), &mut request.body.clone()).await
     }
 
     /// What becomes of a request where `signature` is accepted; `None`: it passes.
@@ -128,50 +110,27 @@ struct Terms {
 const USUAL: Terms =
     Terms { label: "sig1", nonce: "n", life: Duration::from_secs(60), tag: Some(COUNTERSIGN), without: "" };
 
-#[derive(Clone)]
-struct Request {
-    target: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-    kind: Body,
+fn get() -> Request {
+    Request::get("https://api.example/orders/1?a=b")
 }
 
-impl Request {
-    fn get() -> Self {
-        let target = Uri::from_static("https://api.example/orders/1?a=b");
-        Self { target, headers: HeaderMap::new(), body: Bytes::new(), kind: Body::Absent }
-    }
+fn post(body: &'static str) -> Request {
+    let mut request = get().by(Method::POST).body(body);
+    request.headers.insert("content-digest", ContentDigest::of_sha256(body.as_bytes()));
+    request
+}
 
-    fn post(body: &'static str) -> Self {
-        let mut request =
-            Self { kind: Body::Announced, body: Bytes::from_static(body.as_bytes()), ..Self::get() };
-        request.headers.insert("content-digest", ContentDigest::of_sha256(body.as_bytes()));
-        request
-    }
-
-    fn method(&self) -> Method {
-        if self.kind == Body::Absent { Method::GET } else { Method::POST }
-    }
-
-    fn view(&self) -> RequestView<'_> {
-        const METHODS: [&Method; 2] = [&Method::GET, &Method::POST];
-        RequestView {
-            method: METHODS[usize::from(self.method() == Method::POST)],
-            target: &self.target,
-            headers: &self.headers,
-            body: self.kind,
-            source: None,
-            received_at: NOW,
-            purpose: Purpose::Decide,
-        }
-    }
+trait Signing: Sized {
+    fn signed_on(self, by: &Holder, terms: &Terms) -> Self;
 
     fn signed(self, by: &Holder) -> Self {
         self.signed_on(by, &USUAL)
     }
+}
 
+impl Signing for Request {
     fn signed_on(mut self, by: &Holder, terms: &Terms) -> Self {
-        let mut components = cover_floor(&self.headers, self.kind != Body::Absent);
+        let mut components = cover_floor(&self.headers, !self.body.is_empty());
         components.retain(|component| component.as_str() != terms.without);
         let parameters = Parameters {
             created: Some(NOW),
@@ -181,9 +140,8 @@ impl Request {
             keyid: Some(by.id.as_str().to_owned()),
             tag: terms.tag.map(str::to_owned),
         };
-        let method = self.method();
-        sign(&mut self.headers, &method, &self.target, terms.label, &components, &parameters, &by.key)
-            .unwrap();
+        let Self { method, target, headers, .. } = &mut self;
+        sign(headers, method, target, terms.label, &components, &parameters, &by.key).unwrap();
         self
     }
 }
@@ -192,7 +150,7 @@ impl Request {
 async fn a_signed_request_passes_once_and_its_key_was_used() {
     let world = World::new();
     let holder = world.holder(1).await;
-    let request = Request::get().signed(&holder);
+    let request = get().signed(&holder);
     assert_eq!(world.judged(&request).await, None);
     assert_eq!(world.uses.take().get(&holder.id), Some(&NOW));
     assert_eq!(world.judged(&request).await, Some(Code::SignatureReplayed));
@@ -204,13 +162,13 @@ async fn a_signature_that_covers_less_or_is_anothers_is_refused_and_burns_nothin
     let (holder, other) = (world.holder(1).await, world.holder(2).await);
     for (without, code) in [("\"@path\"", Code::SignatureCoverage), ("\"@method\"", Code::SignatureCoverage)]
     {
-        let request = Request::get().signed_on(&holder, &Terms { without, ..USUAL });
+        let request = get().signed_on(&holder, &Terms { without, ..USUAL });
         assert_eq!(world.judged(&request).await, Some(code));
     }
     let by_other = Holder { id: holder.id, key: other.key };
-    assert_eq!(world.judged(&Request::get().signed(&by_other)).await, Some(Code::SignatureInvalid));
+    assert_eq!(world.judged(&get().signed(&by_other)).await, Some(Code::SignatureInvalid));
     assert_eq!(world.uses.take().len(), 0, "whoever names a key has not used it");
-    assert_eq!(world.judged(&Request::get().signed(&holder)).await, None);
+    assert_eq!(world.judged(&get().signed(&holder)).await, None);
 }
 
 #[tokio::test]
@@ -218,7 +176,7 @@ async fn what_has_no_time_or_too_much_of_it_is_refused() {
     let world = World::new();
     let holder = world.holder(1).await;
     let life = Duration::from_secs(61);
-    let request = Request::get().signed_on(&holder, &Terms { life, ..USUAL });
+    let request = get().signed_on(&holder, &Terms { life, ..USUAL });
     assert_eq!(world.judged(&request).await, Some(Code::ProofExpired));
 }
 
@@ -229,7 +187,7 @@ async fn an_unknown_key_and_a_wrong_one_are_told_the_same() {
     let unknown = Holder { id: KeyId::parse("0123456789AB").unwrap(), key: other.key };
     let rule = world.rule("signature", Also::default());
     let told = async |by: &Holder| {
-        let verdict = world.decide(&rule, &Request::get().signed(by)).await;
+        let verdict = world.decide(&rule, &get().signed(by)).await;
         let denial = verdict.decision().denial().unwrap().clone();
         (denial.code(), denial.covered().map(|covered| covered.components.clone()), denial.asks().to_vec())
     };
@@ -245,20 +203,20 @@ async fn an_unknown_key_and_a_wrong_one_are_told_the_same() {
 async fn the_body_is_the_one_that_was_signed_and_no_larger_than_is_read() {
     let world = World::new();
     let holder = world.holder(1).await;
-    let good = Request::post("{}").signed(&holder);
+    let good = post("{}").signed(&holder);
     for (body, kind, code) in [
         (&b"{ }"[..], Body::Announced, Code::ContentDigest),
         (b"", Body::Announced, Code::ContentDigest),
         (&[b'x'; LARGEST + 1], Body::Announced, Code::BodyTooLarge),
         (b"{}", Body::Withheld, Code::SignatureCoverage),
     ] {
-        let request = Request { body: Bytes::copy_from_slice(body), kind, ..good.clone() };
+        let request = Request { body: Bytes::copy_from_slice(body), announced: Some(kind), ..good.clone() };
         assert_eq!(world.judged(&request).await, Some(code), "{body:?}");
     }
     assert_eq!(world.judged(&good).await, None);
     // The same where the body was taken away, and nothing announces one.
     let digest = ContentDigest::of_sha256(b"{}");
-    let mut bare = Request::get();
+    let mut bare = get();
     bare.headers.insert("content-digest", digest);
     let bare = bare.signed_on(&holder, &Terms { nonce: "other", ..USUAL });
     assert_eq!(world.judged(&bare).await, Some(Code::ContentDigest));
@@ -275,13 +233,13 @@ async fn an_api_key_that_signs_satisfies_either_scheme_and_a_registered_key_one(
     ] {
         let rule = world.rule(accept, Also::default());
         let terms = Terms { nonce, ..USUAL };
-        let request = Request::get().signed_on(&registered, &terms);
+        let request = get().signed_on(&registered, &terms);
         assert_eq!(world.judged_by(&rule, &request).await, by_registered, "{accept}");
-        let request = Request::get().signed_on(&derived, &terms);
+        let request = get().signed_on(&derived, &terms);
         assert_eq!(world.judged_by(&rule, &request).await, by_derived, "{accept}");
     }
     // A scheme that the route does not name is not read, even where its verifier is at hand.
-    let mut both = Request::get().signed_on(&registered, &Terms { nonce: "4", ..USUAL });
+    let mut both = get().signed_on(&registered, &Terms { nonce: "4", ..USUAL });
     both.headers.insert(
         "authorization",
         HeaderValue::try_from(format!("Bearer {}", whole.reveal().expose())).unwrap(),
@@ -293,9 +251,9 @@ async fn an_api_key_that_signs_satisfies_either_scheme_and_a_registered_key_one(
 async fn wallets_and_signatures_without_a_tag_count_where_that_is_said_alone() {
     let world = World::new();
     let holder = world.holder(1).await;
-    let untagged = Request::get().signed_on(&holder, &Terms { tag: None, ..USUAL });
+    let untagged = get().signed_on(&holder, &Terms { tag: None, ..USUAL });
     let wallet = EthereumKey::generate(&SystemRandom);
-    let mut by_wallet = Request::get();
+    let mut by_wallet = get();
     let parameters = Parameters {
         created: Some(NOW),
         expires: Some(NOW.plus(Duration::from_secs(60))),
@@ -320,11 +278,11 @@ async fn a_signature_that_is_passed_over_is_told_to_the_operator() {
     let world = World::new();
     let holder = world.holder(1).await;
     let wallet = EthereumKey::generate(&SystemRandom);
-    let mut by_wallet = Request::get();
+    let mut by_wallet = get();
     let Request { headers, target, .. } = &mut by_wallet;
     let own = Parameters::fresh(NOW, &SystemRandom);
     sign_erc8128(headers, &Method::GET, target, false, "eth", SignAs::default(), &own, &wallet).unwrap();
-    let tagged = |tag| Request::get().signed_on(&holder, &Terms { tag, ..USUAL });
+    let tagged = |tag| get().signed_on(&holder, &Terms { tag, ..USUAL });
     for (request, says) in [
         (tagged(None), "a signature without a tag is there: it needs tag=\"countersign\""),
         (tagged(Some("app-1")), "for something else is there, tag=\"app-1\": \"countersign\" is what counts"),
@@ -355,12 +313,12 @@ async fn several_signatures_are_about_one_subject_and_each_is_spent() {
     let world = World::new();
     let (holder, other) = (world.holder(1).await, world.holder(2).await);
     let second = |nonce| Terms { label: "sig2", nonce, ..USUAL };
-    let by_two = Request::get().signed(&holder).signed_on(&other, &second("n"));
+    let by_two = get().signed(&holder).signed_on(&other, &second("n"));
     assert_eq!(world.judged(&by_two).await, Some(Code::SubjectMismatch));
-    let twice = Request::get().signed(&holder).signed_on(&holder, &second("m"));
+    let twice = get().signed(&holder).signed_on(&holder, &second("m"));
     assert_eq!(world.judged(&twice).await, None);
     for nonce in ["n", "m"] {
-        let alone = Request::get().signed_on(&holder, &Terms { nonce, ..USUAL });
+        let alone = get().signed_on(&holder, &Terms { nonce, ..USUAL });
         assert_eq!(world.judged(&alone).await, Some(Code::SignatureReplayed), "{nonce}");
     }
 }
@@ -371,9 +329,9 @@ async fn whatever_ends_first_ends_a_request_that_takes_long() {
     let holder = world.holder(1).await;
     let short = Terms { life: Duration::from_secs(1), ..USUAL };
     let long = Terms { label: "sig2", nonce: "m", ..USUAL };
-    let alone = Request::get().signed_on(&holder, &short);
-    let first = Request::get().signed_on(&holder, &short).signed_on(&holder, &long);
-    let last = Request::get()
+    let alone = get().signed_on(&holder, &short);
+    let first = get().signed_on(&holder, &short).signed_on(&holder, &long);
+    let last = get()
         .signed_on(&holder, &Terms { label: "sig1", ..long })
         .signed_on(&holder, &Terms { label: "sig2", ..short });
     // While the request came in, 31 s went by: its second, and the skew.
@@ -381,7 +339,7 @@ async fn whatever_ends_first_ends_a_request_that_takes_long() {
     for request in [alone, first, last] {
         assert_eq!(world.judged(&request).await, Some(Code::ProofExpired));
     }
-    let long = Request::get().signed_on(&holder, &Terms { nonce: "o", ..USUAL });
+    let long = get().signed_on(&holder, &Terms { nonce: "o", ..USUAL });
     assert_eq!(world.judged(&long).await, None);
 }
 
@@ -391,13 +349,13 @@ async fn what_was_proven_holds_until_its_key_is_revoked() {
     let holder = world.holder(1).await;
     let rule = world.rule("signature", Also { wallets: true, untagged: false });
     let wallet = EthereumKey::generate(&SystemRandom);
-    let mut by_wallet = Request::get();
+    let mut by_wallet = get();
     let parameters = Parameters::fresh(NOW, &SystemRandom);
     let Request { headers, target, .. } = &mut by_wallet;
     sign_erc8128(headers, &Method::GET, target, false, "eth", SignAs::default(), &parameters, &wallet)
         .unwrap();
     let mut standing = Vec::new();
-    for request in [Request::get().signed(&holder), by_wallet] {
+    for request in [get().signed(&holder), by_wallet] {
         let Verdict::Permit(permit) = world.decide(&rule, &request).await else { panic!("it passes") };
         standing.push(permit.spend());
     }

@@ -1,14 +1,15 @@
 //! Signatures by wallets, judged as a route judges them: both texts of ERC-8128, each by its own rules, and
 //! several on one request.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use countersign::crypto::SystemRandom;
 use countersign::crypto::ethereum::EthereumKey;
-use countersign::crypto::{Ed25519Key, Secret, SystemRandom, VerifyingKey};
 use countersign::decision::Check;
 use countersign::schemes::api_key::{KeyRegistry, KeyTerms, LastUses};
 use countersign::schemes::signature::{
@@ -16,55 +17,37 @@ use countersign::schemes::signature::{
     RegisteredKeys, SIGNATURE, SIGNATURE_INPUT, SignAs, SignatureVerifier, Signed, Wanted, cover_floor, sign,
     sign_erc8128, signature_base,
 };
-use countersign::time::ManualClock;
-use countersign::{
-    Body, Clock as _, Code, Denial, Fetch, FetchError, FetchRequest, FetchResponse, Gate, MemoryStore,
-    Purpose, RequestView, Requirement, Rule, Timestamp, Verdict,
-};
+use countersign::testing::{self, NOW, Nobody, Request, ed25519, public_key, rule};
+use countersign::{Code, Denial, Rule, Verdict};
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, Method, Uri};
-
-const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
-
-type Store = Arc<MemoryStore<Arc<ManualClock>>>;
-
-/// Nobody is asked here.
-struct Nobody;
-
-impl Fetch for Nobody {
-    async fn fetch(&self, _request: FetchRequest) -> Result<FetchResponse, FetchError> {
-        Err(FetchError::Unreachable("nobody is there".to_owned()))
-    }
-}
+use http::{HeaderMap, Method};
 
 struct World {
-    clock: Arc<ManualClock>,
-    store: Store,
-    gate: Gate<Store>,
+    common: testing::World,
+}
+
+impl Deref for World {
+    type Target = testing::World;
+
+    fn deref(&self) -> &testing::World {
+        &self.common
+    }
 }
 
 impl World {
     fn new() -> Self {
-        let clock = Arc::new(ManualClock::new(NOW));
-        let store: Store = Arc::new(MemoryStore::new(clock.clone()));
-        Self { gate: Gate::new(store.clone(), clock.clone(), &SystemRandom), clock, store }
+        Self { common: testing::World::new() }
     }
 
     fn rule(&self, wallets: bool, untagged: bool) -> Arc<Rule> {
-        let verifier = SignatureVerifier::<Store, Nobody> {
+        let verifier = SignatureVerifier::<_, Nobody> {
             keys: Arc::new(RegisteredKeys::new(self.store.clone(), Arc::new(LastUses::default()), None)),
             wallets,
             bots: None,
             untagged,
             max_signed_body: 1024,
         };
-        let accept = Requirement::parse(["signature"]).unwrap();
-        Arc::new(Rule::requiring("test", accept).verifier(verifier).build().unwrap())
-    }
-
-    async fn decide(&self, rule: &Arc<Rule>, request: &Request) -> Verdict {
-        let view = request.view(self.clock.now());
-        self.gate.decide(rule, &view, &mut request.body.clone()).await
+        rule("signature", |rule| rule.verifier(verifier))
     }
 
     /// What becomes of a request where wallets are let in: who passes, or with which code it is refused.
@@ -77,41 +60,18 @@ impl World {
     }
 }
 
-#[derive(Clone)]
-struct Request {
-    method: Method,
-    target: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+fn post(target: &'static str) -> Request {
+    let mut request = Request::post(target, "{\"cups\":2}").with(CONTENT_TYPE, "application/json");
+    request.headers.insert(CONTENT_DIGEST, ContentDigest::of_sha256(&request.body));
+    request
 }
 
-impl Request {
-    fn get(target: &'static str) -> Self {
-        let target = Uri::from_static(target);
-        Self { method: Method::GET, target, headers: HeaderMap::new(), body: Bytes::new() }
-    }
-
-    fn post(target: &'static str) -> Self {
-        let body = Bytes::from_static(b"{\"cups\":2}");
-        let mut request = Self { method: Method::POST, body, ..Self::get(target) };
-        request.headers.insert(CONTENT_TYPE, "application/json".parse().unwrap());
-        request.headers.insert(CONTENT_DIGEST, ContentDigest::of_sha256(&request.body));
-        request
-    }
-
-    fn view(&self, received_at: Timestamp) -> RequestView<'_> {
-        RequestView {
-            method: &self.method,
-            target: &self.target,
-            headers: &self.headers,
-            body: if self.body.is_empty() { Body::Absent } else { Body::Announced },
-            source: None,
-            received_at,
-            purpose: Purpose::Decide,
-        }
-    }
-
+trait Signing {
     /// What is written is signed, whatever it is.
+    fn signed(self, key: &EthereumKey, label: &str, components: &str, parameters: &str) -> Self;
+}
+
+impl Signing for Request {
     fn signed(self, key: &EthereumKey, label: &str, components: &str, parameters: &str) -> Self {
         let input = format!("{label}=({components}){parameters}");
         let alone = HeaderMap::from_iter([
@@ -122,17 +82,7 @@ impl Request {
         let message = Message::request(&self.method, &self.target, &self.headers);
         let base = signature_base(&signed.components, signed.signature_params(), &message).unwrap();
         let signature = STANDARD.encode(key.sign_personal_message(base.as_bytes()));
-        self.adding(SIGNATURE_INPUT, &input).adding(SIGNATURE, &format!("{label}=:{signature}:"))
-    }
-
-    fn adding(mut self, name: HeaderName, value: &str) -> Self {
-        self.headers.append(name, value.parse().unwrap());
-        self
-    }
-
-    fn to(mut self, target: &'static str) -> Self {
-        self.target = Uri::from_static(target);
-        self
+        self.with(SIGNATURE_INPUT, &input).with(SIGNATURE, &format!("{label}=:{signature}:"))
     }
 }
 
@@ -166,8 +116,8 @@ async fn what_published_libraries_sign_passes_once_and_unchanged() {
     for (request, components, other) in [
         (Request::get(PLAIN), UNTAGGED.to_owned(), QUERIED),
         (Request::get(QUERIED), with_query.clone(), PLAIN),
-        (Request::post(PLAIN), format!("{UNTAGGED} \"content-digest\""), "https://api.example/orders/2"),
-        (Request::post(QUERIED), format!("{with_query} \"content-digest\" \"content-type\""), PLAIN),
+        (post(PLAIN), format!("{UNTAGGED} \"content-digest\""), "https://api.example/orders/2"),
+        (post(QUERIED), format!("{with_query} \"content-digest\" \"content-type\""), PLAIN),
     ] {
         let nonce = components.replace(['"', ' '], "");
         let signed = request.signed(&key, "eth", &components, &untagged("1", &nonce, &key));
@@ -197,12 +147,12 @@ async fn each_text_of_the_draft_wants_its_own_components_covered() {
     };
     let all = format!("{UNTAGGED} \"@query\" \"content-digest\"");
     for left_out in all.split(' ') {
-        let judged = judged(Request::post(QUERIED), &all, left_out, &untagged("1", "n", &key)).await;
+        let judged = judged(post(QUERIED), &all, left_out, &untagged("1", "n", &key)).await;
         assert_eq!(judged, Err(Code::SignatureCoverage), "untagged without {left_out}");
     }
     let all = format!("{TAGGED} \"content-digest\" \"content-type\"");
     for left_out in all.split(' ') {
-        let judged = judged(Request::post(QUERIED), &all, left_out, &tagged("1", "n", &key)).await;
+        let judged = judged(post(QUERIED), &all, left_out, &tagged("1", "n", &key)).await;
         assert_eq!(judged, Err(Code::SignatureCoverage), "tagged without {left_out}");
     }
     // What one text leaves out the other does not.
@@ -219,8 +169,8 @@ async fn each_text_of_the_draft_wants_its_own_components_covered() {
     assert_eq!(world.judged(&digest).await, Err(Code::SignatureCoverage));
     let weak = UNTAGGED.replace("\"@path\"", "\"@path\";req");
     let weak = Request::get(PLAIN)
-        .adding(SIGNATURE_INPUT, &format!("eth=({weak}){}", untagged("1", "n", &key)))
-        .adding(SIGNATURE, "eth=:AA==:");
+        .with(SIGNATURE_INPUT, &format!("eth=({weak}){}", untagged("1", "n", &key)))
+        .with(SIGNATURE, "eth=:AA==:");
     assert_eq!(world.judged(&weak).await, Err(Code::SignatureCoverage));
 }
 
@@ -356,21 +306,21 @@ fn failing(request: Request, key: &EthereumKey, number: usize) -> Request {
         // By another key than it names.
         3 => request.signed(&self::key(9), &label, TAGGED, &more),
         // Nothing of it is there but its name.
-        4 => request.adding(SIGNATURE_INPUT, &format!("{label}=({TAGGED}){more}")),
+        4 => request.with(SIGNATURE_INPUT, &format!("{label}=({TAGGED}){more}")),
         5 => {
             let input = format!("{label}=(\"@unheard-of\"){more}");
-            request.adding(SIGNATURE_INPUT, &input).adding(SIGNATURE, &format!("{label}=:AA==:"))
+            request.with(SIGNATURE_INPUT, &input).with(SIGNATURE, &format!("{label}=:AA==:"))
         }
         6 => {
             let input = format!("{label}=({TAGGED}){}", more.replace("=1800000060", "=\"soon\""));
-            request.adding(SIGNATURE_INPUT, &input).adding(SIGNATURE, &format!("{label}=:AA==:"))
+            request.with(SIGNATURE_INPUT, &input).with(SIGNATURE, &format!("{label}=:AA==:"))
         }
         _ => {
             let input = format!("{label}=({UNTAGGED})");
             let more = untagged("1", "u", key).replace("erc8128:1", "erc8128:01");
             request
-                .adding(SIGNATURE_INPUT, &format!("{input}{more}"))
-                .adding(SIGNATURE, &format!("{label}=:AA==:"))
+                .with(SIGNATURE_INPUT, &format!("{input}{more}"))
+                .with(SIGNATURE, &format!("{label}=:AA==:"))
         }
     }
 }
@@ -436,10 +386,8 @@ async fn the_first_good_one_is_who_sent_it_and_no_other_nonce_is_spent() {
 async fn a_registered_keys_signature_beside_a_wallets_is_never_skipped() {
     let (world, wallet) = (World::new(), key(1));
     let registry = KeyRegistry::new(world.store.clone());
-    let key = Ed25519Key::from_seed(Secret::new([3; 32]));
-    let public = VerifyingKey::from_ed25519(key.public()).unwrap();
     let terms = KeyTerms { label: "partner".into(), ..KeyTerms::default() };
-    let record = registry.add_public(&public, terms, NOW, &SystemRandom).await.unwrap();
+    let record = registry.add_public(&public_key(3), terms, NOW, &SystemRandom).await.unwrap();
     let mut request = Request::get(QUERIED);
     let parameters = Parameters {
         keyid: Some(record.id.as_str().to_owned()),
@@ -448,7 +396,7 @@ async fn a_registered_keys_signature_beside_a_wallets_is_never_skipped() {
     };
     let floor = cover_floor(&request.headers, false);
     let Request { method, target, headers, .. } = &mut request;
-    sign(headers, method, target, "own", &floor, &parameters, &key).unwrap();
+    sign(headers, method, target, "own", &floor, &parameters, &ed25519(3)).unwrap();
     let both = request.clone().signed(&wallet, "eth", TAGGED, &tagged("1", "n", &wallet));
     assert_eq!(world.judged(&both).await, Err(Code::SubjectMismatch));
     // A wallet's that fails is not skipped where it is the only one.
@@ -462,7 +410,7 @@ async fn a_registered_keys_signature_beside_a_wallets_is_never_skipped() {
 #[tokio::test]
 async fn a_refusal_asks_in_a_way_that_a_wallet_can_follow() {
     let (world, key) = (World::new(), key(1));
-    let mut request = Request::post(QUERIED);
+    let mut request = post(QUERIED);
     for (wallets, schemes) in [(true, &["Signature", "ERC8128"][..]), (false, &["Signature"])] {
         let verdict = world.decide(&world.rule(wallets, false), &request).await;
         let denial = verdict.decision().denial().unwrap().clone();
@@ -486,7 +434,7 @@ async fn a_refusal_asks_in_a_way_that_a_wallet_can_follow() {
             asked.components.iter().map(countersign::schemes::signature::Component::as_str).collect();
         request = request.signed(&key, &asked.label, &names.join(" "), &tagged("1", "n", &key));
         assert_eq!(world.judged(&request).await, subject(&key));
-        request = Request::post(QUERIED);
+        request = post(QUERIED);
     }
 }
 
@@ -497,12 +445,12 @@ async fn our_own_half_writes_either_form_and_each_passes() {
         (Erc8128Form::Tagged, Request::get(PLAIN), 5),
         (Erc8128Form::Untagged, Request::get(PLAIN), 3),
         (Erc8128Form::Untagged, Request::get(QUERIED), 4),
-        (Erc8128Form::Tagged, Request::post(QUERIED), 7),
-        (Erc8128Form::Untagged, Request::post(QUERIED), 6),
+        (Erc8128Form::Tagged, post(QUERIED), 7),
+        (Erc8128Form::Untagged, post(QUERIED), 6),
     ] {
         let mut request = base;
         let parameters = Parameters::fresh(NOW, &SystemRandom);
-        let Request { method, target, headers, body } = &mut request;
+        let Request { method, target, headers, body, .. } = &mut request;
         let sign_as = SignAs { chain: 10, form };
         sign_erc8128(headers, method, target, !body.is_empty(), "eth", sign_as, &parameters, &key).unwrap();
         let signed = Signed::read_all(headers).unwrap().remove(0);

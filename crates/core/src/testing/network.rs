@@ -126,7 +126,7 @@ impl Fetch for Table {
 }
 
 fn unreachable(request: &FetchRequest) -> FetchError {
-    FetchError::Unreachable(format!("nobody is at {}", request.url))
+    FetchError::Unreachable(format!("nobody is there: {}", request.url))
 }
 
 /// An answer without headers.

@@ -15,7 +15,7 @@ const PLAIN: &str =
 
 #[tokio::test]
 async fn who_presents_nothing_is_told_no_error() {
-    assert_eq!(challenged(&World::new(), &Request::new("Basic x")).await, PLAIN);
+    assert_eq!(challenged(&World::new(), &authorized("Basic x")).await, PLAIN);
 }
 
 #[tokio::test]
@@ -23,7 +23,7 @@ async fn a_bad_token_is_an_invalid_token_whatever_is_wrong_with_it() {
     for changes in
         [json!({ "exp": 1 }), json!({ "aud": "other" }), json!({ "sub": null }), json!({ "iss": "x" })]
     {
-        let told = challenged(&World::new(), &Request::bearing(&signed(&with(changes)))).await;
+        let told = challenged(&World::new(), &bearing(&signed(&with(changes)))).await;
         assert!(
             told.starts_with("Bearer realm=\"oauth\", error=\"invalid_token\", error_description=\""),
             "{told}"
@@ -35,7 +35,7 @@ async fn a_bad_token_is_an_invalid_token_whatever_is_wrong_with_it() {
 #[tokio::test]
 async fn a_bad_proof_is_an_error_of_dpop() {
     let token = signed(&with(json!({ "cnf": { "jkt": thumbprint(7) } })));
-    let told = challenged(&World::new(), &Request::new(&format!("DPoP {token}"))).await;
+    let told = challenged(&World::new(), &authorized(&format!("DPoP {token}"))).await;
     assert!(told.starts_with("Bearer realm=\"oauth\", DPoP algs="), "{told}");
     assert!(told.contains(", error=\"invalid_dpop_proof\", error_description=\""), "{told}");
 }
@@ -44,7 +44,7 @@ async fn a_bad_proof_is_an_error_of_dpop() {
 async fn a_good_token_with_too_little_scope_is_told_so() {
     let demands = Policy { permissions: ["orders:delete".to_owned()].into(), ..Policy::default() };
     let world = World::listing(vec![(terms(), KeySource::Discovered)], NoncePolicy::Accepted, demands);
-    let request = Request::bearing(&signed(&good()));
+    let request = bearing(&signed(&good()));
     assert_eq!(world.code(&request).await, Some(Code::PermissionMissing));
     let told = challenged(&world, &request).await;
     assert!(told.contains("error=\"insufficient_scope\""), "{told}");
@@ -53,8 +53,8 @@ async fn a_good_token_with_too_little_scope_is_told_so() {
 #[tokio::test]
 async fn no_challenge_follows_what_is_not_the_callers_fault() {
     let world = World::new();
-    world.network.fail();
-    let denial = world.denial(&Request::bearing(&signed(&good()))).await;
+    world.network.clear();
+    let denial = world.denial(&bearing(&signed(&good()))).await;
     assert_eq!(denial.code(), Code::KeysUnavailable);
     assert!(denial.challenges().is_empty() && denial.asks().is_empty());
 }
@@ -65,7 +65,7 @@ async fn no_cause_holds_a_part_of_a_token() {
         [json!({ "exp": 1 }), json!({ "aud": "other" }), json!({ "iss": "x" }), json!({ "cnf": {} })]
     {
         let token = signed(&with(changes));
-        let decision = World::new().decide(&Request::bearing(&token)).await.decision().clone();
+        let decision = World::new().decide(&bearing(&token)).await.decision().clone();
         let shown = format!("{decision:?}");
         for part in token.split('.') {
             assert!(!shown.contains(part), "{shown}");

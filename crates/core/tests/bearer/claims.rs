@@ -109,7 +109,7 @@ async fn an_issuer_whose_keys_need_no_looking_for_may_be_called_as_it_likes() {
         let principal = world.principal(&signed(&with(json!({ "iss": issuer })))).await;
         assert_eq!(principal.subject.as_str(), format!("{issuer}#alice"));
         let slashed = signed(&with(json!({ "iss": format!("{issuer}/") })));
-        let denial = world.denial(&Request::bearing(&slashed)).await;
+        let denial = world.denial(&bearing(&slashed)).await;
         assert_eq!(denial.code(), Code::TokenInvalid);
         assert!(denial.cause().contains(&format!("its issuer \"{issuer}/\" is not among")), "{denial}");
     }
@@ -118,7 +118,7 @@ async fn an_issuer_whose_keys_need_no_looking_for_may_be_called_as_it_likes() {
     let world = World::with(IssuerTerms::new(google, AUDIENCE), KeySource::At(Uri::from_static(certs)));
     world.network.answer(certs, &jwks_of(&[(1, "one")]));
     assert_eq!(world.token(&signed(&with(json!({ "iss": google })))).await, None);
-    assert_eq!(world.network.asked(), [certs]);
+    assert_eq!(world.network.take_asked(), [certs]);
 }
 
 #[tokio::test]
@@ -268,7 +268,7 @@ async fn whoever_explains_at_another_time_hears_what_was_so_then() {
     world.pass_seconds(100);
     let token = signed(&with(json!({ "nbf": world.now(), "exp": world.now() + 300 })));
     assert_eq!(world.token(&token).await, None);
-    let explained = Request::bearing(&token).explained();
+    let explained = bearing(&token).explained();
     assert_eq!(world.code(&explained).await, None);
     let view = explained.view(NOW);
     let verdict = world.gate.decide(&world.rule, &view, &mut Bytes::new()).await;

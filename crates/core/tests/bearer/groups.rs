@@ -15,18 +15,17 @@ use super::*;
 /// A gate that wants a token and a signature, with an issuer that names keys.
 struct Both {
     world: World,
-    store: Store,
     rule: Arc<Rule>,
 }
 
 impl Both {
     fn new(group: &str) -> Self {
         let world = World::with(IssuerTerms { names_keys: true, ..terms() }, KeySource::Discovered);
-        let store: Store = Arc::new(MemoryStore::new(world.clock.clone()));
+        let store = world.store.clone();
         let signatures = SignatureVerifier {
             keys: Arc::new(RegisteredKeys::new(store.clone(), Arc::default(), None)),
             wallets: false,
-            bots: None::<countersign::schemes::signature::WebBots<Arc<Network>>>,
+            bots: None::<countersign::schemes::signature::WebBots<Arc<Table>>>,
             untagged: false,
             max_signed_body: 1024,
         };
@@ -36,16 +35,16 @@ impl Both {
             fetch: world.network.clone(),
             longest_token: LONGEST_TOKEN,
         };
-        let rule = Rule::requiring("both", Requirement::parse([group]).unwrap());
-        let keys = ApiKeyVerifier::new(store.clone(), Arc::default());
-        let rule = rule.verifier(signatures).verifier(tokens).verifier(keys);
-        let rule = rule.verifier(AsymmetricVerifier::default());
-        Self { world, store, rule: Arc::new(rule.build().unwrap()) }
+        let keys = ApiKeyVerifier::new(store, Arc::default());
+        let asymmetric = AsymmetricVerifier::default();
+        let rule = rule(group, |rule| {
+            rule.verifier(signatures).verifier(tokens).verifier(keys).verifier(asymmetric)
+        });
+        Self { world, rule }
     }
 
     async fn decide(&self, request: &Request) -> Result<Principal, Code> {
-        let view = request.view(self.world.clock.now());
-        match self.world.gate.decide(&self.rule, &view, &mut Bytes::new()).await {
+        match self.world.common.decide(&self.rule, request).await {
             Verdict::Permit(permit) => Ok(permit.principal().unwrap().clone()),
             Verdict::Deny(decision) => Err(decision.denial().unwrap().code()),
         }
@@ -53,7 +52,7 @@ impl Both {
 }
 
 fn naming(sub: &str) -> Request {
-    Request::bearing(&signed(&with(json!({ "sub": sub }))))
+    bearing(&signed(&with(json!({ "sub": sub }))))
 }
 
 fn sign_with(signer: &RequestSigner, mut request: Request) -> Request {
@@ -65,7 +64,7 @@ fn sign_with(signer: &RequestSigner, mut request: Request) -> Request {
 #[tokio::test]
 async fn a_token_names_the_key_that_signs_the_request() {
     let both = Both::new("bearer+signature");
-    let registry = KeyRegistry::new(both.store.clone());
+    let registry = KeyRegistry::new(both.world.store.clone());
     let key = ed25519(7);
     let key_terms = KeyTerms { label: "x".into(), ..KeyTerms::default() };
     let record = registry.add_public(key.verifying_key(), key_terms, NOW, &SystemRandom).await.unwrap();
@@ -85,7 +84,7 @@ async fn a_token_names_the_key_that_signs_the_request() {
 async fn a_token_may_name_an_api_key_that_signs() {
     for group in ["bearer+signature", "bearer+api-key"] {
         let both = Both::new(group);
-        let registry = KeyRegistry::new(both.store.clone());
+        let registry = KeyRegistry::new(both.world.store.clone());
         let key_terms = KeyTerms { label: "x".into(), ..KeyTerms::default() };
         let (key, _) = registry.create(key_terms, NOW, &SystemRandom).await.unwrap();
         let signer = RequestSigner::of_api_key(&key, Arc::new(SystemRandom));

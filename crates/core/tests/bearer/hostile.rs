@@ -1,6 +1,6 @@
 //! Tokens that somebody made up: each is refused as what it is, and nobody is asked on its account.
 
-use countersign::crypto::VerifyingKey;
+use countersign::crypto::{SigningKey, VerifyingKey};
 use serde_json::json;
 
 use super::*;
@@ -9,7 +9,7 @@ use super::*;
 async fn refused_unasked(token: &str) -> Option<Code> {
     let world = World::new();
     let code = world.token(token).await;
-    assert_eq!(world.network.asked(), Vec::<String>::new(), "nobody is asked");
+    assert_eq!(world.network.take_asked(), Vec::<String>::new(), "nobody is asked");
     code
 }
 
@@ -41,9 +41,9 @@ async fn a_public_key_is_no_secret() {
         let token = raw(&key, &header(json!({ "alg": "HS256" })), &good().to_string());
         let world = World::new();
         assert_eq!(world.token(&signed(&good())).await, None, "the keys are known");
-        world.network.asked();
+        world.network.take_asked();
         assert_eq!(world.token(&token).await, Some(Code::TokenInvalid));
-        assert!(world.network.asked().is_empty());
+        assert!(world.network.take_asked().is_empty());
     }
 }
 
@@ -51,12 +51,12 @@ async fn a_public_key_is_no_secret() {
 async fn another_algorithm_of_key_pairs_than_the_keys_own_is_refused_and_nobody_is_asked_again() {
     let world = World::new();
     assert_eq!(world.token(&signed(&good())).await, None);
-    world.network.asked();
+    world.network.take_asked();
     for alg in ["RS256", "ES256", "PS512"] {
         world.pass_seconds(31);
         let token = raw(&ed25519(1), &header(json!({ "alg": alg })), &good().to_string());
         assert_eq!(world.token(&token).await, Some(Code::TokenInvalid), "{alg}");
-        assert!(world.network.asked().is_empty(), "{alg}");
+        assert!(world.network.take_asked().is_empty(), "{alg}");
     }
 }
 
@@ -66,7 +66,7 @@ async fn a_header_cannot_bring_its_own_key_or_say_where_one_is() {
     let own: Value = serde_json::from_str(&eve.verifying_key().to_jwk().unwrap()).unwrap();
     let world = World::new();
     assert_eq!(world.token(&signed(&good())).await, None);
-    world.network.asked();
+    world.network.take_asked();
     for extra in [
         json!({ "jwk": own }),
         json!({ "jku": "https://eve.example/jwks" }),
@@ -80,7 +80,7 @@ async fn a_header_cannot_bring_its_own_key_or_say_where_one_is() {
         let token = raw(&ed25519(1), &header(extra.clone()), &good().to_string());
         assert_eq!(world.token(&token).await, None, "{extra}");
     }
-    assert!(world.network.asked().is_empty());
+    assert!(world.network.take_asked().is_empty());
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn a_token_that_is_too_long_is_refused_unread() {
     assert_eq!(World::new().token(&fits).await, None);
     let longer = long(12_300);
     assert_eq!(refused_unasked(&longer).await, Some(Code::TokenInvalid));
-    let denial = World::new().denial(&Request::bearing(&longer)).await;
+    let denial = World::new().denial(&bearing(&longer)).await;
     let cause = format!("it has {} bytes, and max_token is 16384", longer.len());
     assert_eq!(denial.cause(), cause, "before anything of it is read");
     assert_eq!(refused_unasked(&long(100_000)).await, Some(Code::TokenInvalid));
@@ -157,7 +157,7 @@ async fn a_token_that_is_too_long_is_refused_unread() {
 #[tokio::test]
 async fn a_value_of_no_grammar_is_a_bad_token_and_other_credentials_are_none() {
     let world = World::new();
-    let authorization = async |value: &str| world.code(&Request::new(value)).await;
+    let authorization = async |value: &str| world.code(&authorized(value)).await;
     for value in ["Bearer", "Bearer a.b", "Bearer a.b.c.d", "DPoP cs_x", "Bearer a=.b.c", "bearer  x"] {
         assert_eq!(authorization(value).await, Some(Code::TokenInvalid), "{value}");
     }
@@ -165,7 +165,7 @@ async fn a_value_of_no_grammar_is_a_bad_token_and_other_credentials_are_none() {
     for value in ["Basic YTpi", "Bearer cs_x", &format!("Bearer {half}"), "Webhook u h"] {
         assert_eq!(authorization(value).await, Some(Code::CredentialMissing), "{value}");
     }
-    let mut twice = Request::bearing(&signed(&good()));
+    let mut twice = bearing(&signed(&good()));
     let again = twice.headers[AUTHORIZATION].clone();
     twice.headers.append(AUTHORIZATION, again);
     assert_eq!(world.code(&twice).await, Some(Code::CredentialAmbiguous));
@@ -194,7 +194,7 @@ proptest::proptest! {
             let world = World::new();
             let code = runtime.block_on(world.token(&token));
             proptest::prop_assert!(code.is_some());
-            proptest::prop_assert!(world.network.asked().is_empty());
+            proptest::prop_assert!(world.network.take_asked().is_empty());
         }
     }
 }

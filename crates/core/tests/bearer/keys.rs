@@ -4,17 +4,18 @@ use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Mutex;
 
-use countersign::crypto::{Algorithm, SealKey};
+use countersign::crypto::{Algorithm, SealKey, SigningKey};
 use countersign::issuer::clients::Clients;
 use countersign::issuer::keyring::{Keyring, KeyringTerms};
 use countersign::issuer::{Issuer, Wallets};
 use countersign::schemes::bearer::{InProcess, KeySet, OwnFuture, OwnIssuer};
 use countersign::store::StoreError;
+use countersign::testing::TestStore;
 use countersign::{ChosenBy, PublicUrl};
 use http::StatusCode;
 use serde_json::json;
 
-use super::network::configuration;
+use super::network::{Issuing as _, configuration};
 use super::*;
 
 /// A good token for the world's moment, signed by this key under this name.
@@ -30,26 +31,29 @@ async fn keys_are_discovered_once_and_remembered() {
         assert_eq!(world.token(&by(&world, 1, "one")).await, None);
         world.pass_seconds(60);
     }
-    assert_eq!(world.network.asked(), [configuration(ISSUER), format!("{ISSUER}/jwks")]);
+    assert_eq!(world.network.take_asked(), [configuration(ISSUER), format!("{ISSUER}/jwks")]);
 }
 
 #[tokio::test]
 async fn the_metadata_of_rfc_8414_serves_where_openid_has_none() {
     let world = World::new();
-    world.network.fail();
+    world.network.clear();
     let inserted = "https://login.example/.well-known/oauth-authorization-server/realms/a";
     world.network.answer(inserted, &json!({ "issuer": ISSUER, "jwks_uri": "https://login.example/k" }));
     world.network.answer("https://login.example/k", &jwks_of(&[(1, "one")]));
     assert_eq!(world.token(&signed(&good())).await, None);
     assert_eq!(world.network.chosen_by(), ChosenBy::Configuration, "its own origin");
-    assert_eq!(world.network.asked(), [configuration(ISSUER).as_str(), inserted, "https://login.example/k"]);
+    assert_eq!(
+        world.network.take_asked(),
+        [configuration(ISSUER).as_str(), inserted, "https://login.example/k"]
+    );
 }
 
 #[tokio::test]
 async fn one_issuer_does_not_speak_for_another() {
     let world = World::new();
     for issuer in ["https://eve.example", "https://login.example/realms/a/"] {
-        world.network.fail();
+        world.network.clear();
         let metadata = json!({ "issuer": issuer, "jwks_uri": format!("{ISSUER}/jwks") });
         world.network.answer(&configuration(ISSUER), &metadata);
         world.network.answer(&format!("{ISSUER}/jwks"), &jwks_of(&[(1, "one")]));
@@ -72,7 +76,7 @@ async fn keys_at_another_origin_than_the_issuers_may_be_public_addresses_alone()
     world.network.answer(elsewhere, &jwks_of(&[(1, "one")]));
     assert_eq!(world.token(&signed(&good())).await, None);
     assert_eq!(world.network.chosen_by(), ChosenBy::Configuration, "the operator wrote it");
-    assert_eq!(world.network.asked(), [elsewhere], "nothing is discovered");
+    assert_eq!(world.network.take_asked(), [elsewhere], "nothing is discovered");
 }
 
 #[tokio::test]
@@ -81,11 +85,11 @@ async fn a_key_that_is_new_is_asked_for_and_one_that_is_gone_counts_no_more() {
     let old = by(&world, 1, "one");
     assert_eq!(world.token(&old).await, None);
     world.pass_seconds(31);
-    world.network.asked();
+    world.network.take_asked();
     world.network.answer(&format!("{ISSUER}/jwks"), &jwks_of(&[(1, "one"), (2, "two")]));
     assert_eq!(world.token(&by(&world, 2, "two")).await, None);
     assert_eq!(world.token(&by(&world, 1, "one")).await, None, "both count while both are published");
-    assert_eq!(world.network.asked(), [format!("{ISSUER}/jwks")], "where they are is known");
+    assert_eq!(world.network.take_asked(), [format!("{ISSUER}/jwks")], "where they are is known");
     world.network.answer(&format!("{ISSUER}/jwks"), &jwks_of(&[(2, "two"), (3, "three")]));
     world.pass_seconds(31);
     assert_eq!(world.token(&by(&world, 3, "three")).await, None);
@@ -96,25 +100,25 @@ async fn a_key_that_is_new_is_asked_for_and_one_that_is_gone_counts_no_more() {
 async fn a_flood_of_unknown_names_asks_once_in_half_a_minute() {
     let world = World::new();
     assert_eq!(world.token(&by(&world, 1, "one")).await, None);
-    world.network.asked();
+    world.network.take_asked();
     world.pass_seconds(30);
     for number in 0..100 {
         let token = by(&world, 66, &format!("made-up-{number}"));
         assert_eq!(world.token(&token).await, Some(Code::TokenInvalid));
     }
-    assert_eq!(world.network.asked().len(), 1);
+    assert_eq!(world.network.take_asked().len(), 1);
     world.pass_seconds(29);
     assert_eq!(world.token(&by(&world, 66, "again")).await, Some(Code::TokenInvalid));
-    assert!(world.network.asked().is_empty());
+    assert!(world.network.take_asked().is_empty());
     world.pass_seconds(1);
     assert_eq!(world.token(&by(&world, 66, "again")).await, Some(Code::TokenInvalid));
-    assert_eq!(world.network.asked().len(), 1);
+    assert_eq!(world.network.take_asked().len(), 1);
 }
 
 #[tokio::test]
 async fn of_many_at_once_one_asks_and_the_others_wait() {
     let world = World::new();
-    let request = Request::bearing(&by(&world, 1, "one"));
+    let request = bearing(&by(&world, 1, "one"));
     let mut waiting: Vec<_> = (0..32).map(|_| Box::pin(world.code(&request))).collect();
     // Nobody is done before the answer came.
     for judged in &mut waiting {
@@ -123,7 +127,7 @@ async fn of_many_at_once_one_asks_and_the_others_wait() {
     for judged in waiting {
         assert_eq!(judged.await, None);
     }
-    assert_eq!(world.network.asked().len(), 2, "discovery and keys, once");
+    assert_eq!(world.network.take_asked().len(), 2, "discovery and keys, once");
 }
 
 /// What a future says when it is asked once.
@@ -144,13 +148,13 @@ async fn keys_are_had_anew_when_they_are_old_and_the_issuer_says_how_soon() {
         let jwks = jwks_of(&[(1, "one")]);
         world.network.answer_with(&format!("{ISSUER}/jwks"), StatusCode::OK, &jwks, cache);
         assert_eq!(world.token(&by(&world, 1, "one")).await, None);
-        world.network.asked();
+        world.network.take_asked();
         world.pass_seconds(seconds - 1);
         assert_eq!(world.token(&by(&world, 1, "one")).await, None);
-        assert!(world.network.asked().is_empty(), "{cache}");
+        assert!(world.network.take_asked().is_empty(), "{cache}");
         world.pass_seconds(1);
         assert_eq!(world.token(&by(&world, 1, "one")).await, None);
-        assert_eq!(world.network.asked().len(), 2, "{cache}: they may have moved");
+        assert_eq!(world.network.take_asked().len(), 2, "{cache}: they may have moved");
     }
 }
 
@@ -158,7 +162,7 @@ async fn keys_are_had_anew_when_they_are_old_and_the_issuer_says_how_soon() {
 async fn during_an_outage_keys_serve_for_a_day_and_then_nobody_can_know() {
     let world = World::new();
     assert_eq!(world.token(&by(&world, 1, "one")).await, None);
-    world.network.fail();
+    world.network.clear();
     for _ in 0..24 {
         world.pass_seconds(3600);
         assert_eq!(world.token(&by(&world, 1, "one")).await, None);
@@ -166,7 +170,7 @@ async fn during_an_outage_keys_serve_for_a_day_and_then_nobody_can_know() {
     world.pass_seconds(3599);
     assert_eq!(world.token(&by(&world, 1, "one")).await, None);
     world.pass_seconds(1);
-    let denial = world.denial(&Request::bearing(&by(&world, 1, "one"))).await;
+    let denial = world.denial(&bearing(&by(&world, 1, "one"))).await;
     assert_eq!(denial.code(), Code::KeysUnavailable);
     assert!(denial.retry().is_some() && denial.cause().contains(ISSUER), "{denial}");
     world.network.discovered(ISSUER, &jwks_of(&[(1, "one")]));
@@ -178,15 +182,15 @@ async fn during_an_outage_keys_serve_for_a_day_and_then_nobody_can_know() {
 async fn a_first_question_without_an_answer_is_503_and_the_next_waits_ten_seconds() {
     for answer in [None, Some((StatusCode::NOT_FOUND, json!({}))), Some((StatusCode::OK, json!("x")))] {
         let world = World::new();
-        world.network.fail();
+        world.network.clear();
         if let Some((status, body)) = &answer {
             world.network.answer_with(&configuration(ISSUER), *status, body, "");
         }
         let token = by(&world, 1, "one");
         assert_eq!(world.token(&token).await, Some(Code::KeysUnavailable), "{answer:?}");
-        let denial = world.denial(&Request::bearing(&token)).await;
+        let denial = world.denial(&bearing(&token)).await;
         assert_eq!(denial.retry(), Some(Duration::from_secs(10)), "{answer:?}");
-        assert_eq!(world.network.asked().len(), 2);
+        assert_eq!(world.network.take_asked().len(), 2);
         world.network.discovered(ISSUER, &jwks_of(&[(1, "one")]));
         world.pass_seconds(10);
         assert_eq!(world.token(&token).await, None);
@@ -197,7 +201,7 @@ async fn a_first_question_without_an_answer_is_503_and_the_next_waits_ten_second
 async fn a_name_that_is_unknown_during_an_outage_may_be_a_new_one() {
     let world = World::new();
     assert_eq!(world.token(&by(&world, 1, "one")).await, None);
-    world.network.fail();
+    world.network.clear();
     world.pass_seconds(31);
     assert_eq!(world.token(&by(&world, 2, "two")).await, Some(Code::KeysUnavailable));
     assert_eq!(world.token(&by(&world, 1, "one")).await, None);
@@ -219,7 +223,7 @@ async fn a_token_without_a_name_for_its_key_is_tried_with_each_that_fits_up_to_f
         }
     }
     for seed in [5, 66] {
-        let denial = world.denial(&Request::bearing(&nameless(seed))).await;
+        let denial = world.denial(&bearing(&nameless(seed))).await;
         assert_eq!(denial.code(), Code::TokenInvalid);
         assert!(denial.cause().contains("none of the first 4 of 5 keys that fit"), "{denial}");
     }
@@ -252,20 +256,20 @@ async fn a_new_key_is_asked_for_although_the_token_does_not_name_it_and_once_in_
         };
         assert_eq!(world.token(&token(1)).await, None);
         world.network.answer(&format!("{ISSUER}/jwks"), &after);
-        world.network.asked();
+        world.network.take_asked();
         for _ in 0..50 {
             assert_eq!(world.token(&token(2)).await, Some(Code::TokenInvalid));
         }
-        assert!(world.network.asked().is_empty());
+        assert!(world.network.take_asked().is_empty());
         world.pass_seconds(30);
         assert_eq!(world.token(&token(2)).await, None);
         assert_eq!(world.token(&token(1)).await, Some(Code::TokenInvalid), "that key is gone");
         for _ in 0..50 {
             assert_eq!(world.token(&token(66)).await, Some(Code::TokenInvalid));
         }
-        assert_eq!(world.network.asked().len(), 1);
+        assert_eq!(world.network.take_asked().len(), 1);
         // During an outage nobody can know whose it is.
-        world.network.fail();
+        world.network.clear();
         world.pass_seconds(30);
         assert_eq!(world.token(&token(66)).await, Some(Code::KeysUnavailable));
         assert_eq!(world.token(&token(2)).await, None);
@@ -273,9 +277,9 @@ async fn a_new_key_is_asked_for_although_the_token_does_not_name_it_and_once_in_
         let world = World::new();
         assert_eq!(world.token(&by(&world, 1, "one")).await, None);
         world.pass_seconds(31);
-        world.network.asked();
+        world.network.take_asked();
         assert_eq!(world.token(&by(&world, 66, "one")).await, Some(Code::TokenInvalid));
-        assert!(world.network.asked().is_empty());
+        assert!(world.network.take_asked().is_empty());
     }
 }
 
@@ -286,7 +290,7 @@ async fn a_cause_says_which_key_was_left_out_and_why() {
     jwks["keys"][1]["use"] = json!("enc");
     world.network.answer(&format!("{ISSUER}/jwks"), &jwks);
     let cause = async |token: String| {
-        let denial = world.denial(&Request::bearing(&token)).await;
+        let denial = world.denial(&bearing(&token)).await;
         assert_eq!(denial.code(), Code::TokenInvalid);
         denial.cause().to_owned()
     };
@@ -315,11 +319,11 @@ async fn a_shared_secret_or_a_file_asks_nobody() {
     let world2 = World::with(terms(), KeySource::Fixed(Arc::new(file)));
     assert_eq!(world2.token(&signed(&good())).await, None);
     assert_eq!(world2.token(&by(&world2, 2, "two")).await, Some(Code::TokenInvalid));
-    assert!(world.network.asked().is_empty() && world2.network.asked().is_empty());
+    assert!(world.network.take_asked().is_empty() && world2.network.take_asked().is_empty());
 }
 
 /// Our own issuer, in this process, at the origin of `ISSUER`.
-fn own_issuer(store: &Store) -> Issuer<Store> {
+fn own_issuer(store: &Arc<TestStore>) -> Issuer<Arc<TestStore>> {
     let keyring = KeyringTerms {
         purpose: "issuer",
         algorithm: Algorithm::Ed25519,
@@ -343,7 +347,7 @@ fn own_issuer(store: &Store) -> Issuer<Store> {
 
 #[tokio::test]
 async fn our_own_issuers_keys_are_read_in_this_process_across_a_rotation() {
-    let store: Store = Arc::new(MemoryStore::new(Arc::new(ManualClock::new(NOW))));
+    let store = testing::World::new().store;
     let own = Arc::new(own_issuer(&store));
     let world = World::with(terms(), KeySource::InProcess(Arc::new(InProcess::new(own.clone(), store))));
     let before = own.keys(NOW).await.unwrap().sign("at+jwt", &good()).unwrap();
@@ -353,7 +357,7 @@ async fn our_own_issuers_keys_are_read_in_this_process_across_a_rotation() {
     assert_eq!(world.token(&after).await, None);
     assert_eq!(world.token(&before).await, None, "the old key is retained");
     assert_eq!(world.token(&signed(&good())).await, Some(Code::TokenInvalid));
-    assert!(world.network.asked().is_empty());
+    assert!(world.network.take_asked().is_empty());
 }
 
 /// An issuer in this process whose revocations are scripted.
@@ -384,11 +388,11 @@ async fn a_token_that_our_own_issuer_took_back_counts_no_more_although_it_is_rem
 #[tokio::test]
 async fn explain_asks_nobody_and_says_so() {
     let world = World::new();
-    let request = Request::bearing(&by(&world, 1, "one"));
+    let request = bearing(&by(&world, 1, "one"));
     let denial = world.denial(&request.clone().explained()).await;
     assert_eq!(denial.code(), Code::KeysUnavailable);
     assert!(denial.cause().contains("explain asks nobody"), "{denial}");
-    assert!(world.network.asked().is_empty());
+    assert!(world.network.take_asked().is_empty());
     assert_eq!(world.code(&request).await, None);
     assert_eq!(world.code(&request.explained()).await, None, "with keys that are known it can tell");
 }
@@ -397,7 +401,7 @@ async fn explain_asks_nobody_and_says_so() {
 async fn keys_that_are_known_outlive_a_new_configuration_of_the_same_issuer() {
     let world = World::new();
     assert_eq!(world.token(&signed(&good())).await, None);
-    world.network.asked();
+    world.network.take_asked();
     let again = |listed: Vec<(IssuerTerms, KeySource)>| {
         let issuers = Arc::new(Issuers::new(listed, Some(&world.issuers)));
         let verifier = BearerVerifier {
@@ -406,16 +410,11 @@ async fn keys_that_are_known_outlive_a_new_configuration_of_the_same_issuer() {
             fetch: world.network.clone(),
             longest_token: LONGEST_TOKEN,
         };
-        let rule = Rule::requiring("test", Requirement::parse(["bearer"]).unwrap()).verifier(verifier);
-        Arc::new(rule.build().unwrap())
+        rule("bearer", |rule| rule.verifier(verifier))
     };
-    let judged = async |rule: &Arc<Rule>| {
-        let request = Request::bearing(&signed(&good()));
-        let verdict = world.gate.decide(rule, &request.view(NOW), &mut Bytes::new()).await;
-        verdict.decision().denial().map(Denial::code)
-    };
+    let judged = async |rule: &Arc<Rule>| world.common.code(rule, &bearing(&signed(&good()))).await;
     assert_eq!(judged(&again(vec![(terms(), KeySource::Discovered)])).await, None);
-    assert!(world.network.asked().is_empty());
+    assert!(world.network.take_asked().is_empty());
     // Other terms count at once, whatever was verified before.
     let other = IssuerTerms { audiences: vec!["other".into()], ..terms() };
     assert_eq!(judged(&again(vec![(other, KeySource::Discovered)])).await, Some(Code::TokenAudience));

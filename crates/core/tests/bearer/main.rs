@@ -9,6 +9,7 @@ mod keys;
 mod network;
 mod possession;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,33 +17,34 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use countersign::crypto::jwt::{JwtHeader, sign};
-use countersign::crypto::{Ed25519Key, Secret, Signer, SigningKey, SystemRandom};
+use countersign::crypto::{Secret, Signer, SystemRandom};
 use countersign::schemes::bearer::{BearerVerifier, IssuerTerms, Issuers, KeySource, LONGEST_TOKEN};
 use countersign::schemes::dpop::{Dpop, NoncePolicy};
-use countersign::time::ManualClock;
-use countersign::{
-    Body, Clock, Code, Denial, Gate, MemoryStore, Permissions, Policy, Principal, Purpose, RequestView,
-    Requirement, Rule, Timestamp, Verdict,
-};
+use countersign::testing::{self, NOW, Request, Table, ed25519, rule};
+use countersign::{Clock, Code, Denial, Permissions, Policy, Principal, Rule, Timestamp, Verdict};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method, Uri};
-use network::{Network, jwks_of};
+use network::{Issuing as _, jwks_of};
 use serde_json::{Value, json};
 
-const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const ISSUER: &str = "https://login.example/realms/a";
 const AUDIENCE: &str = "orders";
 const TARGET: &str = "https://bob.example/orders/42";
 
-type Store = Arc<MemoryStore<Arc<ManualClock>>>;
-
 /// A gate that takes tokens of `ISSUER`, which signs with key number 1, called `one`.
 struct World {
-    clock: Arc<ManualClock>,
-    network: Arc<Network>,
+    common: testing::World,
+    network: Arc<Table>,
     issuers: Arc<Issuers>,
-    gate: Gate<Store>,
     rule: Arc<Rule>,
+}
+
+impl Deref for World {
+    type Target = testing::World;
+
+    fn deref(&self) -> &testing::World {
+        &self.common
+    }
 }
 
 impl World {
@@ -55,8 +57,9 @@ impl World {
     }
 
     fn listing(listed: Vec<(IssuerTerms, KeySource)>, policy: NoncePolicy, demands: Policy) -> Self {
-        let clock = Arc::new(ManualClock::new(NOW));
-        let network = Arc::new(Network::default());
+        let network = Arc::new(Table::default());
+        // Whoever else is judged at this moment goes on meanwhile.
+        network.set_lag(1);
         network.discovered(ISSUER, &jwks_of(&[(1, "one")]));
         let issuers = Arc::new(Issuers::new(listed, None));
         let verifier = BearerVerifier {
@@ -65,41 +68,31 @@ impl World {
             fetch: network.clone(),
             longest_token: LONGEST_TOKEN,
         };
-        let store: Store = Arc::new(MemoryStore::new(clock.clone()));
-        let gate = Gate::new(store, clock.clone(), &SystemRandom);
-        let rule = Rule::requiring("test", Requirement::parse(["bearer"]).unwrap());
-        let rule = Arc::new(rule.policy(demands).verifier(verifier).build().unwrap());
-        Self { clock, network, issuers, gate, rule }
+        let rule = rule("bearer", |rule| rule.policy(demands).verifier(verifier));
+        Self { common: testing::World::new(), network, issuers, rule }
     }
 
     async fn decide(&self, request: &Request) -> Verdict {
-        let view = request.view(self.clock.now());
-        self.gate.decide(&self.rule, &view, &mut Bytes::new()).await
+        self.common.decide(&self.rule, request).await
     }
 
     /// `None`: it passed.
     async fn code(&self, request: &Request) -> Option<Code> {
-        self.decide(request).await.decision().denial().map(Denial::code)
+        self.common.code(&self.rule, request).await
     }
 
     /// What becomes of a token that comes by `Bearer`.
     async fn token(&self, token: &str) -> Option<Code> {
-        self.code(&Request::bearing(token)).await
+        self.code(&bearing(token)).await
     }
 
     async fn denial(&self, request: &Request) -> Denial {
-        self.decide(request).await.decision().denial().expect("it passed").clone()
+        self.common.denial(&self.rule, request).await
     }
 
     async fn principal(&self, token: &str) -> Principal {
-        match self.decide(&Request::bearing(token)).await {
-            Verdict::Permit(permit) => permit.principal().expect("somebody was proven").clone(),
-            Verdict::Deny(decision) => panic!("{}", decision.denial().unwrap()),
-        }
-    }
-
-    fn pass_seconds(&self, seconds: u64) {
-        self.clock.advance(Duration::from_secs(seconds));
+        let permit = self.common.permit(&self.rule, &bearing(token)).await;
+        permit.principal().expect("somebody was proven").clone()
     }
 
     fn now(&self) -> u64 {
@@ -113,10 +106,6 @@ fn terms() -> IssuerTerms {
 
 fn dpop(policy: NoncePolicy) -> Dpop {
     Dpop::new(&Secret::new([9; 32]), policy)
-}
-
-fn ed25519(seed: u8) -> SigningKey {
-    Ed25519Key::from_seed(Secret::new([seed; 32])).into()
 }
 
 fn thumbprint(seed: u8) -> String {
@@ -165,43 +154,11 @@ fn only(names: &[&str]) -> Permissions {
     Permissions::Only(names.iter().map(|name| Arc::from(*name)).collect())
 }
 
-#[derive(Clone)]
-struct Request {
-    method: Method,
-    target: Uri,
-    headers: HeaderMap,
-    purpose: Purpose,
+/// A GET with this in `Authorization`.
+fn authorized(value: &str) -> Request {
+    Request::get(TARGET).with(AUTHORIZATION, value)
 }
 
-impl Request {
-    fn new(authorization: &str) -> Self {
-        let authorization = HeaderValue::from_str(authorization).unwrap();
-        Self {
-            method: Method::GET,
-            target: Uri::from_static(TARGET),
-            headers: HeaderMap::from_iter([(AUTHORIZATION, authorization)]),
-            purpose: Purpose::Decide,
-        }
-    }
-
-    fn bearing(token: &str) -> Self {
-        Self::new(&format!("Bearer {token}"))
-    }
-
-    fn explained(mut self) -> Self {
-        self.purpose = Purpose::Explain;
-        self
-    }
-
-    fn view(&self, received_at: Timestamp) -> RequestView<'_> {
-        RequestView {
-            method: &self.method,
-            target: &self.target,
-            headers: &self.headers,
-            body: Body::Absent,
-            source: None,
-            received_at,
-            purpose: self.purpose,
-        }
-    }
+fn bearing(token: &str) -> Request {
+    authorized(&format!("Bearer {token}"))
 }

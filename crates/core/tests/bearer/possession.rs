@@ -19,7 +19,7 @@ fn bound() -> String {
 
 /// A GET of `TARGET` with a token and a proof for it.
 fn proven(token: &str, proof: &str) -> Request {
-    let mut request = Request::new(&format!("DPoP {token}"));
+    let mut request = authorized(&format!("DPoP {token}"));
     request.headers.insert(DPOP, proof.parse().unwrap());
     request
 }
@@ -43,7 +43,7 @@ async fn a_stolen_bound_token_opens_nothing() {
     let world = World::new();
     let token = bound();
     assert_eq!(world.token(&token).await, Some(Code::TokenInvalid), "as a bearer token");
-    let without = Request::new(&format!("DPoP {token}"));
+    let without = authorized(&format!("DPoP {token}"));
     assert_eq!(world.code(&without).await, Some(Code::DpopInvalid), "without a proof");
     let eve = DpopSigner::new(ed25519(66), Arc::new(SystemRandom)).unwrap();
     let request = proven(&token, &proof(&eve, &token, NOW));
@@ -79,7 +79,7 @@ async fn a_token_without_a_key_does_not_come_by_dpop_nor_with_a_proof() {
     let token = signed(&good());
     let request = proven(&token, &proof(&alice(), &token, NOW));
     assert_eq!(world.code(&request).await, Some(Code::TokenInvalid));
-    let mut request = Request::bearing(&token);
+    let mut request = bearing(&token);
     request.headers.insert(DPOP, proof(&alice(), &token, NOW).parse().unwrap());
     assert_eq!(world.code(&request).await, Some(Code::TokenInvalid));
 }
@@ -106,7 +106,7 @@ async fn where_nonces_are_required_a_caller_learns_one_and_passes() {
     let listed = vec![(terms(), KeySource::Discovered)];
     let world = World::listing(listed, NoncePolicy::Required, Policy::default());
     let alice = BearerSigner::new(Secret::new(bound()), Some(alice()));
-    let mut request = Request::new("Basic x");
+    let mut request = authorized("Basic x");
     let target = Uri::from_static(TARGET);
     alice.prove(&Method::GET, &target, &mut request.headers, NOW).unwrap();
     let denial = world.denial(&request).await;
@@ -125,7 +125,7 @@ async fn where_nonces_are_required_a_caller_learns_one_and_passes() {
 #[tokio::test]
 async fn a_claimant_without_a_key_sends_the_token_as_it_is() {
     let alice = BearerSigner::new(Secret::new(signed(&good())), None);
-    let mut request = Request::new("Basic x");
+    let mut request = authorized("Basic x");
     alice.prove(&Method::GET, &Uri::from_static(TARGET), &mut request.headers, NOW).unwrap();
     assert_eq!(World::new().code(&request).await, None);
     assert!(!format!("{alice:?} {:?}", request.headers).contains("eyJ"));

@@ -1,66 +1,35 @@
-//! Agents as tests script them: what each answers, and what it was asked.
+//! Agents as tests script them.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
+use countersign::FetchResponse;
 use countersign::crypto::VerifyingKey;
-use countersign::{Fetch, FetchError, FetchRequest, FetchResponse};
+use countersign::testing::{Table, response};
+use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, StatusCode};
 
 const PATH: &str = "/.well-known/http-message-signatures-directory";
 pub(crate) const MEDIA_TYPE: &str = "application/http-message-signatures-directory+json";
 
-/// Answers by the directory's URL; nobody else is reached.
-#[derive(Default)]
-pub(crate) struct Agents {
-    answers: Mutex<HashMap<String, FetchResponse>>,
-    asked: Mutex<Vec<FetchRequest>>,
-    in_flight: AtomicUsize,
-    /// How many were asked at once at most.
-    pub(crate) most: AtomicUsize,
-}
-
-impl Agents {
-    pub(crate) fn answer(&self, origin: &str, answer: FetchResponse) {
-        self.answers.lock().unwrap().insert(format!("{origin}{PATH}"), answer);
-    }
+/// Agents within a table of hosts.
+pub(crate) trait Agents {
+    fn answer(&self, origin: &str, answer: FetchResponse);
 
     /// The agent at `origin` is not reached any more.
-    pub(crate) fn lose(&self, origin: &str) {
-        self.answers.lock().unwrap().remove(&format!("{origin}{PATH}"));
+    fn lose(&self, origin: &str);
+
+    fn count(&self) -> usize;
+}
+
+impl Agents for Table {
+    fn answer(&self, origin: &str, answer: FetchResponse) {
+        self.put(&format!("{origin}{PATH}"), answer);
     }
 
-    pub(crate) fn asked(&self) -> Vec<FetchRequest> {
-        self.asked.lock().unwrap().clone()
+    fn lose(&self, origin: &str) {
+        self.remove(&format!("{origin}{PATH}"));
     }
 
-    pub(crate) fn count(&self) -> usize {
+    fn count(&self) -> usize {
         self.asked().len()
-    }
-}
-
-/// Gives up its place when the request that asks is dropped.
-struct InFlight<'a>(&'a AtomicUsize);
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-impl Fetch for Agents {
-    async fn fetch(&self, request: FetchRequest) -> Result<FetchResponse, FetchError> {
-        self.most.fetch_max(self.in_flight.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-        let _in_flight = InFlight(&self.in_flight);
-        self.asked.lock().unwrap().push(request.clone());
-        // Others get their turn before the answer comes.
-        for _ in 0..4 {
-            tokio::task::yield_now().await;
-        }
-        let answer = self.answers.lock().unwrap().get(&request.url.to_string()).cloned();
-        answer.ok_or_else(|| FetchError::Unreachable("nobody is there".to_owned()))
     }
 }
 
@@ -72,8 +41,9 @@ pub(crate) fn directory_of(keys: &[&VerifyingKey]) -> FetchResponse {
 
 /// The same of any text.
 pub(crate) fn directory(body: &str) -> FetchResponse {
-    let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE))]);
-    FetchResponse { status: StatusCode::OK, headers, body: body.to_owned().into() }
+    let mut answer = response(200, body.to_owned());
+    answer.headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    answer
 }
 
 /// The same answer, fresh for so many seconds.

@@ -1,7 +1,5 @@
 //! An agent's directory: when it is asked for, what of it counts, and what serves while it cannot be had.
 
-use std::sync::atomic::Ordering;
-
 use super::agents::{directory, directory_of, fresh_for};
 use super::*;
 use http::StatusCode;
@@ -23,7 +21,7 @@ async fn a_directory_serves_an_hour_where_it_does_not_say_for_how_long() {
 #[tokio::test]
 async fn a_directory_serves_for_as_long_as_it_says() {
     let world = World::new();
-    world.agents.answer(AGENT, fresh_for(120, directory_of(&[&public(1)])));
+    world.agents.answer(AGENT, fresh_for(120, directory_of(&[&public_key(1)])));
     for (seconds, asked) in [(0, 1), (119, 1), (1, 2)] {
         world.pass_seconds(seconds);
         assert_eq!((world.now().await, world.agents.count()), (None, asked));
@@ -45,7 +43,7 @@ async fn an_old_directory_serves_a_day_while_the_agent_is_away_and_then_nothing_
     assert_eq!(world.now().await, None);
     world.pass_seconds(1);
     assert_eq!(world.now().await, UNAVAILABLE);
-    world.agents.answer(AGENT, directory_of(&[&public(1)]));
+    world.agents.answer(AGENT, directory_of(&[&public_key(1)]));
     world.pass_seconds(10);
     assert_eq!(world.now().await, None);
 }
@@ -57,7 +55,7 @@ async fn an_agent_that_was_never_reached_is_503_with_the_time_of_the_next_attemp
     let denial = world.denial(&world.bot().signed()).await;
     assert_eq!((denial.code(), denial.retry()), (Code::KeysUnavailable, Some(Duration::from_secs(10))));
     assert!(denial.cause().contains("nobody is there"), "{}", denial.cause());
-    world.agents.answer(AGENT, directory_of(&[&public(1)]));
+    world.agents.answer(AGENT, directory_of(&[&public_key(1)]));
     world.pass_seconds(4);
     let denial = world.denial(&world.bot().signed()).await;
     assert_eq!((denial.retry(), world.agents.count()), (Some(Duration::from_secs(6)), 1));
@@ -69,7 +67,7 @@ async fn an_agent_that_was_never_reached_is_503_with_the_time_of_the_next_attemp
 
 #[tokio::test]
 async fn answers_that_are_no_directory_are_as_good_as_none() {
-    let good = || directory_of(&[&public(1)]);
+    let good = || directory_of(&[&public_key(1)]);
     let media_type = |text: &str| {
         let mut answer = good();
         answer.headers.insert(CONTENT_TYPE, text.parse().unwrap());
@@ -94,7 +92,7 @@ async fn answers_that_are_no_directory_are_as_good_as_none() {
         ("a redirect", with_status(StatusCode::FOUND), UNAVAILABLE),
         ("another success", with_status(StatusCode::ACCEPTED), UNAVAILABLE),
         ("no JSON", directory("keys"), UNAVAILABLE),
-        ("no set", directory(&public(1).to_jwk().unwrap()), UNAVAILABLE),
+        ("no set", directory(&public_key(1).to_jwk().unwrap()), UNAVAILABLE),
         ("an empty set", directory("{\"keys\":[]}"), INVALID),
     ] {
         let world = World::new();
@@ -105,7 +103,7 @@ async fn answers_that_are_no_directory_are_as_good_as_none() {
 
 #[tokio::test]
 async fn of_a_directory_count_the_public_keys_that_are_good_here_under_their_own_thumbprints() {
-    let jwk = public(1).to_jwk().unwrap();
+    let jwk = public_key(1).to_jwk().unwrap();
     let with = |more: &str| jwk.replacen('{', &format!("{{{more},"), 1);
     let now = NOW.as_secs();
     for (key, code) in [
@@ -137,7 +135,7 @@ async fn of_a_directory_count_the_public_keys_that_are_good_here_under_their_own
 #[tokio::test]
 async fn what_a_key_proves_ends_with_the_key() {
     let world = World::new();
-    let jwk = public(1).to_jwk().unwrap().replacen('{', &format!("{{\"exp\":{},", NOW.as_secs() + 90), 1);
+    let jwk = public_key(1).to_jwk().unwrap().replacen('{', &format!("{{\"exp\":{},", NOW.as_secs() + 90), 1);
     world.agents.answer(AGENT, directory(&format!("{{\"keys\":[{jwk}]}}")));
     let Verdict::Permit(permit) = world.decide(&world.bot().signed()).await else { panic!("refused") };
     assert_eq!(permit.principal().unwrap().expires, Some(NOW.plus(Duration::from_secs(90))));
@@ -152,7 +150,7 @@ async fn an_unknown_key_is_asked_about_once_a_minute() {
         world.pass_seconds(seconds);
         assert_eq!((world.code(&strange(&world)).await, world.agents.count()), (INVALID, asked));
     }
-    world.agents.answer(AGENT, directory_of(&[&public(1), &public(7)]));
+    world.agents.answer(AGENT, directory_of(&[&public_key(1), &public_key(7)]));
     world.pass_seconds(60);
     assert_eq!(world.code(&strange(&world)).await, None, "a new key is found");
     world.agents.lose(AGENT);
@@ -170,7 +168,7 @@ async fn a_key_that_was_withdrawn_passes_no_more_and_ends_what_it_opened() {
     let Verdict::Permit(permit) = world.decide(&world.bot().signed()).await else { panic!("refused") };
     let standing = permit.spend();
     assert!(standing.still_holds(world.clock.now()).await.unwrap());
-    world.agents.answer(AGENT, directory_of(&[&public(3)]));
+    world.agents.answer(AGENT, directory_of(&[&public_key(3)]));
     world.pass_seconds(HOUR);
     assert_eq!(world.code(&world.bot().key(3).signed()).await, None);
     assert_eq!(world.now().await, INVALID);
@@ -183,7 +181,7 @@ async fn of_many_requests_one_asks_and_the_others_wait_for_it() {
     let requests = [(); 3].map(|()| world.bot().signed());
     let [a, b, c] = &requests;
     assert_eq!(tokio::join!(world.code(a), world.code(b), world.code(c)), (None, None, None));
-    assert_eq!((world.agents.count(), world.agents.most.load(Ordering::SeqCst)), (1, 1));
+    assert_eq!((world.agents.count(), world.agents.most_at_once()), (1, 1));
     // And where they wait in vain, none of them asks again.
     world.agents.lose(OTHER);
     let requests = [(); 3].map(|()| world.bot().agent(&format!("{OTHER:?}")).key(2).signed());

@@ -6,37 +6,37 @@ mod directories;
 mod refusals;
 mod spending;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agents::{Agents, directory_of};
-use bytes::Bytes;
-use countersign::crypto::{Ed25519Key, Secret, Signer, SystemRandom, VerifyingKey};
-use countersign::request::Body;
+use agents::{Agents as _, directory_of};
+use countersign::crypto::Signer;
 use countersign::schemes::signature::{
     CONTENT_DIGEST, Component, ContentDigest, Directories, Parameters, RegisteredKeys, SIGNATURE_AGENT,
     SignatureVerifier, WebBots, sign,
 };
-use countersign::time::ManualClock;
-use countersign::{
-    Clock, Code, Denial, Gate, MemoryStore, PublicUrl, Purpose, RequestView, Requirement, Rule, Timestamp,
-    Verdict,
-};
-use http::{HeaderMap, HeaderValue, Method, Uri};
+use countersign::testing::{self, NOW, Request, Table, ed25519, public_key, rule};
+use countersign::{Clock as _, Code, Denial, PublicUrl, Rule, Timestamp, Verdict};
+use http::{HeaderMap, HeaderValue, Method};
 
-const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const AGENT: &str = "https://agent.example";
 const OTHER: &str = "https://other.example";
 
-type Store = Arc<MemoryStore<Arc<ManualClock>>>;
-
 /// A gate that lets the agents `AGENT`, whose key is number 1, and `OTHER`, whose key is number 2, pass.
 struct World {
-    clock: Arc<ManualClock>,
-    agents: Arc<Agents>,
+    common: testing::World,
+    agents: Arc<Table>,
     directories: Arc<Directories>,
-    gate: Gate<Store>,
     rule: Arc<Rule>,
+}
+
+impl Deref for World {
+    type Target = testing::World;
+
+    fn deref(&self) -> &testing::World {
+        &self.common
+    }
 }
 
 impl World {
@@ -45,38 +45,36 @@ impl World {
     }
 
     fn listing(origins: &[&str]) -> Self {
-        let agents = Arc::new(Agents::default());
-        agents.answer(AGENT, directory_of(&[&public(1)]));
-        agents.answer(OTHER, directory_of(&[&public(2)]));
-        let clock = Arc::new(ManualClock::new(NOW));
-        let store: Store = Arc::new(MemoryStore::new(clock.clone()));
+        let agents = Arc::new(Table::default());
+        agents.set_lag(4);
+        agents.answer(AGENT, directory_of(&[&public_key(1)]));
+        agents.answer(OTHER, directory_of(&[&public_key(2)]));
+        let common = testing::World::new();
         let listed: Vec<_> = origins.iter().map(|origin| PublicUrl::parse(origin).unwrap()).collect();
         let directories = Arc::new(Directories::new(&listed, None));
         let bots = WebBots { directories: directories.clone(), fetch: agents.clone() };
         let verifier = SignatureVerifier {
-            keys: Arc::new(RegisteredKeys::new(store.clone(), Arc::default(), None)),
+            keys: Arc::new(RegisteredKeys::new(common.store.clone(), Arc::default(), None)),
             wallets: false,
             bots: (!origins.is_empty()).then_some(bots),
             untagged: false,
             max_signed_body: 1024,
         };
-        let gate = Gate::new(store, clock.clone(), &SystemRandom);
-        let rule = Rule::requiring("test", Requirement::parse(["signature"]).unwrap()).verifier(verifier);
-        Self { clock, agents, directories, gate, rule: Arc::new(rule.build().unwrap()) }
+        let rule = rule("signature", |rule| rule.verifier(verifier));
+        Self { common, agents, directories, rule }
     }
 
     async fn decide(&self, request: &Request) -> Verdict {
-        let view = request.view(self.clock.now());
-        self.gate.decide(&self.rule, &view, &mut request.body.clone()).await
+        self.common.decide(&self.rule, request).await
     }
 
     /// `None`: it passed.
     async fn code(&self, request: &Request) -> Option<Code> {
-        self.decide(request).await.decision().denial().map(Denial::code)
+        self.common.code(&self.rule, request).await
     }
 
     async fn denial(&self, request: &Request) -> Denial {
-        self.decide(request).await.decision().denial().expect("it passed").clone()
+        self.common.denial(&self.rule, request).await
     }
 
     /// What becomes of a good request by `AGENT`'s key at this moment.
@@ -88,22 +86,10 @@ impl World {
     fn bot(&self) -> Bot {
         Bot::at(self.clock.now())
     }
-
-    fn pass_seconds(&self, seconds: u64) {
-        self.clock.advance(Duration::from_secs(seconds));
-    }
-}
-
-fn ed25519(seed: u8) -> Ed25519Key {
-    Ed25519Key::from_seed(Secret::new([seed; 32]))
-}
-
-fn public(seed: u8) -> VerifyingKey {
-    VerifyingKey::from_ed25519(ed25519(seed).public()).unwrap()
 }
 
 fn thumbprint(seed: u8) -> String {
-    public(seed).thumbprint().unwrap()
+    public_key(seed).thumbprint().unwrap()
 }
 
 /// What an agent signs, and how: each field may be spoilt before it does.
@@ -173,46 +159,7 @@ impl Bot {
             self.components.iter().map(|component| Component::parse(component).unwrap()).collect();
         let key = &*self.key;
         sign(&mut headers, &self.method, &target, "sig1", &components, &self.parameters, key).unwrap();
-        Request {
-            method: self.method.clone(),
-            target: Uri::from_static("https://bob.example/pages/1"),
-            headers,
-            body: Bytes::from_static(self.body),
-            withheld: false,
-            purpose: Purpose::Decide,
-        }
-    }
-}
-
-#[derive(Clone)]
-struct Request {
-    method: Method,
-    target: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-    withheld: bool,
-    purpose: Purpose,
-}
-
-impl Request {
-    fn view(&self, received_at: Timestamp) -> RequestView<'_> {
-        RequestView {
-            method: &self.method,
-            target: &self.target,
-            headers: &self.headers,
-            body: match (self.withheld, self.body.is_empty()) {
-                (true, _) => Body::Withheld,
-                (false, true) => Body::Absent,
-                (false, false) => Body::Announced,
-            },
-            source: None,
-            received_at,
-            purpose: self.purpose,
-        }
-    }
-
-    fn explained(mut self) -> Self {
-        self.purpose = Purpose::Explain;
-        self
+        let request = Request::new(self.method.as_str(), "https://bob.example/pages/1").body(self.body);
+        Request { headers, ..request }
     }
 }

@@ -1,7 +1,8 @@
 //! Who passes, and each thing that a signature by an agent is refused for.
 
+use bytes::Bytes;
 use countersign::crypto::Algorithm;
-use countersign::{Carrier, ChosenBy, Code, Outcome, Purpose};
+use countersign::{Body, Carrier, ChosenBy, Code, Outcome, Purpose};
 use http::Method;
 use http::header::ACCEPT;
 
@@ -149,7 +150,7 @@ async fn a_body_must_be_covered_and_be_what_was_signed() {
     other.body = Bytes::from_static(b"another");
     assert_eq!(World::new().code(&other).await, Some(Code::ContentDigest));
     let mut withheld = with_body().covering(&digest).signed();
-    withheld.withheld = true;
+    withheld.announced = Some(Body::Withheld);
     assert_eq!(World::new().code(&withheld).await, COVERAGE);
 }
 

@@ -183,19 +183,8 @@ fn what_two_readers_would_read_differently_is_no_proof() {
 #[test]
 fn two_proofs_are_no_proof() {
     let made = Made::good().signed();
-    let mut headers = HeaderMap::new();
-    headers.append(DPOP, made.parse().unwrap());
-    headers.append(DPOP, made.parse().unwrap());
-    let target = Uri::from_static(TARGET);
-    let request = RequestView {
-        method: &Method::GET,
-        target: &target,
-        headers: &headers,
-        body: Body::Absent,
-        source: None,
-        received_at: NOW,
-        purpose: Purpose::Decide,
-    };
+    let request = Request::get(TARGET).with(DPOP, &made).with(DPOP, &made);
+    let request = request.view(NOW);
     let denial = Proof::of(&request).err().unwrap();
     assert_eq!(denial.code(), Code::DpopInvalid);
     assert!(denial.cause().starts_with("form: "), "{}", denial.cause());

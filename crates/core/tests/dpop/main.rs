@@ -7,22 +7,18 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign::crypto::{Ed25519Key, Secret, Signer, SigningKey, SystemRandom, sha256};
+use countersign::crypto::{Secret, Signer, SigningKey, SystemRandom, sha256};
 use countersign::schemes::dpop::{DPOP, Dpop, DpopSigner, NoncePolicy, Possession, Proof};
-use countersign::{Body, Code, Denial, Purpose, RequestView, Timestamp};
-use http::{HeaderMap, Method, Uri};
+use countersign::testing::{NOW, Request, ed25519};
+use countersign::{Code, Denial, Timestamp};
+use http::Method;
 use serde_json::{Value, json};
 
-const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const TARGET: &str = "https://bob.example/orders/42";
 const TOKEN: &str = "eyJ.access.token";
 
 /// A P-256 key of this test alone.
 const P256: &str = r#"{"kty":"EC","crv":"P-256","x":"9v59tgCNB_o9eBvySNfeswh3UFFq5eKCrvB8VMATVno","y":"9zJV3pSwIzkYPWFXKBe3e2bsx1Tiu_RmBupATD2HkhI","d":"EaVkKlKLrlkpL-rV0OUt-tGAVv8yZ7eUsSNZWIsCn6Q"}"#;
-
-fn ed25519(seed: u8) -> SigningKey {
-    Ed25519Key::from_seed(Secret::new([seed; 32])).into()
-}
 
 fn signer(key: SigningKey) -> DpopSigner {
     DpopSigner::new(key, Arc::new(SystemRandom)).unwrap()
@@ -102,17 +98,8 @@ fn judge_for(
     token: Option<&str>,
     now: Timestamp,
 ) -> Result<Possession, Denial> {
-    let headers = HeaderMap::from_iter([(DPOP, proof.parse().unwrap())]);
-    let target: Uri = target.parse().unwrap();
-    let request = RequestView {
-        method,
-        target: &target,
-        headers: &headers,
-        body: Body::Absent,
-        source: None,
-        received_at: now,
-        purpose: Purpose::Decide,
-    };
+    let request = Request::new(method.as_str(), target).with(DPOP, proof);
+    let request = request.view(now);
     dpop.verify(Proof::of(&request)?.unwrap(), token, &request)
 }
 
