@@ -4,17 +4,18 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::schemes::{bearer, callback_url, issuer, session, signature, webhook};
+use crate::schemes::bearer::config as bearer;
+use crate::schemes::callback_url::config as callback_url;
+use crate::schemes::issuer::config as issuer;
+use crate::schemes::session::config as session;
+use crate::schemes::signature::config as signature;
+use crate::schemes::webhook::config as webhook;
 use crate::settings::diagnostics::hide_passwords;
+use crate::settings::{Text, Truth};
 
 mod assertion;
 
 pub use assertion::Assertion;
-
-/// A string whose place in the file is known.
-pub type Text = Spanned<String>;
-/// `true` or `false`, the same.
-pub type Truth = Spanned<bool>;
 
 /// The whole file.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -13,11 +13,12 @@ use countersign_io::StoreUrl;
 use countersign_io::egress::Network;
 use toml::Spanned;
 
-use super::file::{self, File, Text, Truth};
+use super::file::{self, File};
 use super::overrides::Overrides;
 use super::{Access, AuditConfig, Config, Limits, ServerConfig, StoreConfig, TlsFiles, UpstreamLimits};
 use crate::settings::diagnostics::{ConfigError, Origin, Problem};
 use crate::settings::quantities::{parse_duration, parse_size};
+use crate::settings::{Text, Truth};
 
 mod assertion;
 mod bearer;

@@ -18,7 +18,12 @@ use http::{HeaderName, Method};
 
 use crate::proofs::KeyFile;
 use crate::router::Router;
-use crate::schemes::{bearer, callback_url, issuer, session, signature, webhook};
+use crate::schemes::bearer::config as bearer;
+use crate::schemes::callback_url::config as callback_url;
+use crate::schemes::issuer::config as issuer;
+use crate::schemes::session::config as session;
+use crate::schemes::signature::config as signature;
+use crate::schemes::webhook::config as webhook;
 
 pub use load::{Loaded, Setting, load, load_text};
 pub use overrides::Overrides;

@@ -5,8 +5,9 @@ use std::fmt;
 
 use toml::Spanned;
 
-use super::file::{File, Text, Truth};
+use super::file::File;
 use crate::settings::diagnostics::{Origin, Problem, did_you_mean};
+use crate::settings::{Text, Truth};
 
 /// Values from outside the file, by setting (`server.listen`).
 #[derive(Clone, Default)]

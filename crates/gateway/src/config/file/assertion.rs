@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Truth;
+use crate::settings::Truth;
 
 /// `[assertion]`
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -9,10 +9,10 @@ use http::Uri;
 use toml::Spanned;
 
 use super::Reader;
-use crate::config::file::Text;
 use crate::config::{EgressConfig, ServerConfig};
-use crate::schemes::bearer::{Config, IssuerSection, KeysFrom, ListedIssuer, Section};
-use crate::schemes::issuer;
+use crate::schemes::bearer::config::{Config, IssuerSection, KeysFrom, ListedIssuer, Section};
+use crate::schemes::issuer::config as issuer;
+use crate::settings::Text;
 use crate::settings::quantities::parse_size;
 
 impl Reader<'_> {

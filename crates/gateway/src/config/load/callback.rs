@@ -8,8 +8,8 @@ use countersign::requirement::SchemeSet;
 use countersign::schemes::callback_url::{CallbackRoute, TOKEN};
 
 use super::Reader;
-use crate::config::file::Text;
-use crate::schemes::callback_url::{Config, Section};
+use crate::schemes::callback_url::config::{Config, Section};
+use crate::settings::Text;
 use crate::settings::quantities::{parse_duration, parse_size};
 
 impl Reader<'_> {

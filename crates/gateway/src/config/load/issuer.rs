@@ -12,8 +12,8 @@ use toml::{Spanned, Value};
 
 use super::Reader;
 use crate::config::ServerConfig;
-use crate::config::file::Text;
-use crate::schemes::issuer::{ClientConfig, ClientSection, Config, Section};
+use crate::schemes::issuer::config::{ClientConfig, ClientSection, Config, Section};
+use crate::settings::Text;
 use crate::settings::quantities::parse_duration;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -11,7 +11,8 @@ use super::Reader;
 use super::routes::is_one_of;
 use crate::config::file;
 use crate::config::{EgressConfig, OutboundConfig, OutboundListen, ServerConfig};
-use crate::schemes::{signature, webhook};
+use crate::schemes::signature::config as signature;
+use crate::schemes::webhook::config as webhook;
 use crate::settings::diagnostics::Problem;
 use crate::settings::quantities::parse_duration;
 

@@ -9,6 +9,7 @@ use super::Reader;
 use crate::config::file;
 use crate::config::{EgressConfig, Prove};
 use crate::proofs::{KeyFile, WalletForm};
+use crate::settings::Text;
 
 const KINDS: &str = "webhook, key_file, private_key_file, hmac_secret_file, wallet_file and token_file";
 
@@ -44,7 +45,7 @@ impl Reader<'_> {
     /// Whether all that is said belongs to this kind.
     fn belongs(&mut self, prove: &file::Prove, kind: &str) -> bool {
         let of_keys: &[&str] = &["private_key_file", "hmac_secret_file"];
-        let span = |text: &Option<file::Text>| text.as_ref().map(Spanned::span);
+        let span = |text: &Option<Text>| text.as_ref().map(Spanned::span);
         let mut fits = true;
         for (name, span, kinds) in [
             ("hash", span(&prove.hash), &["webhook"][..]),

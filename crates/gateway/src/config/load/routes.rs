@@ -12,10 +12,12 @@ use http::uri::Authority;
 use toml::Spanned;
 
 use super::Reader;
-use crate::config::file::{self, Text};
+use crate::config::file;
 use crate::config::{Access, RouteConfig, SchemeOptions, ServerConfig, UpstreamUrl};
 use crate::router::Router;
-use crate::schemes::{session, signature};
+use crate::schemes::session::config as session;
+use crate::schemes::signature::config as signature;
+use crate::settings::Text;
 use crate::settings::diagnostics::{Origin, Problem, did_you_mean};
 
 impl Reader<'_> {

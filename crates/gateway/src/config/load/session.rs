@@ -9,8 +9,9 @@ use toml::Spanned;
 
 use super::Reader;
 use crate::config::ServerConfig;
-use crate::config::file::{self, Text};
-use crate::schemes::session::{Config, Section};
+use crate::config::file;
+use crate::schemes::session::config::{Config, Section};
+use crate::settings::Text;
 use crate::settings::quantities::parse_duration;
 
 /// Use is written down once a minute: what lives shorter unused would end while it is in use.

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::config::file::{Text, Truth};
+use crate::settings::{Text, Truth};
 
 /// `[bearer]`
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -1,6 +1,6 @@
 //! From `[bearer]` to what verifies tokens: the listed issuers, and where their keys come from.
 
-mod config;
+pub mod config;
 
 use std::fmt::Display;
 use std::fs::File;
@@ -16,7 +16,7 @@ use countersign_io::AnyStore;
 use crate::runtime::Parts;
 use crate::seal::read_secret;
 
-pub use config::{Config, IssuerSection, KeysFrom, ListedIssuer, OneOrSeveral, Section};
+use config::{Config, KeysFrom};
 
 /// A file of keys is small.
 const MAX_BYTES: u64 = 256 * 1024;

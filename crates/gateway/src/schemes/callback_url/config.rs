@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::file::{Text, Truth};
+use crate::settings::{Text, Truth};
 
 /// `[callback]`
 #[derive(Debug, Default, Deserialize, JsonSchema)]

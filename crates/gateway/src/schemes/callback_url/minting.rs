@@ -38,7 +38,7 @@ pub enum KeysError {
 /// # Errors
 /// [`KeysError`].
 pub fn keys(
-    config: &super::Config,
+    config: &super::config::Config,
     store: &Arc<AnyStore>,
     seal: &SealKey,
     random: &Arc<dyn Random>,

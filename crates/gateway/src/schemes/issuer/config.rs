@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::config::file::{Text, Truth};
+use crate::settings::{Text, Truth};
 
 /// `[issuer]`
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -1,6 +1,6 @@
 //! From `[issuer]` to an issuer: its clients' keys, its own, and what it knows its nonces by.
 
-mod config;
+pub mod config;
 pub(crate) mod oauth;
 
 use std::path::Path;
@@ -17,7 +17,7 @@ use countersign_io::AnyStore;
 
 use crate::runtime::Parts;
 
-pub use config::{ClientConfig, ClientSection, Config, Section};
+use config::{ClientConfig, Config};
 
 /// A client's file is small.
 const MAX_BYTES: u64 = 64 * 1024;

@@ -33,7 +33,7 @@ enum Does {
 }
 
 /// All of the issuer's paths.
-pub(crate) fn endpoints(issuer: &Ours, config: &super::Config) -> Vec<Endpoint> {
+pub(crate) fn endpoints(issuer: &Ours, config: &super::config::Config) -> Vec<Endpoint> {
     let paths = [
         (metadata::OPENID_CONFIGURATION, Method::GET, Does::Discovery),
         (metadata::OAUTH_AUTHORIZATION_SERVER, Method::GET, Does::Discovery),

@@ -4,7 +4,7 @@ use countersign_tower::SessionSettings;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::file::{Text, Truth};
+use crate::settings::{Text, Truth};
 
 /// `[session]`
 #[derive(Debug, Default, Deserialize, JsonSchema)]

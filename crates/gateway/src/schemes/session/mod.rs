@@ -1,7 +1,7 @@
 //! From `[session]` to what signs people in and verifies their sessions.
 
 pub(crate) mod auth;
-mod config;
+pub mod config;
 
 use std::sync::Arc;
 
@@ -11,8 +11,6 @@ use countersign_io::AnyStore;
 use countersign_tower::{SessionSite, SiteParts};
 
 use crate::runtime::Parts;
-
-pub use config::{Config, Section};
 
 /// People and their sessions, as one configuration has them.
 #[derive(Clone)]

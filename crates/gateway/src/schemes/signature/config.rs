@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::config::file::{Text, Truth};
+use crate::settings::{Text, Truth};
 
 /// `[signature]`
 #[derive(Debug, Default, Deserialize, JsonSchema)]

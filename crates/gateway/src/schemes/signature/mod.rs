@@ -1,5 +1,3 @@
 //! Requests signed one by one.
 
-mod config;
-
-pub use config::{Config, Section};
+pub mod config;

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::config::file::Text;
+use crate::settings::Text;
 
 /// `[webhook]`
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -1,6 +1,4 @@
 //! `webhook`: callers that are asked whether they sent a request.
 
-mod config;
+pub mod config;
 pub(crate) mod question;
-
-pub use config::{Config, Section};
