@@ -2,10 +2,12 @@
 
 mod support;
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use countersign::store::{Inventory as _, Space, Spend, Spent, Store as _, StoreError};
@@ -131,6 +133,106 @@ async fn a_file_with_bytes_changed_is_an_error_that_says_what_to_do_or_reads_as_
     assert!(refused > 50, "only {refused} were noticed");
 }
 
+/// A disk under redb that ends with the operation of that number: what it writes then is half written.
+#[derive(Debug)]
+struct Dying {
+    file: std::fs::File,
+    left: std::sync::atomic::AtomicUsize,
+}
+
+impl Dying {
+    fn create(path: &Path, after: usize) -> bool {
+        let options = std::fs::OpenOptions::new().read(true).write(true).create_new(true).open(path);
+        let backend = Self { file: options.unwrap(), left: after.into() };
+        redb::Builder::new().create_with_backend(backend).is_ok()
+    }
+
+    fn count(&self) -> io::Result<usize> {
+        let left = self.left.load(Ordering::SeqCst);
+        self.left.store(left.saturating_sub(1), Ordering::SeqCst);
+        if left == 0 { Err(io::Error::other("it is gone")) } else { Ok(left) }
+    }
+}
+
+impl redb::StorageBackend for Dying {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(out, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.count()?;
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.count().map(drop)
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let written = if self.count()? == 1 { data.len() / 2 } else { data.len() };
+        self.file.write_all_at(&data[..written], offset)
+    }
+}
+
+#[tokio::test]
+async fn a_kill_at_any_moment_of_the_first_start_leaves_a_store_that_starts() {
+    let clock = manual_clock();
+    for after in 0.. {
+        let (_folder, path) = file();
+        let is_whole = Dying::create(&path, after);
+        let store = open(&path, &clock).unwrap_or_else(|error| panic!("killed after {after}: {error}"));
+        assert_eq!(store.spend(fresh("first", &*clock)).await.unwrap(), Spent::Once, "nothing was in it");
+        assert!(store.insert(KEYS, id("a"), bytes("value"), None).await.unwrap());
+        store.close().await.unwrap();
+        drop(store);
+        assert_eq!(open_redb(&path, &clock).get(KEYS, id("a")).await.unwrap(), Some(bytes("value")));
+        if is_whole {
+            assert!(after > 4, "it took {after} operations");
+            break;
+        }
+    }
+    // Its length was not all of it yet, or is that of another version.
+    for length in [1, 9, 100, 320, 4_096, 5_000, 1 << 20, 3 << 20] {
+        let (_folder, path) = file();
+        std::fs::write(&path, vec![0; length]).unwrap();
+        open_redb(&path, &clock).close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_had_something_in_it_is_never_made_anew_whatever_became_of_its_head() {
+    let ((_folder, path), clock) = (file(), manual_clock());
+    stopped_store(&path, &clock).await;
+    let (whole, mark) = (std::fs::read(&path).unwrap(), std::fs::read(mark_of(&path)).unwrap());
+    let zeros = |length: usize| [&vec![0; length], &whole[length..]].concat();
+    for (damaged, has_mark) in [
+        (zeros(9), true),
+        (zeros(9), false),
+        (zeros(512), true),
+        (zeros(512), false),
+        (zeros(4_096), true),
+        (zeros(4_096), false),
+        // A first start is over where there is a mark.
+        (zeros(whole.len()), true),
+        // Nothing but the head of one, and of something else.
+        (whole[..320].to_vec(), false),
+        (b"\0\0\0\0\0\0\0\0s".to_vec(), false),
+    ] {
+        std::fs::write(&path, &damaged).unwrap();
+        match has_mark {
+            true => std::fs::write(mark_of(&path), &mark).unwrap(),
+            false => drop(std::fs::remove_file(mark_of(&path))),
+        }
+        let opened = open(&path, &clock).map(drop);
+        assert!(matches!(opened, Err(OpenError::Damaged { .. })), "{opened:?}");
+        assert!(std::fs::read(&path).unwrap() == damaged, "it was written to");
+    }
+}
+
 #[tokio::test]
 async fn a_file_that_is_damaged_while_it_is_open_gives_errors_and_never_a_panic() {
     let ((_folder, path), clock) = (file(), manual_clock());
@@ -146,7 +248,7 @@ async fn a_file_that_is_damaged_while_it_is_open_gives_errors_and_never_a_panic(
         let handle = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
         for page in 1..whole.len() / 4096 {
             let content: Vec<u8> = (0..4096).map(|_| noise.below(256) as u8).collect();
-            std::os::unix::fs::FileExt::write_all_at(&handle, &content, page as u64 * 4096).unwrap();
+            handle.write_all_at(&content, page as u64 * 4096).unwrap();
         }
         let mut failed = false;
         for number in 0..300_u32 {
@@ -426,6 +528,13 @@ fn a_disk_that_was_full_gives_errors_at_once_and_the_store_comes_back_by_itself(
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut hears = |what: &str| lines.any(|line| line.unwrap().ends_with(&format!("said {what}")));
     assert!(hears("open") && hears("full"));
+    // Whatever it tries, the file stays its own: what another process accepted meanwhile would pass there again.
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(2_500) {
+        let opened = RedbStore::open(&path, Arc::new(SystemClock)).map(drop);
+        assert!(matches!(&opened, Err(OpenError::AlreadyOpen(at)) if *at == path), "{opened:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     let pid = child.id().to_string();
     let emptied = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited"]).status().unwrap();
     assert!(emptied.success());

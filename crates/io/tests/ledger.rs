@@ -130,6 +130,81 @@ async fn a_clock_set_back_behind_the_mark_spends_nothing_until_it_has_caught_up(
 }
 
 #[tokio::test]
+async fn what_was_spent_before_an_idle_stop_stays_spent_when_the_clock_has_gone_back_meanwhile() {
+    for ending in ["stopped", "stopped and killed"] {
+        let ((_folder, path), clock) = (file(), manual_clock());
+        let start = clock.now();
+        let store = open_redb(&path, &clock);
+        let (spent, bare) = (fresh("spent", &*clock), proof("bare", None, start));
+        for spend in [spent, bare] {
+            assert_eq!(store.spend(spend).await.unwrap(), Spent::Once);
+        }
+        // Both have expired, so the stop does not save them.
+        clock.set(start.plus(600 * SECOND));
+        store.close().await.unwrap();
+        if ending == "stopped and killed" {
+            drop(open_redb(&path, &clock));
+        }
+        clock.set(start.plus(10 * SECOND));
+        let store = open_redb(&path, &clock);
+        let again = |spend: Spend| Spend { received_at: clock.now(), ..spend };
+        for spend in [spent, bare] {
+            let answer = store.spend(again(spend)).await;
+            assert!(is_regressed(&answer), "{ending}: {answer:?}");
+        }
+        assert!(is_regressed(&store.spend(fresh("new", &*clock)).await), "{ending}");
+        let accepted = store.accept_clock().await.unwrap();
+        assert_eq!((accepted.shown, accepted.cut_off), (start.plus(600 * SECOND), Some(clock.now())));
+        // Believed once, it is believed after a restart as well.
+        store.close().await.unwrap();
+        let store = open_redb(&path, &clock);
+        for spend in [spent, bare] {
+            assert_ne!(store.spend(again(spend)).await.unwrap(), Spent::Once, "{ending}");
+        }
+        clock.advance(SECOND);
+        assert_eq!(store.spend(fresh("new", &*clock)).await.unwrap(), Spent::Once, "{ending}");
+    }
+}
+
+#[tokio::test]
+async fn what_had_expired_before_an_end_of_any_kind_does_not_live_again_under_a_clock_that_went_back() {
+    for shown_by in ["a clean stop", "a write", "an open", "a read"] {
+        let ((_folder, path), clock) = (file(), manual_clock());
+        let start = clock.now();
+        let store = open_redb(&path, &clock);
+        let ends = Some(start.plus(300 * SECOND));
+        assert!(store.insert(KEYS, id("ends"), bytes("value"), ends).await.unwrap());
+        clock.set(start.plus(600 * SECOND));
+        match shown_by {
+            "a clean stop" => store.close().await.unwrap(),
+            "a write" => assert!(store.insert(KEYS, id("other"), bytes("value"), None).await.unwrap()),
+            "an open" => {
+                drop(store);
+                drop(open_redb(&path, &clock));
+                clock.set(start);
+                assert_eq!(open_redb(&path, &clock).get(KEYS, id("ends")).await.unwrap(), None);
+                continue;
+            }
+            _ => {
+                let mark = PathBuf::from(format!("{}.mark", path.display()));
+                let before = std::fs::read(&mark).unwrap();
+                assert_eq!(store.get(KEYS, id("ends")).await.unwrap(), None);
+                let begun = Instant::now();
+                while std::fs::read(&mark).unwrap() == before {
+                    assert!(begun.elapsed() < 10 * SECOND, "what a reader was shown is never written");
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+        }
+        drop(store);
+        clock.set(start);
+        let store = open_redb(&path, &clock);
+        assert_eq!(store.get(KEYS, id("ends")).await.unwrap(), None, "after {shown_by}");
+        assert_eq!(store.latest(), start.plus(600 * SECOND), "after {shown_by}");
+    }
+}
+
+#[tokio::test]
 async fn a_clock_set_back_while_running_is_noticed_and_a_small_step_makes_nothing_fresh_again() {
     let ((_folder, path), clock) = (file(), manual_clock());
     let store = open_redb(&path, &clock);

@@ -1,6 +1,8 @@
 //! The file: how it is opened, its tables, and reading from them.
 
 use std::fs::{File, OpenOptions};
+use std::io::{BufReader, Read as _};
+use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -17,6 +19,7 @@ use super::beside::{Beside, Mark};
 use super::cache::Key;
 use super::contain::contain;
 use super::fault::{Fault, fault};
+use super::lock::lock;
 use super::moments::{MOMENTS, Moments, Writing};
 use super::proofs::{Found, NextMark, Refused};
 use crate::OpenError;
@@ -47,6 +50,8 @@ pub(super) struct Opened {
     pub(super) found: Found,
     pub(super) beside: Beside,
     pub(super) mark: Mark,
+    /// Behind the database: it is given back last.
+    pub(super) lock: File,
 }
 
 /// The table of a space.
@@ -58,22 +63,43 @@ pub(super) fn table(space: &str) -> TableDefinition<'_, Slot<'static>, &'static 
 /// file that is older than its mark.
 pub(super) fn open(path: &Path, now: Timestamp, restored: bool) -> Result<Opened, OpenError> {
     let failed = |error: std::io::Error| OpenError::File { path: path.to_owned(), reason: error.to_string() };
-    let is_new = !path.exists();
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-    let database = database(path, file.map_err(failed)?)?;
+    let lock = lock(path)?;
+    let mut beside = Beside::of(path);
+    let opened =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+    let file = opened.map_err(failed)?;
+    let mut is_new = file.metadata().map_err(failed)?.len() == 0;
+    if !is_new && matches!(beside.read(), Ok(None)) && was_never_begun(&file).map_err(failed)? {
+        file.set_len(0).map_err(failed)?;
+        is_new = true;
+    }
+    let database = database(path, file)?;
     if is_new {
         // The name of a new file lives in its folder, which has to be durable too.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
     }
-    let mut beside = Beside::of(path);
     match within(path, &database, |database| settle(database, path, &mut beside, now, restored)) {
-        Ok((found, mark)) => Ok(Opened { database, found, beside, mark }),
+        Ok((found, mark)) => Ok(Opened { database, found, beside, mark, lock }),
         Err(error) => {
             let _ = contain(|| drop(database));
             Err(error)
         }
     }
+}
+
+/// Whether the file is what a kill has left while redb made it: its length, and a head without the magic number, which
+/// is written last. Nothing is in it, and without this it would be taken for damaged for ever. Of a store that had
+/// anything in it there are pages behind the head, and the mark beside it.
+fn was_never_begun(file: &File) -> std::io::Result<bool> {
+    /// What of the head may be there: all but the magic number.
+    const WRITTEN: Range<usize> = 9..512;
+    for (at, byte) in BufReader::new(file).bytes().enumerate() {
+        if byte? != 0 && !WRITTEN.contains(&at) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Opens the file again that this process has written up to `least`, and sees that it can be written.
@@ -83,12 +109,13 @@ pub(super) fn open_again(
     path: &Path,
     beside: &mut Beside,
     least: Mark,
+    shown: Timestamp,
 ) -> Result<(Database, Mark), OpenError> {
     let failed = |error: std::io::Error| OpenError::File { path: path.to_owned(), reason: error.to_string() };
     // Never made anew: what was acknowledged is not in an empty file.
     let file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
     let database = database(path, file)?;
-    match within(path, &database, |database| resume(database, path, beside, least)) {
+    match within(path, &database, |database| resume(database, path, beside, least, shown)) {
         Ok(mark) => Ok((database, mark)),
         Err(error) => {
             let _ = contain(|| drop(database));
@@ -147,7 +174,8 @@ fn settle(
     let (last, lost) = age.judge(beside, restored)?;
     let mark = Mark { generation: last.generation + 1, ..last };
     let settled = || -> Result<Found, Fault> {
-        if moments.is_clean {
+        let shown = moments.shown.max(moments.clean).max(Some(now)).unwrap_or(now);
+        if moments.clean.is_some() {
             restore(&transaction, &ledger)?;
         } else {
             // The cut-off stays in the file: were it only in memory, a clean stop soon after this
@@ -164,6 +192,7 @@ fn settle(
             writing.clean(None)?;
             writing.refused(&moments.refused)?;
             writing.forgets_before(moments.forgets_before)?;
+            writing.shown(shown)?;
             writing.beside(mark)?;
         }
         load_spent(&transaction, &ledger, now)?;
@@ -172,6 +201,7 @@ fn settle(
         Ok(Found {
             ledger,
             mark: moments.mark,
+            shown,
             refused: moments.refused,
             forgets_before: moments.forgets_before,
         })
@@ -234,16 +264,22 @@ impl Age<'_> {
 }
 
 /// Sees that the file is the one we wrote, and that it can be written.
-fn resume(database: &Database, path: &Path, beside: &mut Beside, least: Mark) -> Result<Mark, OpenError> {
+fn resume(
+    database: &Database,
+    path: &Path,
+    beside: &mut Beside,
+    least: Mark,
+    shown: Timestamp,
+) -> Result<Mark, OpenError> {
     let failed = |error: Fault| error.opening(path);
     let transaction = begin_write(database).map_err(failed)?;
     let found = {
         let table = transaction.open_table(MOMENTS).map_err(|error| failed(fault(error)))?;
         Moments::read(&table).map_err(failed)?
     };
-    // Between two attempts the file is nobody's. Only another process can have written that it stopped well, and the
-    // ledger that it saved knows nothing of what was used here.
-    if found.is_clean {
+    // Only another process can have written that it stopped well, where nothing locks the file between two attempts,
+    // and the ledger that it saved knows nothing of what was used here.
+    if found.clean.is_some() {
         let why = String::from("another process has worked on it meanwhile: start this one anew");
         return Err(OpenError::Older { path: path.to_owned(), why });
     }
@@ -256,7 +292,7 @@ fn resume(database: &Database, path: &Path, beside: &mut Beside, least: Mark) ->
     };
     let mark = Mark { generation: found.generation + 1, ..found };
     let resumed = || -> Result<(), Fault> {
-        write_mark_beside(&transaction, mark)?;
+        write_progress(&transaction, mark, shown)?;
         {
             let mut room = transaction.open_table(ROOM).map_err(fault)?;
             room.insert(0, vec![0; ENOUGH].as_slice()).map_err(fault)?;
@@ -306,10 +342,21 @@ pub(super) fn begin_write(database: &Database) -> Result<WriteTransaction, Fault
     Ok(transaction)
 }
 
-/// Writes how far the file is, within a transaction.
-pub(super) fn write_mark_beside(transaction: &WriteTransaction, mark: Mark) -> Result<(), Fault> {
+/// Writes how far the file is, and what the clock has shown, within a transaction.
+pub(super) fn write_progress(
+    transaction: &WriteTransaction,
+    mark: Mark,
+    shown: Timestamp,
+) -> Result<(), Fault> {
+    write_shown(transaction, shown)?;
     let mut table = transaction.open_table(MOMENTS).map_err(fault)?;
     Writing(&mut table).beside(mark)
+}
+
+/// Writes what the clock has shown, within a transaction.
+pub(super) fn write_shown(transaction: &WriteTransaction, shown: Timestamp) -> Result<(), Fault> {
+    let mut table = transaction.open_table(MOMENTS).map_err(fault)?;
+    Writing(&mut table).shown(shown)
 }
 
 /// Writes the mark of proofs, and the leap that led to it if it was one, within a transaction.
@@ -323,8 +370,14 @@ pub(super) fn write_mark(transaction: &WriteTransaction, next: NextMark) -> Resu
     Ok(())
 }
 
-/// Saves the ledger and the word of a clean stop: both, or neither.
-pub(super) fn save(database: &Database, ledger: &Ledger, now: Timestamp, mark: Mark) -> Result<(), Fault> {
+/// Saves the ledger as of `now`, and the word of a clean stop with what the clock has shown: both, or neither.
+pub(super) fn save(
+    database: &Database,
+    ledger: &Ledger,
+    now: Timestamp,
+    shown: Timestamp,
+    mark: Mark,
+) -> Result<(), Fault> {
     let transaction = begin_write(database)?;
     transaction.delete_table(SAVED).map_err(fault)?;
     {
@@ -342,7 +395,7 @@ pub(super) fn save(database: &Database, ledger: &Ledger, now: Timestamp, mark: M
         }
         let mut table = transaction.open_table(MOMENTS).map_err(fault)?;
         let mut writing = Writing(&mut table);
-        writing.clean(Some(now))?;
+        writing.clean(Some(shown))?;
         writing.beside(mark)?;
     }
     transaction.commit().map_err(fault)
@@ -365,6 +418,7 @@ pub(super) fn accept_clock(
         let mut writing = Writing(&mut table);
         writing.refused(&refused)?;
         writing.mark(now)?;
+        writing.shown(now)?;
         writing.leap(None)?;
         writing.beside(mark)?;
     }

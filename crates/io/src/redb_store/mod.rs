@@ -6,6 +6,7 @@
 //! - `cache`: envelopes in memory, kept coherent with the file
 //! - `proofs`: the ledger of spent proofs, and why no restart lets one pass twice
 //! - `moments`: the few numbers of the file that this rests on
+//! - `lock`: one process at a time, also while the file cannot be opened
 //! - `beside`: the mark beside the file, by which one that was put back from a copy is known
 //! - `fault`, `contain`: what can be wrong with the file, and how redb's panics become that
 //! - `trouble`, `reopen`: what is answered meanwhile, and how a file comes back
@@ -17,6 +18,7 @@ mod change;
 mod contain;
 mod fault;
 mod file;
+mod lock;
 mod moments;
 mod proofs;
 mod reopen;
@@ -43,7 +45,7 @@ use self::file::Opened;
 use self::proofs::{Proofs, Weight};
 use self::trouble::Trouble;
 pub use self::writer::ClockAccepted;
-use self::writer::Writer;
+use self::writer::{Writer, Written};
 use crate::OpenError;
 
 /// The embedded store. One process has the file open at a time.
@@ -131,7 +133,8 @@ impl RedbStore {
     }
 
     fn open_as(path: &Path, clock: Arc<dyn Clock>, restored: bool) -> Result<Self, OpenError> {
-        let Opened { database, found, beside, mark } = file::open(path, clock.now(), restored)?;
+        let Opened { database, found, beside, mark, lock } = file::open(path, clock.now(), restored)?;
+        let shown = found.shown;
         let shared = Arc::new(Shared {
             path: path.to_owned(),
             clock: Arc::clone(&clock),
@@ -141,7 +144,7 @@ impl RedbStore {
             forgets_before: found.forgets_before,
             proofs: Proofs::new(found),
         });
-        let writer = Writer::start(Arc::clone(&shared), beside, mark)
+        let writer = Writer::start(Arc::clone(&shared), Written { beside, mark, shown, lock })
             .map_err(|error| OpenError::File { path: path.to_owned(), reason: error.to_string() })?;
         Ok(Self { shared, writer, brief: MemoryStore::new(clock) })
     }

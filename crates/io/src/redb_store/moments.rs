@@ -11,6 +11,8 @@ pub(super) const MOMENTS: TableDefinition<'_, &str, u64> = TableDefinition::new(
 
 /// No proof made after this was accepted without a write.
 const MARK: &str = "mark";
+/// The latest moment that the clock had shown at the last commit.
+const SHOWN: &str = "shown";
 /// The word of a clean stop: when it was. The saved ledger is complete if, and only if, it is there.
 const CLEAN: &str = "clean";
 /// See [`Refused`].
@@ -31,7 +33,8 @@ const GENERATION: &str = "generation";
 #[derive(Default)]
 pub(super) struct Moments {
     pub(super) mark: Option<Timestamp>,
-    pub(super) is_clean: bool,
+    pub(super) shown: Option<Timestamp>,
+    pub(super) clean: Option<Timestamp>,
     pub(super) refused: Refused,
     pub(super) forgets_before: Option<Timestamp>,
     pub(super) leap: Option<Leap>,
@@ -46,7 +49,8 @@ impl Moments {
         let moment = |name: &str| Ok::<_, Fault>(number(name)?.map(Timestamp::from_millis));
         Ok(Self {
             mark: moment(MARK)?,
-            is_clean: number(CLEAN)?.is_some(),
+            shown: moment(SHOWN)?,
+            clean: moment(CLEAN)?,
             refused: Refused {
                 cut_off: moment(CUT_OFF)?,
                 undated: moment(UNDATED)?,
@@ -99,6 +103,10 @@ impl Writing<'_, '_> {
         self.put_moment(UNDATED, refused.undated)?;
         self.put_moment(AHEAD_FROM, refused.ahead.map(|(from, _)| from))?;
         self.put_moment(AHEAD_UNTIL, refused.ahead.map(|(_, until)| until))
+    }
+
+    pub(super) fn shown(&mut self, moment: Timestamp) -> Result<(), Fault> {
+        self.put_moment(SHOWN, Some(moment))
     }
 
     pub(super) fn beside(&mut self, mark: Mark) -> Result<(), Fault> {

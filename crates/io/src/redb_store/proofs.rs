@@ -18,7 +18,10 @@
 //! 6. Where what was accepted is not in the file at all, since the file was put back from a copy or is a new one,
 //!    all that may have been accepted is refused by its date (`and_all_before`). Where the clock was ahead and has
 //!    been set back, what was accepted under it is told by its end (`and_the_clock_back`).
-//! 7. A file that could not be written and is opened again by this process has its ledger still, in memory.
+//! 7. A file that could not be written and is opened again by this process has its ledger still, in memory, and
+//!    nobody else had the file meanwhile (`lock`).
+//! 8. What the clock has shown is in the file with each commit, and with the word of a clean stop. A ledger forgets
+//!    what has expired by then: were a clock that stands before that believed after a restart, it would be fresh again.
 //!
 //! A proof may come once as a light one and once as the other (the same `created`, another
 //! `received_at`): both ways look into the ledger, and behind the cut-off, first.
@@ -42,6 +45,8 @@ const REFRESH: Duration = Duration::from_secs(1);
 const TOLERANCE: Duration = Duration::from_secs(2);
 /// How often the newest moment seen is noted: not on each read, which would share a cache line.
 const NOTED: Duration = Duration::from_millis(100);
+/// What the clock shows is written at the latest when it is so much more than the file says, and somebody asked.
+const UNWRITTEN: Duration = Duration::from_secs(60);
 /// How long a spend waits for the mark.
 const MARK_TIME_OUT: Duration = Duration::from_secs(2);
 
@@ -54,6 +59,8 @@ const UNDATED: Duration = Duration::from_secs(3600);
 pub(super) struct Found {
     pub(super) ledger: Ledger,
     pub(super) mark: Option<Timestamp>,
+    /// What the clock has shown so far.
+    pub(super) shown: Timestamp,
     pub(super) refused: Refused,
     pub(super) forgets_before: Option<Timestamp>,
 }
@@ -181,7 +188,7 @@ impl Proofs {
             wanted: AtomicBool::new(false),
             spending: AtomicBool::new(false),
             // Writing the mark saw a clock that showed this much.
-            newest: AtomicU64::new(mark.minus(LEAD).as_millis()),
+            newest: AtomicU64::new(mark.minus(LEAD).max(found.shown).as_millis()),
             regressed: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         }
@@ -194,7 +201,7 @@ impl Proofs {
 
     /// The later of the present and what the clock has shown: what had expired does not live again.
     pub(super) fn later(&self, now: Timestamp) -> Timestamp {
-        let newest = Timestamp::from_millis(self.newest.load(Ordering::Relaxed));
+        let newest = self.newest();
         if now > newest.plus(NOTED) {
             self.newest.fetch_max(now.as_millis(), Ordering::Relaxed);
         }
@@ -211,6 +218,16 @@ impl Proofs {
             }
         }
         now.max(newest)
+    }
+
+    /// The newest moment that the clock has shown, as far as it was noted.
+    pub(super) fn newest(&self) -> Timestamp {
+        Timestamp::from_millis(self.newest.load(Ordering::Relaxed))
+    }
+
+    /// Whether the clock has shown much more than the file says, which is `written`.
+    pub(super) fn shown_due(&self, written: Timestamp) -> bool {
+        self.newest() > written.plus(UNWRITTEN)
     }
 
     /// From here on the clock may show `now`, and `refused` keeps what was accepted from passing again.

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::beside::{Beside, Mark};
+use super::writer::Written;
 use super::{Shared, file};
 use crate::OpenError;
 
@@ -31,10 +31,10 @@ impl Reopening {
         !std::mem::replace(&mut self.mark_has_failed, true)
     }
 
-    /// Opens the file again, if it has been given up and it is time. Says how far the file is, if it is open.
-    pub(super) fn try_if_due(&mut self, shared: &Shared, beside: &mut Beside, least: Mark) -> Option<Mark> {
+    /// Opens the file again, if it has been given up and it is time, and notes how far it is.
+    pub(super) fn try_if_due(&mut self, shared: &Shared, written: &mut Written) {
         if !shared.trouble.is_there() || self.is_hopeless {
-            return None;
+            return;
         }
         let wait = match self.attempted {
             Some((at, _)) if at.elapsed() > STEADY => FIRST,
@@ -42,12 +42,12 @@ impl Reopening {
             None => FIRST,
         };
         match self.attempted {
-            Some((at, _)) if at.elapsed() < wait => return None,
+            Some((at, _)) if at.elapsed() < wait => return,
             _ => {}
         }
         let begun = Instant::now();
         shared.drop_database();
-        let opened = file::open_again(&shared.path, beside, least);
+        let opened = file::open_again(&shared.path, &mut written.beside, written.mark, shared.later());
         // A large file takes its time to be read: most of ours is not for that.
         self.attempted = Some((Instant::now(), (wait * 2).min(LONGEST).max(begun.elapsed() * 3)));
         match opened {
@@ -56,7 +56,7 @@ impl Reopening {
                 shared.cache.clear();
                 shared.put_database(database);
                 shared.trouble.end(&shared.path);
-                Some(mark)
+                written.mark = mark;
             }
             Err(error) => {
                 // The system may say yes the next time; a file that is not what it was stays so.
@@ -65,7 +65,6 @@ impl Reopening {
                     tracing::error!(%error, "the store does not come back by itself");
                 }
                 shared.trouble.goes_on(error.to_string());
-                None
             }
         }
     }
@@ -77,6 +76,7 @@ mod tests {
     use countersign::time::Timestamp;
 
     use super::*;
+    use crate::redb_store::beside::Mark;
     use crate::redb_store::file::Opened;
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -85,25 +85,29 @@ mod tests {
     fn only_the_file_that_was_written_is_opened_again_and_none_is_made() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.redb");
-        let Opened { database, mut beside, mark, .. } = file::open(&path, NOW, false).unwrap();
+        let Opened { database, mut beside, mark, lock, .. } = file::open(&path, NOW, false).unwrap();
         drop(database);
+        let opened = file::open(&path, NOW, false).map(|_| ());
+        assert!(matches!(opened, Err(OpenError::AlreadyOpen(_))), "between two attempts: {opened:?}");
         let further = Mark { generation: mark.generation + 1, ..mark };
         let foreign = Mark { born: mark.born + 1, ..mark };
         for wrong in [further, foreign] {
-            let opened = file::open_again(&path, &mut beside, wrong).map(|(_, mark)| mark);
+            let opened = file::open_again(&path, &mut beside, wrong, NOW).map(|(_, mark)| mark);
             assert!(matches!(opened, Err(OpenError::Older { .. })), "{opened:?}");
         }
-        let (database, next) = file::open_again(&path, &mut beside, mark).unwrap();
+        let (database, next) = file::open_again(&path, &mut beside, mark, NOW).unwrap();
         assert_eq!(next, further);
         assert_eq!(beside.read().unwrap(), Some(next));
         // Another process had it meanwhile, and stopped well: its ledger is not ours.
         let after = Mark { generation: next.generation + 1, ..next };
-        file::save(&database, &Ledger::default(), NOW, after).unwrap();
+        file::save(&database, &Ledger::default(), NOW, NOW, after).unwrap();
         drop(database);
-        let opened = file::open_again(&path, &mut beside, next).map(|(_, mark)| mark);
+        let opened = file::open_again(&path, &mut beside, next, NOW).map(|(_, mark)| mark);
         assert!(matches!(opened, Err(OpenError::Older { .. })), "{opened:?}");
+        drop(lock);
+        assert!(file::open(&path, NOW, false).is_ok(), "the next process");
         std::fs::remove_file(&path).unwrap();
-        let opened = file::open_again(&path, &mut beside, mark).map(|(_, mark)| mark);
+        let opened = file::open_again(&path, &mut beside, mark, NOW).map(|(_, mark)| mark);
         assert!(matches!(opened, Err(OpenError::File { .. })), "{opened:?}");
         assert!(!path.exists());
     }

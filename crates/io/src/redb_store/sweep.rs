@@ -33,10 +33,15 @@ pub(super) struct Sweeper {
 }
 
 impl Sweeper {
-    /// One step, by what the clock showed long enough ago.
-    pub(super) fn sweep(&mut self, database: &Database, now: Timestamp) -> Result<usize, Fault> {
+    /// One step, by what the clock showed long enough ago. With what leaves, the file says what it has `shown` since.
+    pub(super) fn sweep(
+        &mut self,
+        database: &Database,
+        now: Timestamp,
+        shown: Timestamp,
+    ) -> Result<usize, Fault> {
         match self.believe(now, BELIEVED) {
-            Some(believed) => self.step(database, believed),
+            Some(believed) => self.step(database, believed, shown),
             None => Ok(0),
         }
     }
@@ -54,7 +59,7 @@ impl Sweeper {
     }
 
     /// One step: looks at no more than [`STEP`] entries, and removes the expired ones in one commit.
-    fn step(&mut self, database: &Database, now: Timestamp) -> Result<usize, Fault> {
+    fn step(&mut self, database: &Database, now: Timestamp, shown: Timestamp) -> Result<usize, Fault> {
         if self.rests_since.is_some_and(|since| since.elapsed() < REST) {
             return Ok(0);
         }
@@ -72,6 +77,7 @@ impl Sweeper {
                     entries.remove(id).map_err(fault)?;
                 }
             }
+            file::write_shown(&transaction, shown)?;
             transaction.commit().map_err(fault)?;
         }
         self.at = Some((table, last));
@@ -128,6 +134,7 @@ mod tests {
     use redb::ReadableTableMetadata as _;
 
     use super::*;
+    use crate::redb_store::moments::{MOMENTS, Moments};
 
     fn count(database: &Database, table: &str) -> u64 {
         let transaction = database.begin_read().unwrap();
@@ -153,13 +160,21 @@ mod tests {
         let mut sweeper = Sweeper::default();
         let mut swept = Vec::new();
         for _ in 0..10 {
-            swept.push(sweeper.step(&database, Timestamp::from_secs(101).plus(MARGIN)).unwrap());
+            let (now, shown) = (Timestamp::from_secs(101).plus(MARGIN), Timestamp::from_secs(5_000));
+            swept.push(sweeper.step(&database, now, shown).unwrap());
         }
         assert!(swept.iter().all(|step| *step <= STEP));
         assert_eq!(swept.iter().sum::<usize>(), 3_000, "those that expired at 101 and no others");
         for name in ["keys", file::SPENT, "users"] {
             assert_eq!(count(&database, name), 2_000);
         }
+        let transaction = database.begin_read().unwrap();
+        let moments = Moments::read(&transaction.open_table(MOMENTS).unwrap()).unwrap();
+        assert_eq!(
+            moments.shown,
+            Some(Timestamp::from_secs(5_000)),
+            "by a clock behind that, some were alive"
+        );
     }
 
     #[test]

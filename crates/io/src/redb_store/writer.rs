@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::fs::File;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -60,10 +61,10 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(shared: Arc<Shared>, beside: Beside, mark: Mark) -> std::io::Result<Self> {
+    pub(super) fn start(shared: Arc<Shared>, written: Written) -> std::io::Result<Self> {
         let (requests, queue) = sync_channel(QUEUED);
         let (sweeper, reopening) = (Sweeper::default(), Reopening::default());
-        let scribe = Scribe { shared, queue, sweeper, beside, mark, reopening };
+        let scribe = Scribe { shared, queue, sweeper, reopening, written };
         let thread = std::thread::Builder::new().name(String::from("store-writer")).spawn(|| scribe.run())?;
         Ok(Self { requests: Some(requests), thread: Mutex::new(Some(thread)) })
     }
@@ -126,15 +127,24 @@ impl Drop for Writer {
     }
 }
 
+/// What lies on the disk.
+pub(super) struct Written {
+    /// The mark beside the file, and what the file says after the last commit.
+    pub(super) beside: Beside,
+    pub(super) mark: Mark,
+    /// What the clock had shown by then.
+    pub(super) shown: Timestamp,
+    pub(super) lock: File,
+}
+
 /// What runs in the thread.
 struct Scribe {
     shared: Arc<Shared>,
     queue: Receiver<Request>,
     sweeper: Sweeper,
-    /// The mark beside the file, and what the file says after the last commit.
-    beside: Beside,
-    mark: Mark,
     reopening: Reopening,
+    /// The last, so that the lock is given back when the database has been dropped.
+    written: Written,
 }
 
 /// What one round has to do.
@@ -196,9 +206,10 @@ impl Scribe {
         let Round { operations, replies, probes, clocks, close } = round;
         self.reopen_if_due();
         let mark = self.shared.proofs.mark_due(&*self.shared.clock);
-        if !operations.is_empty() || mark.is_some() {
+        let shown_is_due = self.shared.proofs.shown_due(self.written.shown);
+        if !operations.is_empty() || mark.is_some() || shown_is_due {
             let keys: Vec<Key> = operations.iter().map(|operation| operation.key).collect();
-            match self.commit(operations, mark) {
+            match self.commit(operations, mark, shown_is_due) {
                 Ok(outcomes) => answer(&self.shared, &keys, outcomes, replies),
                 Err(error) => {
                     keys.into_iter().for_each(|key| self.shared.cache.forget(key));
@@ -224,13 +235,14 @@ impl Scribe {
         &mut self,
         operations: Vec<Operation>,
         mark: Option<NextMark>,
+        shown_is_due: bool,
     ) -> Result<Vec<Result<Outcome, StoreError>>, StoreError> {
-        let next = self.next();
+        let (next, now) = (self.next(), self.shared.later());
         let (outcomes, is_dirty) = self
             .shared
-            .with_database(|database| write(database, operations, mark, self.shared.later(), next))?;
+            .with_database(|database| write(database, operations, mark, shown_is_due, now, next))?;
         if is_dirty {
-            self.reached(next);
+            self.reached(next, now);
         }
         if let Some(NextMark { mark, .. }) = mark {
             self.shared.proofs.mark_is_durable(mark);
@@ -239,16 +251,17 @@ impl Scribe {
     }
 
     fn next(&self) -> Mark {
-        Mark { generation: self.mark.generation + 1, ..self.mark }
+        let mark = self.written.mark;
+        Mark { generation: mark.generation + 1, ..mark }
     }
 
     /// The file is durably so far: its mark follows, and only then is anybody told.
-    fn reached(&mut self, mark: Mark) {
-        self.mark = mark;
-        if let Err(error) = self.beside.write(mark)
+    fn reached(&mut self, mark: Mark, shown: Timestamp) {
+        (self.written.mark, self.written.shown) = (mark, shown);
+        if let Err(error) = self.written.beside.write(mark)
             && self.reopening.is_first_failure_of_the_mark()
         {
-            let path = self.beside.path().display();
+            let path = self.written.beside.path().display();
             tracing::error!(%path, %error, "the mark cannot be written: a copy that is put back would not be noticed");
         }
     }
@@ -268,7 +281,7 @@ impl Scribe {
                     file::accept_clock(database, proofs.ledger(), shown, now, next)
                 })?;
                 self.shared.proofs.accept_clock(refused.clone(), now);
-                self.reached(next);
+                self.reached(next, now);
                 refused
             }
         };
@@ -277,28 +290,28 @@ impl Scribe {
 
     fn sweep(&mut self) {
         let now = self.shared.clock.now();
+        let shown = now.max(self.shared.proofs.newest());
         // What stands in the way was told when it began.
-        let _ = self.shared.with_database(|database| self.sweeper.sweep(database, now));
+        let _ = self.shared.with_database(|database| self.sweeper.sweep(database, now, shown));
     }
 
     fn reopen_if_due(&mut self) {
-        if let Some(mark) = self.reopening.try_if_due(&self.shared, &mut self.beside, self.mark) {
-            self.mark = mark;
-        }
+        self.reopening.try_if_due(&self.shared, &mut self.written);
     }
 
     /// Saves the ledger and gives the file back.
     fn close(mut self, reply: Reply<()>) {
         let next = self.next();
-        let now = self.shared.clock.now();
+        let (now, shown) = (self.shared.clock.now(), self.shared.later());
         let saved = self
             .shared
-            .with_database(|database| file::save(database, self.shared.proofs.ledger(), now, next));
+            .with_database(|database| file::save(database, self.shared.proofs.ledger(), now, shown, next));
         if saved.is_ok() {
-            self.reached(next);
-            let _ = self.beside.sync();
+            self.reached(next, shown);
+            let _ = self.written.beside.sync();
         }
         self.shared.drop_database();
+        drop(self.written.lock);
         let _ = reply.send(saved);
     }
 }
@@ -308,15 +321,15 @@ fn write(
     database: &Database,
     operations: Vec<Operation>,
     mark: Option<NextMark>,
+    shown_is_due: bool,
     now: Timestamp,
     next: Mark,
 ) -> Result<(Vec<Result<Outcome, StoreError>>, bool), Fault> {
     let transaction = file::begin_write(database)?;
     let mut outcomes = Vec::with_capacity(operations.len());
-    let mut is_dirty = false;
+    let mut is_dirty = mark.is_some() || shown_is_due;
     if let Some(mark) = mark {
         file::write_mark(&transaction, mark)?;
-        is_dirty = true;
     }
     {
         let mut tables = HashMap::new();
@@ -337,7 +350,7 @@ fn write(
         }
     }
     if is_dirty {
-        file::write_mark_beside(&transaction, next)?;
+        file::write_progress(&transaction, next, now)?;
         transaction.commit().map_err(fault)?;
     } else {
         transaction.abort().map_err(fault)?;

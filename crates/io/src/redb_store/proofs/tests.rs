@@ -64,6 +64,7 @@ fn a_mark_far_ahead_of_the_last_is_a_leap_and_the_next_ones_are_none() {
     let proofs = Proofs::new(Found {
         ledger: Ledger::default(),
         mark: Some(at(2)),
+        shown: at(0),
         refused: Refused::default(),
         forgets_before: None,
     });
@@ -83,8 +84,13 @@ fn a_mark_far_ahead_of_the_last_is_a_leap_and_the_next_ones_are_none() {
 
 #[tokio::test]
 async fn whoever_waits_for_a_mark_that_cannot_be_written_is_told_at_once() {
-    let found =
-        Found { ledger: Ledger::default(), mark: None, refused: Refused::default(), forgets_before: None };
+    let found = Found {
+        ledger: Ledger::default(),
+        mark: None,
+        shown: at(0),
+        refused: Refused::default(),
+        forgets_before: None,
+    };
     let proofs = Proofs::new(found);
     let start = std::time::Instant::now();
     let waited = proofs.wait_for_mark(at(1), || {
