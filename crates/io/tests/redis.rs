@@ -437,6 +437,48 @@ async fn a_restart_of_which_it_is_not_shown_that_nothing_was_lost_refuses_what_w
 }
 
 #[tokio::test]
+async fn a_server_whose_settings_became_unreadable_in_its_last_life_is_not_vouched_for_by_the_life_before() {
+    let mut redis = Redis::start(CAREFUL);
+    let store = redis.store().await;
+    past_the_first_cut_off().await;
+    redis.shut_down();
+    redis.start_again_with(&[CAREFUL, &["--rename-command", "CONFIG", ""]].concat());
+    assert!(
+        matches!(spend_when_back(&store, now_fresh("1")).await, Spent::PredatesBoot(wait) if wait <= SHORT)
+    );
+    until(|| ledger(&redis, "durable") == "0").await;
+    redis.shut_down();
+    redis.start_again();
+    let Spent::PredatesBoot(wait) = spend_when_back(&store, now_fresh("2")).await else {
+        panic!("it passed")
+    };
+    assert!(wait > 9 * SHORT, "{wait:?}");
+}
+
+#[tokio::test]
+async fn what_was_read_of_a_server_counts_for_one_life_and_the_least_that_was_read_wins() {
+    let mut redis = Redis::start(CAREFUL);
+    let mut lives = |read: &[&str], durable: &str, trial: bool| {
+        let known = ledger(&redis, "replid");
+        redis.shut_down();
+        redis.start_again();
+        says_at(&redis, &known, 0, 0, "");
+        assert_eq!(ledger(&redis, "trial") != "0", trial, "after the life before {read:?}");
+        assert_eq!(ledger(&redis, "durable"), "", "nobody has read anything yet");
+        let known = ledger(&redis, "replid");
+        read.iter().for_each(|read| says_at(&redis, &known, 0, 0, read));
+        assert_eq!(ledger(&redis, "durable"), durable, "{read:?}");
+    };
+    lives(&["1"], "1", false);
+    lives(&["1", "", "1"], "1", true);
+    lives(&["", ""], "", true);
+    lives(&["1", "0"], "0", false);
+    lives(&["0", "1", ""], "0", false);
+    lives(&["1"], "1", false);
+    lives(&["1"], "1", true);
+}
+
+#[tokio::test]
 async fn an_older_copy_of_the_file_is_noticed_by_what_the_gateway_knows() {
     let mut redis = Redis::start(CAREFUL);
     let store = redis.store().await;
@@ -479,16 +521,17 @@ async fn until(done: impl Fn() -> bool) {
     }
 }
 
-/// Says to the server what a gateway would that has seen `replid` and `count` proofs spent.
+/// Says to the server what a gateway would that has seen `replid` and `count` proofs spent, and that the server writes
+/// first.
 fn says(redis: &Redis, replid: &str, count: usize) {
-    says_at(redis, replid, count, 0);
+    says_at(redis, replid, count, 0, "1");
 }
 
-/// The same, when the server's clock showed `time`.
-fn says_at(redis: &Redis, replid: &str, count: usize, time: u64) {
+/// The same, when the server's clock showed `time`, and whether the server writes first.
+fn says_at(redis: &Redis, replid: &str, count: usize, time: u64, writes_first: &str) {
     const SCRIPT: &str = include_str!("../src/redis_store/spend.lua");
     let (count, time) = (count.to_string(), time.to_string());
-    let known = ["", "", "", "", replid, &count, &time, ""];
+    let known = ["", "", "", "", replid, &count, &time, writes_first];
     let answer = redis.cli(&[&["EVAL", SCRIPT, "2", "cs:_ledger", "cs:_ledger"][..], &known[..]].concat());
     assert!(answer.starts_with("adopted"), "{answer}");
 }
@@ -561,7 +604,7 @@ async fn a_restart_after_which_the_clock_is_behind_or_nothing_is_written_is_take
         redis.shut_down();
         redis.start_again_with(settings);
         let seen = SystemClock.now().plus(Duration::from_secs(u64::from(is_behind) * 20));
-        says_at(&redis, &known, 0, seen.as_millis());
+        says_at(&redis, &known, 0, seen.as_millis(), "1");
         assert_eq!(ledger(&redis, "trial") == "0", trial, "{settings:?}");
     }
 }

@@ -5,20 +5,12 @@ use countersign::store::StoreError;
 
 use super::line::{Line, unavailable};
 
-/// Whether the server writes to its disk before it acknowledges.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Durability {
-    Always,
-    Less,
-    /// It does not say.
-    Unknown,
-}
-
 /// What was found.
 pub(super) struct Checkup {
     /// For the operator: what this server may lose, or refuse to keep.
     pub(super) warnings: Vec<String>,
-    pub(super) durability: Durability,
+    /// The server is known to write to its disk before it acknowledges.
+    pub(super) writes_first: bool,
 }
 
 impl Checkup {
@@ -40,31 +32,31 @@ impl Checkup {
                     .push(String::from("cannot tell whether Redis evicts: want maxmemory-policy noeviction"));
             }
         }
-        let durability = persistence(line, &mut warnings).await;
+        let writes_first = writes_first(line, &mut warnings).await;
         if let Some(why) = replicas(line).await {
             warnings.push(format!(
                 "{why}: when a replica is promoted, what it had not yet been told is forgotten, also that a \
                  callback was used, a key revoked, a session ended"
             ));
         }
-        Ok(Self { warnings, durability })
+        Ok(Self { warnings, writes_first })
     }
 }
 
-async fn persistence(line: &Line, warnings: &mut Vec<String>) -> Durability {
+async fn writes_first(line: &Line, warnings: &mut Vec<String>) -> bool {
     match field(line, "persistence", "aof_enabled").await.as_deref() {
         Some("1") => {}
         Some(_) => {
             warnings.push(String::from(
                 "Redis loses everything when it restarts: set appendonly yes and appendfsync always",
             ));
-            return Durability::Less;
+            return false;
         }
         None => {
             warnings.push(String::from(
                 "cannot tell whether Redis persists: want appendonly yes and appendfsync always",
             ));
-            return Durability::Unknown;
+            return false;
         }
     }
     match setting(line, "appendfsync").await.as_deref() {
@@ -72,13 +64,13 @@ async fn persistence(line: &Line, warnings: &mut Vec<String>) -> Durability {
         Some(when) => {
             warnings
                 .push(format!("Redis may lose acknowledged writes: appendfsync is {when}, set it to always"));
-            return Durability::Less;
+            return false;
         }
         None => {
             warnings.push(String::from(
                 "cannot tell whether Redis writes before it acknowledges: want appendfsync always",
             ));
-            return Durability::Unknown;
+            return false;
         }
     }
     match setting(line, "no-appendfsync-on-rewrite").await.as_deref() {
@@ -86,9 +78,9 @@ async fn persistence(line: &Line, warnings: &mut Vec<String>) -> Durability {
             warnings.push(String::from(
                 "Redis may lose acknowledged writes while it rewrites its file: set no-appendfsync-on-rewrite no",
             ));
-            Durability::Less
+            false
         }
-        _ => Durability::Always,
+        _ => true,
     }
 }
 

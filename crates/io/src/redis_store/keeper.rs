@@ -8,7 +8,7 @@ use countersign::store::StoreError;
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use super::checkup::{Checkup, Durability};
+use super::checkup::Checkup;
 use super::connection::{Connection, bounded};
 use super::ledger::Ledger;
 use super::line::{Line, unavailable};
@@ -34,18 +34,18 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Opens the first line.
-    pub(super) async fn open(url: &RedisUrl) -> Result<(Self, Durability), StoreError> {
+    /// Opens the first line. Says also whether the server is known to write before it acknowledges.
+    pub(super) async fn open(url: &RedisUrl) -> Result<(Self, bool), StoreError> {
         let (ledger, doubts) = (Ledger::default(), Arc::new(Notify::new()));
         let limit = url.timeout().max(OPENING);
         let line = bounded(limit, open(url, &doubts)).await?;
         let checkup = bounded(limit, Checkup::of(&line)).await?;
         // Seen now, so that a loss before the first proof is noticed too.
-        let wait = bounded(limit, ledger.beat(&line, checkup.durability)).await?;
+        let wait = bounded(limit, ledger.beat(&line, checkup.writes_first)).await?;
         sleep(wait).await;
         let connection = Connection::over(Arc::new(line), doubts, url.timeout());
         let warnings = Mutex::new(checkup.warnings);
-        Ok((Self { url: url.clone(), connection, ledger, warnings }, checkup.durability))
+        Ok((Self { url: url.clone(), connection, ledger, warnings }, checkup.writes_first))
     }
 }
 
@@ -57,13 +57,13 @@ async fn open(url: &RedisUrl, doubts: &Arc<Notify>) -> Result<Line, StoreError> 
 }
 
 /// Looks after the line for as long as it is not dropped.
-pub(super) async fn keep(shared: Arc<Shared>, durability: Durability) {
-    Keeper { shared, durability, outage: None, beats: 0 }.run().await;
+pub(super) async fn keep(shared: Arc<Shared>, writes_first: bool) {
+    Keeper { shared, writes_first, outage: None, beats: 0 }.run().await;
 }
 
 struct Keeper {
     shared: Arc<Shared>,
-    durability: Durability,
+    writes_first: bool,
     outage: Option<Instant>,
     beats: u32,
 }
@@ -99,7 +99,7 @@ impl Keeper {
     /// Whether the server answers on `line`.
     async fn look(&mut self, line: &Line) -> Result<(), StoreError> {
         let timeout = self.shared.connection.timeout;
-        bounded(timeout, self.shared.ledger.beat(line, self.durability)).await?;
+        bounded(timeout, self.shared.ledger.beat(line, self.writes_first)).await?;
         self.beats += 1;
         if self.beats.is_multiple_of(CHECKUP) {
             let checkup = bounded(timeout.max(OPENING), Checkup::of(line)).await?;
@@ -117,7 +117,7 @@ impl Keeper {
                 let checkup = Checkup::of(&line).await?;
                 // Before anybody uses it: a server that has lost its memory is noticed at once, and one that
                 // is too slow for every call is none yet.
-                let beat = self.shared.ledger.beat(&line, checkup.durability);
+                let beat = self.shared.ledger.beat(&line, checkup.writes_first);
                 bounded(self.shared.connection.timeout, beat).await?;
                 Ok((line, checkup))
             };
@@ -149,7 +149,7 @@ impl Keeper {
 
     /// Takes what the server's settings are now; what is new about them is told.
     fn heed(&mut self, checkup: Checkup) {
-        self.durability = checkup.durability;
+        self.writes_first = checkup.writes_first;
         let mut warnings = self.shared.warnings.lock().unwrap_or_else(PoisonError::into_inner);
         for warning in checkup.warnings.iter().filter(|warning| !warnings.contains(warning)) {
             tracing::warn!("{warning}");

@@ -32,7 +32,6 @@ use countersign::store::{Spend, Spent, StoreError};
 use countersign::time::Timestamp;
 use redis::{Script, ScriptInvocation};
 
-use super::checkup::Durability;
 use super::connection::Connection;
 use super::line::{Line, unavailable};
 use super::{expiry, key};
@@ -71,15 +70,11 @@ impl Ledger {
     /// a loss is noticed which happened to proofs that others spent. What a new ledger must wait yet:
     /// proofs say in seconds when they were made, and one made right after this must not look as if it
     /// came before.
-    pub(super) async fn beat(&self, line: &Line, durable: Durability) -> Result<Duration, StoreError> {
+    pub(super) async fn beat(&self, line: &Line, writes_first: bool) -> Result<Duration, StoreError> {
         let mut call = self.script.prepare_invoke();
         call.key(STATE).key(STATE).arg("").arg("").arg("").arg("");
         self.say_known(&mut call);
-        call.arg(match durable {
-            Durability::Always => "1",
-            Durability::Less => "0",
-            Durability::Unknown => "",
-        });
+        call.arg(if writes_first { "1" } else { "0" });
         let (word, wait, replid, count, time): Answer = line.invoke(&call).await.map_err(unavailable)?;
         if word != "adopted" {
             return Err(StoreError::Unavailable(String::from("Redis does not tell its replication id")));

@@ -54,10 +54,10 @@ impl RedisStore {
     pub async fn open(url: &RedisUrl, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let failed = |reason: String| OpenError::Redis { address: url.to_string(), reason };
         let opened = Shared::open(url).await;
-        let (shared, durability) = opened.map_err(|error| failed(error.to_string()))?;
+        let (shared, writes_first) = opened.map_err(|error| failed(error.to_string()))?;
         let shared = Arc::new(shared);
         Ok(Self {
-            keeper: tokio::spawn(keep(shared.clone(), durability)),
+            keeper: tokio::spawn(keep(shared.clone(), writes_first)),
             shared,
             clock,
             replace: Script::new(include_str!("replace.lua")),

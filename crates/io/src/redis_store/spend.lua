@@ -1,8 +1,8 @@
 -- Spends a proof once. KEYS: the proof, the ledger's state (a hash).
 -- ARGV: created in ms ('' for none), until in ms ('' for no proof: a gateway only says that it is there),
 -- how long it lives yet in ms, the gateway's clock in ms; then what this gateway saw last: the
--- replication id, how many were spent, the server's clock ('' for nothing yet); and whether the server
--- writes before it acknowledges ('1', '0', '' for unknown).
+-- replication id, how many were spent, the server's clock ('' for nothing yet); and whether the gateway
+-- has read that the server writes before it acknowledges ('1', '0', '' where it does not say).
 -- Answers { word, wait in ms, replication id, how many were spent, the server's clock in ms }.
 local FUTURE, RETENTION, CLOCKS, TRIAL = 30000, 60000, 30000, 2000
 local time = redis.call('TIME')
@@ -41,6 +41,9 @@ if state[1] ~= replid or not cut_off or not since then
   redis.call('HSET', KEYS[2], 'before', state[1] or '', 'before_count', whole(count), 'trial', whole(trial),
     'replicas', replicas and '1' or '0')
   state[6] = replicas and '1' or '0'
+  -- What was read of the life before says nothing of this one.
+  redis.call('HDEL', KEYS[2], 'durable')
+  state[5] = false
   count = math.max(count, known_count)
   redis.call('HSET', KEYS[2], 'count', whole(count))
 elseif known ~= '' and known ~= replid then
@@ -54,7 +57,10 @@ if cut_off ~= before or state[1] ~= replid then
   redis.call('HSET', KEYS[2], 'replid', replid, 'cut_off', whole(cut_off), 'since', whole(since))
 end
 if replicas and state[6] ~= '1' then redis.call('HSET', KEYS[2], 'replicas', '1') end
-if ARGV[8] ~= '' and ARGV[8] ~= state[5] then redis.call('HSET', KEYS[2], 'durable', ARGV[8]) end
+-- The least that any gateway has read in this life: what was written at that moment may be gone.
+if ARGV[8] == '0' and state[5] ~= '0' or ARGV[8] == '1' and not state[5] then
+  redis.call('HSET', KEYS[2], 'durable', ARGV[8])
+end
 if ARGV[2] == '' then
   -- After a first start: until a second begins that is wholly behind the cut-off.
   return { 'adopted', before and 0 or 1000 - now % 1000, replid, count, now }
