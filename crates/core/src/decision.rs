@@ -118,6 +118,61 @@ pub struct Step {
     pub note: Cow<'static, str>,
 }
 
+/// The checks of a decision that is being made, in order.
+pub(crate) struct Steps(Vec<Step>);
+
+impl Steps {
+    pub(crate) fn new() -> Self {
+        Self(Vec::with_capacity(12))
+    }
+
+    /// One check that was passed, and what is to be said of it.
+    pub(crate) fn passed(
+        &mut self,
+        check: Check,
+        scheme: Option<Scheme>,
+        note: impl Into<Cow<'static, str>>,
+    ) {
+        self.0.push(Step { check, scheme, passed: true, note: note.into() });
+    }
+
+    /// One check and what came of it.
+    pub(crate) fn check<T>(
+        &mut self,
+        check: Check,
+        scheme: Option<Scheme>,
+        result: Result<T, Denial>,
+    ) -> Result<T, Denial> {
+        let result = self.refused(check, scheme, result)?;
+        self.passed(check, scheme, "");
+        Ok(result)
+    }
+
+    /// The same, where passing is not worth a word.
+    pub(crate) fn refused<T>(
+        &mut self,
+        check: Check,
+        scheme: Option<Scheme>,
+        result: Result<T, Denial>,
+    ) -> Result<T, Denial> {
+        result.inspect_err(|denial| self.denied(check, scheme, denial))
+    }
+
+    pub(crate) fn denied(&mut self, check: Check, scheme: Option<Scheme>, denial: &Denial) {
+        let note = Cow::Owned(denial.cause().to_owned());
+        self.0.push(Step { check, scheme, passed: false, note });
+    }
+
+    /// What was known before the first check goes before it.
+    pub(crate) fn all(mut self, source: Option<Source>) -> Vec<Step> {
+        if let Some(why) = source.and_then(Source::unread) {
+            let note = Cow::Borrowed(why);
+            self.0.insert(0, Step { check: Check::Source, scheme: None, passed: true, note });
+        }
+        self.0
+    }
+}
+
 /// How a decision ended.
 #[derive(Clone, Debug)]
 pub enum Outcome {

@@ -120,8 +120,7 @@ impl Requirement {
     #[must_use]
     pub fn judge(&self, presented: &[Presentation]) -> Presentations {
         let mut best = Presentations::Mixture;
-        let mut consider = |reading: &[SchemeSet]| {
-            let whole = reading.iter().copied().fold(SchemeSet::default(), SchemeSet::and);
+        let mut consider = |whole: SchemeSet| {
             // What the route does not name is not read: nothing else is nothing.
             if self.groups.iter().any(|group| whole.is_within(*group)) || !whole.meets(self.schemes()) {
                 best = Presentations::Fewer;
@@ -130,11 +129,11 @@ impl Requirement {
         };
         // Nearly always there is one credential of one scheme.
         if let [Presentation { scheme, also: None }] = presented {
-            let reading = [SchemeSet::default().with(*scheme)];
-            return if consider(&reading) { Presentations::Whole(reading.to_vec()) } else { best };
+            let whole = SchemeSet::default().with(*scheme);
+            return if consider(whole) { Presentations::Whole(whole) } else { best };
         }
-        match readings(presented).into_iter().find(|reading| consider(reading)) {
-            Some(reading) => Presentations::Whole(reading),
+        match readings(presented).into_iter().find(|whole| consider(*whole)) {
+            Some(whole) => Presentations::Whole(whole),
             None => best,
         }
     }
@@ -158,21 +157,20 @@ pub struct Presentation {
 
 /// Every way to count what was presented: a presentation that is of two schemes counts as the one, the
 /// other, or both; and no scheme is satisfied twice.
-fn readings(presented: &[Presentation]) -> Vec<Vec<SchemeSet>> {
-    let mut readings: Vec<Vec<SchemeSet>> = vec![Vec::with_capacity(presented.len())];
+fn readings(presented: &[Presentation]) -> Vec<SchemeSet> {
+    let mut readings = vec![SchemeSet::default()];
     for presentation in presented {
         let one = SchemeSet::default().with(presentation.scheme);
         let counts = match presentation.also {
             None => vec![one],
             Some(also) => vec![one, SchemeSet::default().with(also), one.with(also)],
         };
-        let mut longer = Vec::new();
-        for reading in &readings {
-            for count in counts.iter().filter(|count| reading.iter().all(|taken| !taken.meets(**count))) {
-                longer.push([&reading[..], &[*count]].concat());
-            }
-        }
-        readings = longer;
+        let longer = |reading: &SchemeSet| {
+            let reading = *reading;
+            let free = counts.iter().filter(move |count| !reading.meets(**count));
+            free.map(move |count| reading.and(*count)).collect::<Vec<_>>()
+        };
+        readings = readings.iter().flat_map(longer).collect();
     }
     readings
 }
@@ -180,8 +178,8 @@ fn readings(presented: &[Presentation]) -> Vec<Vec<SchemeSet>> {
 /// How what was presented stands to what is required.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Presentations {
-    /// It is one of the groups; for each presentation, the schemes as which it counts.
-    Whole(Vec<SchemeSet>),
+    /// It is this group.
+    Whole(SchemeSet),
     /// Something is missing.
     Fewer,
     /// It is no part of any one group.
@@ -219,9 +217,7 @@ mod tests {
                 schemes.iter().map(|scheme| Presentation { scheme: *scheme, also: None }).collect();
             requirement.judge(&presented)
         };
-        let counted = |schemes: &[Scheme]| {
-            Presentations::Whole(schemes.iter().map(|scheme| SchemeSet::default().with(*scheme)).collect())
-        };
+        let counted = |schemes: &[Scheme]| Presentations::Whole(schemes.iter().copied().collect());
         assert_eq!(judge(&[ApiKey]), counted(&[ApiKey]));
         assert_eq!(judge(&[Signature, Bearer]), counted(&[Signature, Bearer]));
         assert_eq!(judge(&[]), Presentations::Fewer);
@@ -240,10 +236,10 @@ mod tests {
         };
         let as_key = SchemeSet::default().with(ApiKey);
         let both = as_key.with(Signature);
-        assert_eq!(judge(&["api-key"], &[signed]), Presentations::Whole(vec![as_key]));
-        assert_eq!(judge(&["api-key+signature"], &[signed]), Presentations::Whole(vec![both]));
+        assert_eq!(judge(&["api-key"], &[signed]), Presentations::Whole(as_key));
+        assert_eq!(judge(&["api-key+signature"], &[signed]), Presentations::Whole(both));
         let as_signature = SchemeSet::default().with(Signature);
-        assert_eq!(judge(&["signature", "api-key"], &[signed]), Presentations::Whole(vec![as_signature]));
+        assert_eq!(judge(&["signature", "api-key"], &[signed]), Presentations::Whole(as_signature));
         assert_eq!(judge(&["api-key"], &[sent, signed]), Presentations::Mixture, "that would be two keys");
         assert_eq!(judge(&["bearer+api-key"], &[signed]), Presentations::Fewer);
         let by_another = Presentation { scheme: Signature, also: None };

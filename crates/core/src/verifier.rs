@@ -9,8 +9,9 @@ use http::{HeaderName, HeaderValue};
 use crate::denial::{Challenge, Code, Denial};
 use crate::principal::{Principal, Scheme};
 use crate::request::{BodySource, Carrier, RequestView};
-use crate::reservation::Use;
-use crate::store::{Id, Space, Spend, StoreError};
+use crate::requirement::Presentation;
+use crate::spending::Spending;
+use crate::store::{Spend, StoreError};
 use crate::time::Timestamp;
 
 /// A scheme's verifier, set up for one route.
@@ -143,57 +144,8 @@ pub struct BodyCheck {
     pub check: JudgeBody,
 }
 
-/// Judges a whole body.
-pub type JudgeBody = Box<dyn FnOnce(&Bytes) -> Result<(), Denial> + Send>;
-
-/// What a permit costs, or leaves behind.
-#[derive(Clone, Debug)]
-pub enum Spending {
-    /// A proof that names itself.
-    Proof {
-        /// The proof.
-        spend: Spend,
-        /// What its second use is called.
-        replayed: Code,
-    },
-    /// An entry that is taken out of the store.
-    Entry {
-        /// Its space.
-        space: Space,
-        /// Its identifier.
-        id: Id,
-        /// Its value.
-        expected: Bytes,
-        /// What it is called when it is not there.
-        absent: Code,
-    },
-    /// A number that must be higher than the last one under its name.
-    Rising {
-        /// Its space.
-        space: Space,
-        /// Its name.
-        id: Id,
-        /// The number.
-        value: u64,
-        /// Until when it is remembered.
-        until: Timestamp,
-        /// What it is called when it is not higher.
-        not_higher: Code,
-    },
-    /// A use of what may be used so often and no more, reserved now and settled when the upstream has
-    /// answered: at most one for a request.
-    Use(Use),
-    /// Something that is learnt if the request passes: the entry replaces whatever is there, or, with
-    /// `None`, takes it away.
-    Keep {
-        /// Its space.
-        space: Space,
-        /// Its identifier.
-        id: Id,
-        /// Its value and its end.
-        entry: Option<(Bytes, Timestamp)>,
-    },
-}
+/// Judges a whole body, and says what must be spent because of it, if anything.
+pub type JudgeBody = Box<dyn FnOnce(&Bytes) -> Result<Option<Spending>, Denial> + Send>;
 
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -217,8 +169,8 @@ pub(crate) trait AnyVerifier: Send + Sync {
 
 /// A credential together with the verifier that will judge it.
 pub(crate) trait Presented: Send {
-    fn scheme(&self) -> Scheme;
-    fn may_stand_for(&self) -> Option<Scheme>;
+    /// What it counts as before it is verified.
+    fn claim(&self) -> Presentation;
     fn claimed(&self) -> Result<Option<Principal>, Denial>;
     fn needs_order(&self) -> bool;
     fn verify<'b>(self: Box<Self>, body: &'b mut dyn BodySource) -> BoxFuture<'b, Result<Proven, Denial>>
@@ -226,7 +178,7 @@ pub(crate) trait Presented: Send {
         Self: 'b;
 }
 
-struct Presentation<'a, V: Verifier> {
+struct Read<'a, V: Verifier> {
     verifier: &'a V,
     credential: V::Credential,
     request: &'a RequestView<'a>,
@@ -270,7 +222,7 @@ impl<V: Verifier> AnyVerifier for V {
     ) -> Result<Option<Box<dyn Presented + 'a>>, Denial> {
         let credential = self.extract(request)?;
         Ok(credential.map(|credential| {
-            Box::new(Presentation { verifier: self, credential, request }) as Box<dyn Presented + 'a>
+            Box::new(Read { verifier: self, credential, request }) as Box<dyn Presented + 'a>
         }))
     }
 
@@ -283,13 +235,10 @@ impl<V: Verifier> AnyVerifier for V {
     }
 }
 
-impl<V: Verifier> Presented for Presentation<'_, V> {
-    fn scheme(&self) -> Scheme {
-        Verifier::scheme(self.verifier)
-    }
-
-    fn may_stand_for(&self) -> Option<Scheme> {
-        Verifier::may_stand_for(self.verifier)
+impl<V: Verifier> Presented for Read<'_, V> {
+    fn claim(&self) -> Presentation {
+        let verifier = self.verifier;
+        Presentation { scheme: Verifier::scheme(verifier), also: Verifier::may_stand_for(verifier) }
     }
 
     fn claimed(&self) -> Result<Option<Principal>, Denial> {
@@ -304,7 +253,7 @@ impl<V: Verifier> Presented for Presentation<'_, V> {
     where
         Self: 'b,
     {
-        let Presentation { verifier, credential, request } = *self;
+        let Read { verifier, credential, request } = *self;
         Box::pin(verifier.verify(credential, request, body))
     }
 }

@@ -10,10 +10,11 @@ use bytes::Bytes;
 use countersign::crypto::{Random, SystemRandom};
 use countersign::decision::Check;
 use countersign::schemes::api_key::{ApiKey, ApiKeyVerifier, KeyRegistry, KeyTerms, LastUses};
+use countersign::spending::Spending;
 use countersign::store::{Id, Spend};
 use countersign::testing::{self, NOW, Request, TestStore, let_others_go_first};
 use countersign::time::{ManualClock, Timestamp};
-use countersign::verifier::{BodyCheck, Proven, Spending, Verifier};
+use countersign::verifier::{BodyCheck, Proven, Verifier};
 use countersign::{
     BodySource, Carrier, Clock, Code, Denial, Gate, Permissions, Policy, Principal, RequestView, Requirement,
     Rule, Scheme, Subject, Verdict,
@@ -79,7 +80,7 @@ impl Verifier for TestScheme {
             body: expected.map(|expected| BodyCheck {
                 limit: 8,
                 check: Box::new(move |body| match *body == expected {
-                    true => Ok(()),
+                    true => Ok(None),
                     false => Err(Denial::new(Code::ContentDigest, "another body")),
                 }),
             }),

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::decision::Check;
+use countersign::spending::Spending;
 use countersign::store::{Id, Space, Spend};
 use countersign::testing::{self, Request, rule};
-use countersign::verifier::{Proven, Spending, Verifier};
+use countersign::verifier::{Proven, Verifier};
 use countersign::{
     BodySource, Carrier, Code, Denial, Permissions, Policy, Principal, Purpose, RequestView, Scheme, Subject,
     Verdict,

@@ -8,9 +8,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use countersign::gate::RuleBuilder;
 use countersign::issuer::Issuer;
 use countersign::path::Template;
+use countersign::rule::RuleBuilder;
 use countersign::{BodySource, Denial, Principal, RequestView, Requirement, Rule};
 use countersign_io::AnyStore;
 use http::{Method, Response};

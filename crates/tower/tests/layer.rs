@@ -73,7 +73,7 @@ impl Verifier for BodyScheme {
         proven.body = Some(BodyCheck {
             limit: 8,
             check: Box::new(move |body| match *body == expected {
-                true => Ok(()),
+                true => Ok(None),
                 false => Err(Denial::new(Code::ContentDigest, "another body")),
             }),
         });

@@ -8,7 +8,7 @@ use super::random::Seeded;
 use super::request::Request;
 use super::store::TestStore;
 use crate::crypto::SystemRandom;
-use crate::gate::RuleBuilder;
+use crate::rule::RuleBuilder;
 use crate::schemes::api_key::{ApiKey, KeyRegistry, KeyTerms};
 use crate::store::MemoryStore;
 use crate::time::ManualClock;

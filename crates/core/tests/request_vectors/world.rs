@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use countersign::crypto::SystemRandom;
-use countersign::gate::RuleBuilder;
+use countersign::rule::RuleBuilder;
 use countersign::schemes::signature::{Message, Signed, signature_base};
 use countersign::time::{ManualClock, Timestamp};
 use countersign::{

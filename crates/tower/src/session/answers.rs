@@ -1,7 +1,7 @@
 //! What `/auth/*` answers, once it is known who calls.
 
 use bytes::Bytes;
-use countersign::gate::RuleError;
+use countersign::rule::RuleError;
 use countersign::schemes::session::{
     AccountError, Half, SESSION_CLAIM, SessionId, SessionRecord, SignIn, UserId, UserRecord, handshakes, wire,
 };

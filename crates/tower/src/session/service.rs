@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use countersign::decision::Check;
-use countersign::gate::RuleError;
 use countersign::path::{Template, check_path};
+use countersign::rule::RuleError;
 use countersign::{Code, Denial, Gate, Permit, PublicUrl, RequestView, Rule, Store, Verdict};
 use http::{Extensions, Method, Request, Response};
 use http_body::Body;

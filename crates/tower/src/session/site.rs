@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use countersign::crypto::{Random, SealKey};
-use countersign::gate::RuleBuilder;
+use countersign::rule::RuleBuilder;
 use countersign::schemes::dpop::{Dpop, NoncePolicy};
 use countersign::schemes::session::passwords::{PasswordCost, PasswordCostError, PasswordLimits, Passwords};
 use countersign::schemes::session::{

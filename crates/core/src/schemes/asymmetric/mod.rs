@@ -20,9 +20,10 @@ use crate::crypto::ethereum::{Address, personal_message_hash, recover};
 use crate::denial::{Challenge, Code, Denial};
 use crate::principal::{Principal, Scheme, Subject};
 use crate::request::{Body, BodySource, Carrier, RequestView};
+use crate::spending::Spending;
 use crate::store::{Id, Space, Spend};
 use crate::time::{SKEW, Timestamp};
-use crate::verifier::{Proven, Spending, Verifier};
+use crate::verifier::{Proven, Verifier};
 
 pub use wire::Credential;
 

@@ -18,18 +18,20 @@ pub mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::Method;
 
-use crate::crypto::equal;
 use crate::crypto::jwt::Jwt;
+use crate::crypto::{equal, sha256};
 use crate::denial::{Code, Denial};
 use crate::principal::{Principal, Scheme, Subject};
 use crate::public_url::PublicUrl;
 use crate::request::{Body, BodySource, Carrier, RequestView};
 use crate::reservation::Use;
+use crate::spending::Spending;
 use crate::store::{Store, StoreError};
 use crate::time::{SKEW, Timestamp};
-use crate::verifier::{BodyCheck, Proven, Spending, Verifier};
+use crate::verifier::{BodyCheck, Proven, Verifier};
 
 use self::record::use_of;
 use self::wire::{CallbackClaims, ClaimError, LONGEST_TOKEN, StaticToken, TYPE, Token};
@@ -136,9 +138,8 @@ impl<S: Store + Clone> CallbackVerifier<S> {
         one.look(&self.store, now).await?;
         let limit = read.max_bytes.and_then(|most| usize::try_from(most).ok());
         let limit = limit.map_or(self.limits.max_body, |most| most.min(self.limits.max_body));
-        let mut proven = proven(&read.user, resource, read.expires, limit);
-        proven.spends.push(Spending::Use(one));
-        Ok(proven)
+        let used = move |body: &Bytes| Ok(Some(Spending::Use { one, digest: sha256(body) }));
+        Ok(proven(&read.user, resource, read.expires, BodyCheck { limit, check: Box::new(used) }))
     }
 
     /// What is kept of a callback that was minted here.
@@ -172,7 +173,8 @@ impl<S: Store + Clone> CallbackVerifier<S> {
         self.opens(&record.route, opened, &terms.methods, resource, request)?;
         // Nothing ever reserves it, so that only a revocation can be found.
         use_of(record.id.as_str(), 1, record.expires).look(&self.store, now).await?;
-        Ok(proven(&terms.user, resource, record.expires, self.limits.max_body))
+        let whole = BodyCheck { limit: self.limits.max_body, check: Box::new(|_| Ok(None)) };
+        Ok(proven(&terms.user, resource, record.expires, whole))
     }
 
     /// Whether a token for this opens the path of a request: everything byte for byte. `resource` is the
@@ -207,7 +209,7 @@ impl<S: Store + Clone> CallbackVerifier<S> {
     }
 }
 
-fn proven(user: &str, resource: Option<&str>, expires: Timestamp, limit: usize) -> Proven {
+fn proven(user: &str, resource: Option<&str>, expires: Timestamp, body: BodyCheck) -> Proven {
     let mut principal = Principal::new(Subject::callback(user), Scheme::CallbackUrl);
     // In a group, such as callback-url+signature, the other proof must be this user's.
     principal.key = Some(Subject::named(user));
@@ -216,7 +218,6 @@ fn proven(user: &str, resource: Option<&str>, expires: Timestamp, limit: usize) 
         principal.claims.insert("res_id".to_owned(), resource.into());
     }
     principal.expires = Some(expires);
-    let body = BodyCheck { limit, check: Box::new(|_| Ok(())) };
     Proven { body: Some(body), ..Proven::outright(principal) }
 }
 

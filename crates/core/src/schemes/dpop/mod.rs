@@ -60,9 +60,9 @@ use crate::crypto::jwt::{Claims, Json, Jwt, JwtAlgorithm, JwtKey};
 use crate::crypto::{Secret, sha256};
 use crate::denial::{Code, Denial};
 use crate::request::RequestView;
+use crate::spending::Spending;
 use crate::store::{Id, Spend, Spent, Store};
 use crate::time::{SKEW, Timestamp};
-use crate::verifier::Spending;
 
 use nonce::Nonces;
 

@@ -9,9 +9,9 @@ use super::half::Half;
 use super::record::{decode, encode};
 use crate::crypto::Random;
 use crate::denial::Code;
+use crate::spending::Spending;
 use crate::store::{Id, Space, Store, StoreError};
 use crate::time::Timestamp;
-use crate::verifier::Spending;
 
 /// Where handshakes wait to be spent. They may be lost with the process: a client gets another.
 pub const HANDSHAKES: Space = Space::volatile("handshakes");

@@ -9,8 +9,8 @@ use super::wire::one_subprotocol;
 use crate::denial::{Code, Denial};
 use crate::request::RequestView;
 use crate::schemes::dpop::{DPOP, Dpop, NoncePolicy, Possession, Proof};
+use crate::spending::Spending;
 use crate::time::Timestamp;
-use crate::verifier::Spending;
 
 /// What the proof of a key costs, and how long it is fresh.
 #[derive(Clone, Debug, Default)]

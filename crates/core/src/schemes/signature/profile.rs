@@ -108,7 +108,7 @@ pub fn covered_body(request: &RequestView<'_>, limit: usize) -> Result<Option<Bo
             _ => Err(Denial::new(Code::SignatureCoverage, "content-digest is missing")),
         };
     };
-    Ok(Some(BodyCheck { limit, check: Box::new(move |whole: &Bytes| digest.matches(whole)) }))
+    Ok(Some(BodyCheck { limit, check: Box::new(move |whole: &Bytes| digest.matches(whole).map(|()| None)) }))
 }
 
 pub(super) fn missing(component: &str) -> Denial {

@@ -23,9 +23,10 @@ use crate::schemes::signature::{
     Message, SIGNATURE, SIGNATURE_INPUT, covered_body, covers, fresh, verify_ed25519,
 };
 use crate::source::Source;
+use crate::spending::Spending;
 use crate::store::{Id, Spend, Store};
 use crate::time::{SKEW, Timestamp};
-use crate::verifier::{Proven, Spending, Verifier};
+use crate::verifier::{Proven, Verifier};
 use crate::workers::{Workers, run_on};
 
 /// How long a requester may take to answer, from the look-up of its name to the last byte.

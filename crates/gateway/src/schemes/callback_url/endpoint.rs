@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use countersign::gate::RuleBuilder;
 use countersign::path::Template;
+use countersign::rule::RuleBuilder;
 use countersign::schemes::api_key::{KeyId, MintRights};
 use countersign::{Code, Denial, Principal, Requirement, Rule};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
