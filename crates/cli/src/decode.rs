@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign::KeyId;
 use countersign::Timestamp;
-use countersign::schemes::api_key::{ApiKey, KeyFormatError, KeyId, X_API_KEY};
+use countersign::schemes::api_key::{ApiKey, KeyFormatError, X_API_KEY};
 use countersign::schemes::asymmetric::Credential;
 use countersign::schemes::asymmetric::wire::ASYMMETRIC_AUTHENTICATION;
 use countersign::schemes::dpop::DPOP;

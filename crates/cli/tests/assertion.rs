@@ -99,7 +99,7 @@ fn the_upstream_is_told_who_was_proven_in_a_form_that_it_can_check() {
         })
     );
     let assertion = verified(&gateway, &echo.url(), &seen, "/orders/1?page=2").unwrap();
-    assert_eq!(assertion.principal.subject.as_str(), format!("key:{id}"));
+    assert_eq!(assertion.principal.subject.to_string(), format!("key:{id}"));
     let elsewhere = |audience: &str, target| verified(&gateway, audience, &seen, target).unwrap_err();
     assert_eq!(elsewhere("http://127.0.0.1:1", "/orders/1?page=2"), Code::TokenAudience);
     assert_eq!(elsewhere(&echo.url(), "/orders/2?page=2"), Code::TokenInvalid);

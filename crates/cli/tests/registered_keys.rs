@@ -7,8 +7,9 @@ use std::process::Output;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use countersign::KeyId;
 use countersign::crypto::Secret;
-use countersign::schemes::api_key::{ApiKey, KeyId};
+use countersign::schemes::api_key::ApiKey;
 use serde_json::{Value, json};
 use support::keep_alive::Connection;
 use support::{Echo, Gateway, Process, eventually};

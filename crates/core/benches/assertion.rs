@@ -13,7 +13,7 @@ use countersign::crypto::{Ed25519Key, SealKey, Secret, SystemRandom};
 use countersign::request::Body;
 use countersign::time::ManualClock;
 use countersign::{
-    MemoryStore, Permissions, Principal, PublicUrl, Purpose, RequestView, Scheme, Subject, Timestamp,
+    KeyId, MemoryStore, Permissions, Principal, PublicUrl, Purpose, RequestView, Scheme, Subject, Timestamp,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, Method, Uri};
@@ -32,7 +32,8 @@ fn assertion(criterion: &mut Criterion) {
     let gateway = PublicUrl::parse("https://api.example").expect("a URL");
     let store = Arc::new(MemoryStore::new(Arc::new(ManualClock::new(NOW))));
     let asserter = Asserter::new(store, SealKey::new(Secret::new([1; 32])), Arc::new(SystemRandom));
-    let mut principal = Principal::new(Subject::key("0123456789AB"), Scheme::ApiKey);
+    let mut principal = Principal::vouch_for(Subject::Key(KeyId::parse("0123456789AB").expect("a name")));
+    principal.schemes.push(Scheme::ApiKey);
     principal.permissions = Permissions::Only(["orders:read".into(), "orders:write".into()].into());
     let target = |path: &str| gateway.target(&path.parse::<Uri>().expect("a path"));
     let (same, body) = (target("/orders/1?page=2"), &b"{\"cups\": 2}"[..]);

@@ -44,7 +44,7 @@ pub use fetch::{ChosenBy, Fetch, FetchError, FetchRequest, FetchResponse};
 pub use gate::{Gate, Verdict};
 pub use permit::{Permit, Standing};
 pub use policy::Policy;
-pub use principal::{Permissions, Principal, Scheme, Subject};
+pub use principal::{KeyId, Permissions, Principal, Scheme, SessionId, Subject, UserId};
 pub use public_url::PublicUrl;
 pub use request::{Body, BodySource, Carrier, Purpose, RequestView};
 pub use requirement::Requirement;

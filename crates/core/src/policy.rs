@@ -32,7 +32,7 @@ impl Policy {
         if let Some(missing) = self.permissions.iter().find(|name| !principal.permissions.contains(name)) {
             return Err(deny(format!("{} lacks the permission {missing}", principal.subject)));
         }
-        if !self.subjects.is_empty() && !self.subjects.contains(principal.subject.as_str()) {
+        if !self.subjects.is_empty() && !self.subjects.contains(&*principal.subject.to_string()) {
             return Err(deny(format!("{} is not among the route's subjects", principal.subject)));
         }
         for (path, accepted) in &self.claims {
@@ -64,11 +64,11 @@ fn matches(value: &serde_json::Value, accepted: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::principal::{Permissions, Scheme, Subject};
+    use crate::principal::{Permissions, Subject};
     use serde_json::json;
 
     fn principal() -> Principal {
-        let mut principal = Principal::new(Subject::key("a"), Scheme::ApiKey);
+        let mut principal = Principal::vouch_for(Subject::Named("key:a".into()));
         principal.permissions = Permissions::Only(["read".into(), "write".into()].into());
         principal.claims = [
             ("country".into(), json!("CH")),

@@ -8,7 +8,8 @@ use bytes::Bytes;
 
 use crate::crypto::{Random, SealKey};
 use crate::issuer::keyring::{self, PURPOSES};
-use crate::schemes::api_key::{KEYS, KeyId, KeyRegistry, KeyUnavailable, RegistryError};
+use crate::principal::KeyId;
+use crate::schemes::api_key::{KEYS, KeyRegistry, KeyUnavailable, RegistryError};
 use crate::schemes::session::USERS;
 use crate::store::{Id, Inventory, Space, Store, StoreError};
 use crate::time::Timestamp;

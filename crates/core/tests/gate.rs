@@ -16,8 +16,8 @@ use countersign::testing::{self, NOW, Request, TestStore, let_others_go_first};
 use countersign::time::{ManualClock, Timestamp};
 use countersign::verifier::{BodyCheck, Proven, Verifier};
 use countersign::{
-    BodySource, Carrier, Clock, Code, Denial, Gate, Permissions, Policy, Principal, RequestView, Requirement,
-    Rule, Scheme, Subject, Verdict,
+    BodySource, Carrier, Clock, Code, Denial, Gate, KeyId, Permissions, Policy, Principal, RequestView,
+    Requirement, Rule, Scheme, Subject, Verdict,
 };
 use http::HeaderName;
 
@@ -38,6 +38,11 @@ impl TestScheme {
             needs_order: true,
         }
     }
+}
+
+/// A key where it is the name of one, else somebody.
+fn named(subject: &str) -> Subject {
+    KeyId::parse(subject).map_or_else(|| Subject::Named(subject.into()), Subject::Key)
 }
 
 impl Verifier for TestScheme {
@@ -72,7 +77,7 @@ impl Verifier for TestScheme {
         let (subject, nonce) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let expected = words.next().map(|body| Bytes::from(body.to_owned()));
         let until = request.received_at.plus(self.fresh_for);
-        let mut principal = Principal::new(Subject::key(subject), self.scheme);
+        let mut principal = Principal::vouch_for(named(subject));
         principal.expires = Some(request.received_at.plus(Duration::from_secs(300)));
         Ok(Proven {
             also: None,

@@ -42,7 +42,7 @@ impl Verifier for Nonces {
     ) -> Result<Proven, Denial> {
         let mut words = credential.split(' ');
         let subject = words.next().unwrap_or_default();
-        let mut proven = Proven::outright(Principal::new(Subject::key(subject), Scheme::Signature));
+        let mut proven = Proven::outright(Principal::vouch_for(Subject::Named(subject.into())));
         if subject == "allowed" {
             proven.principal.permissions = Permissions::Only([Arc::from("orders")].into());
         }

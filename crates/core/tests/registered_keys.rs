@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use countersign::KeyId;
 use countersign::crypto::{
     Algorithm, Ed25519Key, KeyError, Secret, Signer as _, SigningKey, SystemRandom, VerifyingKey,
 };
 use countersign::schemes::api_key::{
-    ApiKey, ApiKeyVerifier, KEYS, KeyId, KeyKind, KeyRecord, KeyRegistry, KeyTerms, KeyUnavailable, LastUses,
+    ApiKey, ApiKeyVerifier, KEYS, KeyKind, KeyRecord, KeyRegistry, KeyTerms, KeyUnavailable, LastUses,
     RegistryError,
 };
 use countersign::schemes::signature::RegisteredKeys;
 use countersign::store::Inventory;
 use countersign::testing::{self, NOW, Request, TestStore, ed25519, public_key, seal_key};
-use countersign::{Code, Denial, Permissions, Scheme, Store, Timestamp, Verifier as _};
+use countersign::{Code, Denial, Permissions, Store, Timestamp, Verifier as _};
 
 const SECRET: &[u8; 32] = b"thirty-two bytes that are shared";
 
@@ -83,8 +84,8 @@ async fn every_kind_is_found_by_its_name_and_verifies_what_it_signed() {
         let signature = signer.sign(b"message").unwrap();
         assert!(found.key.verify(b"message", &signature) && !found.key.verify(b"massage", &signature));
         assert_eq!((found.id, found.is_api_key, found.expires), (id, is_api_key, None));
-        let principal = found.principal(Scheme::Signature);
-        assert_eq!(principal.subject.as_str(), format!("key:{id}"));
+        let principal = found.principal();
+        assert_eq!(principal.subject.to_string(), format!("key:{id}"));
         assert_eq!(principal.permissions, Permissions::Only(["orders:read".into()].into()));
     }
 }
@@ -128,7 +129,7 @@ async fn a_key_that_is_unknown_or_lapsed_looks_the_same_from_outside() {
     let ending = KeyTerms { expires: Some(end), ..terms() };
     let ending = world.registry.add_public(&public_key(8), ending, NOW, &SystemRandom).await.unwrap();
     let found = world.keys.find(ending.id.as_str(), NOW).await.unwrap();
-    assert_eq!((found.expires, found.principal(Scheme::Signature).expires), (Some(end), Some(end)));
+    assert_eq!((found.expires, found.principal().expires), (Some(end), Some(end)));
     let revoked = world.public(7).await.unwrap().id;
     assert!(world.keys.find(revoked.as_str(), NOW).await.is_ok());
     world.registry.revoke(revoked, NOW).await.unwrap();
@@ -183,12 +184,11 @@ async fn a_proof_holds_no_longer_than_its_key() {
     let world = World::new();
     let id = world.public(7).await.unwrap().id;
     let found = world.keys.find(id.as_str(), NOW).await.unwrap();
-    let subject = found.principal(Scheme::Signature).subject;
-    assert!(world.keys.still_holds(&subject, NOW).await.unwrap());
+    assert!(world.keys.still_holds(found.id, NOW).await.unwrap());
     world.registry.revoke(id, NOW).await.unwrap();
-    assert!(!world.keys.still_holds(&subject, NOW).await.unwrap());
-    let nobody = countersign::Subject::key("AAAAAAAAAAAA");
-    assert!(!world.keys.still_holds(&nobody, NOW).await.unwrap());
+    assert!(!world.keys.still_holds(found.id, NOW).await.unwrap());
+    let nobody = KeyId::parse("AAAAAAAAAAAA").unwrap();
+    assert!(!world.keys.still_holds(nobody, NOW).await.unwrap());
 }
 
 #[tokio::test]

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use countersign::KeyId;
 use countersign::crypto::ethereum::EthereumKey;
 use countersign::crypto::{Ed25519Key, SigningKey, SystemRandom, derive_ed25519};
-use countersign::schemes::api_key::{
-    ApiKey, ApiKeyVerifier, DERIVATION, KeyId, KeyRegistry, KeyTerms, LastUses,
-};
+use countersign::schemes::api_key::{ApiKey, ApiKeyVerifier, DERIVATION, KeyRegistry, KeyTerms, LastUses};
 use countersign::schemes::signature::{
     COUNTERSIGN, ContentDigest, Parameters, RegisteredKeys, SignAs, SignatureVerifier, cover_floor, sign,
     sign_erc8128,

@@ -93,7 +93,8 @@ mod tests {
     #[test]
     fn a_flood_of_unproven_requests_pushes_out_no_evidence() {
         let decisions = Decisions::default();
-        let proven = decision(1, Outcome::Permit(Some((Subject::key("a"), vec![Scheme::ApiKey]))));
+        let proven =
+            decision(1, Outcome::Permit(Some((Subject::Callback("a".into()), vec![Scheme::ApiKey]))));
         decisions.push(proven.clone());
         for second in 2..2 + KEPT as u64 * 2 {
             let outcome = match second % 2 {

@@ -147,7 +147,11 @@ impl Shared {
         // Written anew from what was asserted: whoever can reach us can write headers.
         let decision = parts.headers.remove(DECISION);
         strip_identity(&mut parts.headers);
-        say(&mut parts.headers, assertion.principal.subject.as_str(), &assertion.principal.scheme_names());
+        say(
+            &mut parts.headers,
+            &assertion.principal.subject.to_string(),
+            &assertion.principal.scheme_names(),
+        );
         parts.headers.extend(decision.map(|id| (DECISION, id)));
         parts.extensions.insert(assertion.principal.clone());
         parts.extensions.insert(assertion);

@@ -58,7 +58,7 @@ async fn saw(
     let body = body.collect().await.unwrap().to_bytes();
     assert_eq!(assertion.principal.subject, principal.subject);
     json!({
-        "subject": principal.subject.as_str(),
+        "subject": principal.subject,
         "headers": headers,
         "body": String::from_utf8_lossy(&body),
     })
@@ -77,10 +77,12 @@ impl World {
     }
 
     async fn assertion(&self, method: &Method, path: &str, body: Option<&[u8]>) -> HeaderValue {
+        let mut alice = Principal::vouch_for(Subject::Named("key:alice".into()));
+        alice.schemes.push(Scheme::Signature);
         let statement = Statement {
             gateway: &gateway(),
             audience: US,
-            principal: &Principal::new(Subject::key("alice"), Scheme::Signature),
+            principal: &alice,
             method,
             target: &gateway().target(&path.parse().unwrap()),
             body,

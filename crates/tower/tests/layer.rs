@@ -69,7 +69,7 @@ impl Verifier for BodyScheme {
         _request: &RequestView<'_>,
         _body: &mut dyn BodySource,
     ) -> Result<Proven, Denial> {
-        let mut proven = Proven::outright(Principal::new(Subject::key("test"), Scheme::Signature));
+        let mut proven = Proven::outright(Principal::vouch_for(Subject::Named("key:test".into())));
         proven.body = Some(BodyCheck {
             limit: 8,
             check: Box::new(move |body| match *body == expected {
@@ -194,7 +194,7 @@ async fn saw(
         "method": parts.method.as_str(),
         "target": parts.uri.to_string(),
         "headers": headers,
-        "subject": principal.as_ref().map(|Extension(principal)| principal.subject.as_str()),
+        "subject": principal.as_ref().map(|Extension(principal)| &principal.subject),
         "decision": decision.to_string(),
         "body": pieces,
     })

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::statement::Statement;
 use super::{LARGEST_CLAIMS, LIFE};
 use crate::crypto::sha256;
-use crate::principal::Permissions;
+use crate::principal::{Permissions, Subject};
 use crate::public_url::PublicUrl;
 use crate::time::Timestamp;
 
@@ -24,7 +24,7 @@ pub(super) struct Written<'a> {
     #[serde(serialize_with = "displayed")]
     iss: Issuer<'a>,
     aud: &'a str,
-    sub: &'a str,
+    sub: &'a Subject,
     scheme: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     permissions: Option<&'a BTreeSet<Arc<str>>>,
@@ -56,7 +56,7 @@ impl<'a> Written<'a> {
         Self {
             iss: Issuer(statement.gateway),
             aud: statement.audience,
-            sub: principal.subject.as_str(),
+            sub: &principal.subject,
             scheme: match &principal.schemes[..] {
                 [scheme] => Cow::Borrowed(scheme.as_str()),
                 _ => Cow::Owned(principal.scheme_names()),

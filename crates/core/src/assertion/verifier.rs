@@ -158,8 +158,10 @@ impl<'a> Stated<'a> {
             }
             Some(_) => return Err(wrong("claims")),
         };
-        let subject = Subject::named(self.text("sub")?);
-        Ok(Principal { subject, key: None, schemes, permissions, claims, expires: Some(expires) })
+        let mut principal = Principal::vouch_for(Subject::Named(self.text("sub")?.into()));
+        (principal.schemes, principal.permissions, principal.claims) = (schemes, permissions, claims);
+        principal.expires = Some(expires);
+        Ok(principal)
     }
 }
 

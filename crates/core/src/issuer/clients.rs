@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::crypto::jwt::{Json, JwtKey};
 use crate::crypto::{KeyError, VerifyingKey};
 use crate::denial::Denial;
-use crate::schemes::api_key::{KEYS, KeyId, KeyKind, KeyRecord};
+use crate::principal::KeyId;
+use crate::schemes::api_key::{KEYS, KeyKind, KeyRecord};
 use crate::store::Store;
 use crate::time::Timestamp;
 

@@ -87,19 +87,19 @@ impl KeyName {
     #[must_use]
     pub fn subject(&self) -> Subject {
         match self {
-            Self::Address(bytes) => Subject::ethereum(&Address::from_bytes(*bytes)),
-            Self::Thumbprint(print) => Subject::thumbprint(print),
+            Self::Address(bytes) => Subject::Ethereum(Address::from_bytes(*bytes)),
+            Self::Thumbprint(print) => Subject::Thumbprint(print.as_str().into()),
         }
     }
 
     fn place(&self) -> Id {
-        Id::of(&[b"subject", self.subject().as_str().as_bytes()])
+        Id::of(&[b"subject", self.to_string().as_bytes()])
     }
 }
 
 impl fmt::Display for KeyName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.subject().as_str())
+        self.subject().fmt(f)
     }
 }
 

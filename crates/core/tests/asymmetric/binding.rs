@@ -19,7 +19,7 @@ async fn what_another_implementation_signs_passes_in_either_place_and_is_what_we
             let verdict = World::new().decide(request).await;
             let Verdict::Permit(permit) = verdict else { panic!("{}", verdict.decision().denial().unwrap()) };
             let principal = permit.principal().unwrap();
-            assert_eq!(principal.subject.as_str(), format!("eip155:{}", address.to_lowercase()));
+            assert_eq!(principal.subject.to_string(), format!("eip155:{}", address.to_lowercase()));
             assert_eq!(principal.permissions, Permissions::Unstated);
             assert_eq!(principal.schemes, [Scheme::Asymmetric]);
         }

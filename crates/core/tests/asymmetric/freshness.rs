@@ -102,7 +102,7 @@ async fn a_proof_that_ended_while_its_body_came_in_is_expired() {
 async fn a_rule_can_name_the_accounts_that_may_pass() {
     let mine = Address::parse(&vectors().address).unwrap();
     let allowed = |address: &Address| Policy {
-        subjects: [Subject::ethereum(address).as_str().to_owned()].into(),
+        subjects: [Subject::Ethereum(*address).to_string()].into(),
         ..Policy::default()
     };
     assert_eq!(World::with(allowed(&mine)).code(&order().signed()).await, None);

@@ -71,7 +71,7 @@ async fn a_token_names_the_key_that_signs_the_request() {
     let signer = RequestSigner::new(key, record.id.as_str(), Arc::new(SystemRandom));
 
     let proven = both.decide(&sign_with(&signer, naming(&thumbprint(7)))).await.unwrap();
-    assert_eq!(proven.subject.as_str(), format!("key:{}", record.id), "the subject is the key's");
+    assert_eq!(proven.subject.to_string(), format!("key:{}", record.id), "the subject is the key's");
     assert_eq!(proven.scheme_names(), "signature+bearer");
     assert_eq!(proven.claims["client_id"], json!("shop"), "and the claims are the token's");
 
@@ -91,7 +91,7 @@ async fn a_token_may_name_an_api_key_that_signs() {
         let (_, public) = derive_ed25519(key.secret.expose(), DERIVATION);
         let print = VerifyingKey::from_ed25519(public).unwrap().thumbprint().unwrap();
         let proven = both.decide(&sign_with(&signer, naming(&print))).await.unwrap();
-        assert_eq!(proven.subject.as_str(), format!("key:{}", key.id), "{group}");
+        assert_eq!(proven.subject.to_string(), format!("key:{}", key.id), "{group}");
     }
 }
 
@@ -107,7 +107,7 @@ async fn a_token_names_the_wallet_that_signs_the_request() {
     let address = wallet.address();
     let request = signed_by_wallet(naming(&address.checksummed()));
     let proven = both.decide(&request).await.unwrap();
-    assert_eq!(proven.subject.as_str(), format!("eip155:{address}"));
+    assert_eq!(proven.subject.to_string(), format!("eip155:{address}"));
     assert_eq!(proven.permissions, only(&["orders:read", "orders:write"]), "they are the token's");
     assert_eq!(both.decide(&request).await.unwrap_err(), Code::SignatureReplayed);
     let other = signed_by_wallet(naming("0x52908400098527886e0f7030069857d2e4169ee7"));

@@ -27,7 +27,7 @@ async fn a_listed_agent_passes_as_its_key_and_is_asked_for_its_directory_alone()
     let world = World::new();
     let verdict = world.decide(&bot().signed()).await;
     let Outcome::Permit(Some((subject, _))) = &verdict.decision().outcome else { panic!("refused") };
-    assert_eq!(subject.as_str(), format!("{AGENT}#{}", thumbprint(1)));
+    assert_eq!(subject.to_string(), format!("{AGENT}#{}", thumbprint(1)));
     let [asked] = &world.agents.asked()[..] else { panic!("asked otherwise than once") };
     assert_eq!(asked.url, "https://agent.example/.well-known/http-message-signatures-directory");
     assert_eq!((&asked.method, &asked.headers[ACCEPT]), (&Method::GET, &MEDIA_TYPE.parse().unwrap()));

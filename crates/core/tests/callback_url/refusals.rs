@@ -38,7 +38,7 @@ async fn a_forged_token_by_the_shared_secret_passes_where_nothing_is_wrong_with_
     let world = World::new();
     let permit = world.passes(&Call::token(&world.forge(|_| {}))).await;
     let principal = permit.principal().unwrap();
-    assert_eq!(principal.subject.as_str(), "callback:u1");
+    assert_eq!(principal.subject.to_string(), "callback:u1");
     assert_eq!((&principal.claims["_id"], &principal.claims["res_id"]), (&json!("u1"), &json!("42")));
     assert_eq!(principal.expires, Some(NOW.plus(TTL)));
 }

@@ -12,7 +12,7 @@ async fn an_access_token_says_what_rfc_9068_asks() {
     assert_eq!(issued.body["expires_in"], 300);
     assert_eq!(issued.body["scope"], "orders:read orders:write reports");
     assert!(issued.body.get("refresh_token").is_none() && issued.body.get("id_token").is_none());
-    assert_eq!((issued.subject.as_str(), issued.client_id.as_str()), (&*format!("jkt:{name}"), "shop"));
+    assert_eq!((issued.subject.to_string(), issued.client_id.as_str()), (format!("jkt:{name}"), "shop"));
     let mut claims = world.claims(&issued.body["access_token"]).await;
     assert!(claims["jti"].as_str().unwrap().len() >= 22);
     claims["jti"] = Value::Null;

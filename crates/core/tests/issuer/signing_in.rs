@@ -14,7 +14,7 @@ async fn a_wallet_signs_in_and_its_token_names_it() {
     assert_eq!((&claims["sub"], &claims["client_id"]), (&json!(address), &json!(address)));
     assert_eq!((&claims["country"], &claims["scope"]), (&json!("CH"), &json!("openid orders:read")));
     assert_eq!(world.claims(&issued.body["id_token"]).await["aud"], address);
-    assert_eq!(issued.subject.as_str(), format!("eip155:{address}"));
+    assert_eq!(issued.subject.to_string(), format!("eip155:{address}"));
     assert!(issued.body.get("refresh_token").is_none(), "one that is bound to nothing would be bearer-class");
     refused(world.token(&post).await, "invalid_grant", 400, "it has been used");
 }

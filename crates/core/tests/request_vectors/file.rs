@@ -98,8 +98,8 @@ impl Outcome {
     pub(crate) fn of(verdict: &Verdict) -> Self {
         match verdict {
             Verdict::Permit(permit) => {
-                let subject = permit.principal().expect("no route here is public").subject.as_str();
-                Self { subject: Some(subject.to_owned()), ..Self::default() }
+                let principal = permit.principal().expect("no route here is public");
+                Self { subject: Some(principal.subject.to_string()), ..Self::default() }
             }
             Verdict::Deny(decision) => {
                 let code = decision.denial().unwrap().code();

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use countersign::SessionId;
 use countersign::crypto::SystemRandom;
-use countersign::schemes::session::{MOST_SESSIONS, NewSession, SESSIONS, SessionId, SignIn, USERS};
+use countersign::schemes::session::{MOST_SESSIONS, NewSession, SESSIONS, SignIn, USERS};
 use countersign::store::Inventory as _;
 use countersign::{Code, Purpose, Store as _, Verdict};
 

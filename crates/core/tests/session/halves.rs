@@ -20,7 +20,7 @@ async fn both_halves_prove_the_user_by_their_id_and_not_their_address() {
     let (halves, record) = world.sign_in().await;
     let Verdict::Permit(permit) = world.decide(&Request::of("GET", &halves)).await else { panic!("denied") };
     let principal = permit.principal().unwrap();
-    assert_eq!(principal.subject.as_str(), format!("user:{}", ann.id));
+    assert_eq!(principal.subject.to_string(), format!("user:{}", ann.id));
     assert_eq!(principal.claims["sid"], record.id.to_string());
     assert_eq!(principal.expires, Some(record.ends));
 }

@@ -49,7 +49,7 @@ async fn the_key_proves_who_its_question_would_and_carries_no_credential_to_repe
     let call = world.proven(&world.alice, Call::get("/orders")).await;
     assert!(!call.headers.contains_key("authorization"));
     let Verdict::Permit(permit) = world.decide(&world.rule(), &call).await else { panic!("a permit") };
-    assert_eq!(permit.principal().unwrap().subject.as_str(), format!("webhook:{ALICE}"));
+    assert_eq!(permit.principal().unwrap().subject.to_string(), format!("webhook:{ALICE}"));
     let told: Vec<_> = permit.tells().collect();
     assert_eq!(told, [("authentication-info".parse().unwrap(), OFFER.parse().unwrap())]);
     assert_eq!(world.answer(&call).await, "401 signature_replayed");

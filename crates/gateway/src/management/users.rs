@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Json};
-use countersign::schemes::session::{AccountError, Accounts, Email, UserId, UserRecord};
+use countersign::UserId;
+use countersign::schemes::session::{AccountError, Accounts, Email, UserRecord};
 use countersign_io::AnyStore;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -114,7 +115,7 @@ async fn find(accounts: &Accounts<Arc<AnyStore>>, user: &str) -> Result<UserId, 
 fn shown(user: &UserRecord) -> Value {
     json!({
         "id": user.id.to_string(),
-        "subject": user.subject().as_str(),
+        "subject": user.subject(),
         "email": user.email.as_str(),
         "name": user.name,
         "created": user.created.to_string(),

@@ -75,7 +75,7 @@ pub fn to_upstream(
     }
     if let Some(principal) = permit.principal() {
         let unwritable = |_| Denial::new(Code::CredentialMalformed, "the subject cannot be a header's value");
-        headers.insert(SUBJECT, HeaderValue::from_str(principal.subject.as_str()).map_err(unwritable)?);
+        headers.insert(SUBJECT, HeaderValue::try_from(principal.subject.to_string()).map_err(unwritable)?);
         let schemes = match &principal.schemes[..] {
             [scheme] => HeaderValue::from_static(scheme.as_str()),
             _ => HeaderValue::from_str(&principal.scheme_names()).map_err(unwritable)?,

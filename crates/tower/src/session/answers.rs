@@ -3,9 +3,11 @@
 use bytes::Bytes;
 use countersign::rule::RuleError;
 use countersign::schemes::session::{
-    AccountError, Half, SESSION_CLAIM, SessionId, SessionRecord, SignIn, UserId, UserRecord, handshakes, wire,
+    AccountError, Half, SESSION_CLAIM, SessionRecord, SignIn, UserRecord, handshakes, wire,
 };
-use countersign::{BodySource, Code, Denial, Principal, RequestView, Rule, Scheme, Source, Store};
+use countersign::{
+    BodySource, Code, Denial, Principal, RequestView, Rule, Scheme, SessionId, Source, Store, Subject, UserId,
+};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE, USER_AGENT};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Deserialize;
@@ -231,9 +233,10 @@ impl<S: Store + Clone> SessionSite<S> {
 
 /// Who was proven.
 fn user_of(asked: &AuthAsked<'_>) -> Result<UserId, Denial> {
-    let subject = asked.principal.and_then(|principal| principal.subject.as_str().strip_prefix("user:"));
-    let user = subject.and_then(UserId::parse);
-    user.ok_or_else(|| Denial::new(Code::CredentialMissing, "no user was proven"))
+    match asked.principal.map(|principal| &principal.subject) {
+        Some(Subject::User(user)) => Ok(*user),
+        _ => Err(Denial::new(Code::CredentialMissing, "no user was proven")),
+    }
 }
 
 /// By which session.

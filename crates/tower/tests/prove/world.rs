@@ -171,7 +171,7 @@ pub(crate) async fn saw(
         pieces.push(String::from_utf8_lossy(&frame.unwrap().into_data().unwrap()).into_owned());
     }
     let headers: Vec<_> = parts.headers.keys().map(ToString::to_string).collect();
-    let story = json!({ "headers": headers, "subject": principal.subject.as_str(), "body": pieces });
+    let story = json!({ "headers": headers, "subject": principal.subject, "body": pieces });
     // The application's own business, which has nothing to do with proofs.
     let status = if parts.uri.path() == "/unwell" { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     (status, [("authentication-info", "nextnonce=\"the application's own\"")], story.to_string())

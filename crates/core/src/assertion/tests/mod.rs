@@ -44,7 +44,13 @@ fn target(path: &str) -> Uri {
 }
 
 fn alice() -> Principal {
-    Principal::new(Subject::key("alice"), Scheme::Signature)
+    named("key:alice", Scheme::Signature)
+}
+
+fn named(name: &str, scheme: Scheme) -> Principal {
+    let mut principal = Principal::vouch_for(Subject::Named(name.into()));
+    principal.schemes.push(scheme);
+    principal
 }
 
 /// What is asserted of `GET /orders/1?page=2`, which alice sent.
@@ -181,8 +187,8 @@ async fn whatever_differs_is_said_anew() {
     let cases = [
         Case::default(),
         Case { gateway: PublicUrl::parse("https://carol.example").unwrap(), ..Case::default() },
-        Case { principal: Principal::new(Subject::key("eve"), Scheme::Signature), ..Case::default() },
-        Case { principal: Principal::new(Subject::key("alice"), Scheme::ApiKey), ..Case::default() },
+        Case { principal: named("key:eve", Scheme::Signature), ..Case::default() },
+        Case { principal: named("key:alice", Scheme::ApiKey), ..Case::default() },
         Case { principal: granted, ..Case::default() },
         Case { principal: claiming, ..Case::default() },
         Case { method: Method::HEAD, ..Case::default() },

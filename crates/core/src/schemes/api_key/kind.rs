@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::crypto::{Algorithm, Digest, KeyError, Random, SealKey, Secret, VerifyingKey};
 use crate::denial::{Code, Denial};
 
-use super::wire::KeyId;
+use crate::principal::KeyId;
 
 /// What a secret is sealed for, so that it opens as nothing else.
 const PURPOSE: &str = "hmac";

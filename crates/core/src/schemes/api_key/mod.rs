@@ -31,7 +31,7 @@ use crate::verifier::{Proven, Verifier};
 pub use kind::{KeyKind, KeyUnavailable};
 pub use record::{DERIVATION, KEY_USE, KEYS, KeyRecord, KeyTerms, Lapsed, MintRights};
 pub use registry::{KeyRegistry, LastUses, RegistryError};
-pub use wire::{ApiKey, KeyFormatError, KeyId};
+pub use wire::{ApiKey, KeyFormatError};
 
 /// The header that carries a key where `Authorization` is taken.
 pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -126,7 +126,7 @@ impl<S: Store> Verifier for ApiKeyVerifier<S> {
         if request.purpose == Purpose::Decide {
             self.uses.note(id, request.received_at);
         }
-        let mut principal = Principal::new(Subject::key(id.as_str()), Scheme::ApiKey);
+        let mut principal = Principal::vouch_for(Subject::Key(id));
         principal.permissions = record.granted();
         principal.expires = record.terms.expires;
         Ok(Proven::outright(principal))
@@ -137,8 +137,7 @@ impl<S: Store> Verifier for ApiKeyVerifier<S> {
     }
 
     async fn still_holds(&self, principal: &Principal, now: Timestamp) -> Result<bool, StoreError> {
-        let id = principal.subject.as_str().strip_prefix("key:").and_then(KeyId::parse);
-        let Some(id) = id else { return Ok(false) };
+        let Subject::Key(id) = principal.subject else { return Ok(false) };
         let Some(bytes) = self.store.get(KEYS, KeyRecord::place(id)).await? else { return Ok(false) };
         Ok(KeyRecord::decode(&bytes)?.lapsed(now).is_none())
     }

@@ -11,7 +11,8 @@ use crate::store::{Id, Space, StoreError};
 use crate::time::Timestamp;
 
 use super::kind::{KeyKind, KeyUnavailable};
-use super::wire::{ApiKey, KeyId};
+use super::wire::ApiKey;
+use crate::principal::KeyId;
 
 /// Where keys are kept.
 pub const KEYS: Space = Space::durable("keys");

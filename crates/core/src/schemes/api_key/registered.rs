@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 use super::kind::KeyKind;
 use super::record::{KEYS, KeyRecord, KeyTerms};
 use super::registry::{KeyRegistry, RegistryError, check_terms};
-use super::wire::KeyId;
+use crate::principal::KeyId;
 
 /// Under which name a public key is registered, by its thumbprint.
 const PRINTS: Space = Space::durable("key-prints");

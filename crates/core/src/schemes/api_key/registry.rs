@@ -11,7 +11,8 @@ use crate::store::{Id, Inventory, Store, StoreError};
 use crate::time::Timestamp;
 
 use super::record::{KEY_USE, KEYS, KeyRecord, KeyTerms, MintRights};
-use super::wire::{ApiKey, KeyId};
+use super::wire::ApiKey;
+use crate::principal::KeyId;
 
 /// Why a key was not made or changed.
 #[derive(Debug, thiserror::Error)]

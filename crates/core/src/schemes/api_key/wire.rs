@@ -1,82 +1,16 @@
 //! `cs_<id>_<secret><check>`: bytes to and from a credential. No keys, no I/O.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroize as _;
 
 use crate::crypto::{Random, Secret, decode_base62, encode_base62};
+use crate::principal::KeyId;
 
 const PREFIX: &[u8] = b"cs_";
-const ID: usize = 12;
+const ID: usize = KeyId::LENGTH;
 const SECRET: usize = 43;
 const CHECK: usize = 6;
 /// The length of a whole key in characters.
 pub const LENGTH: usize = PREFIX.len() + ID + 1 + SECRET + CHECK;
-
-/// The public name of an API key: 12 base62 characters.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct KeyId([u8; ID]);
-
-impl KeyId {
-    /// A new name, one of 62^12.
-    #[must_use]
-    pub fn generate(random: &dyn Random) -> Self {
-        let mut id = [0_u8; ID];
-        let mut filled = 0;
-        while filled < ID {
-            let mut bytes = [0_u8; 2 * ID];
-            random.fill(&mut bytes);
-            // 248 is the largest multiple of 62 in a byte: beyond it some characters would be likelier.
-            for byte in bytes.into_iter().filter(|byte| *byte < 248).take(ID - filled) {
-                [id[filled]] = encode_base62::<1>(&[byte % 62]);
-                filled += 1;
-            }
-        }
-        Self(id)
-    }
-
-    /// Reads a name.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let id: [u8; ID] = text.as_bytes().try_into().ok()?;
-        id.iter().all(u8::is_ascii_alphanumeric).then_some(Self(id))
-    }
-
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        // Only ASCII letters and digits are ever put in.
-        std::str::from_utf8(&self.0).unwrap_or_default()
-    }
-}
-
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Debug for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl From<KeyId> for String {
-    fn from(id: KeyId) -> Self {
-        id.as_str().to_owned()
-    }
-}
-
-impl TryFrom<String> for KeyId {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        Self::parse(&text).ok_or("a key id is 12 letters and digits")
-    }
-}
 
 /// Why a `cs_…` string is not a key. The caller learns `key_invalid` either way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -134,7 +68,7 @@ impl ApiKey {
     pub fn reveal(&self) -> Secret<String> {
         let mut text = Vec::with_capacity(LENGTH);
         text.extend_from_slice(PREFIX);
-        text.extend_from_slice(&self.id.0);
+        text.extend_from_slice(self.id.as_str().as_bytes());
         text.push(b'_');
         let mut secret = encode_base62::<SECRET>(self.secret.expose());
         text.extend_from_slice(&secret);

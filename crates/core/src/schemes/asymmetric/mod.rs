@@ -103,7 +103,7 @@ impl Verifier for AsymmetricVerifier {
         }
         Ok(Proven {
             also: None,
-            principal: Principal::new(Subject::ethereum(&address), Scheme::Asymmetric),
+            principal: Principal::vouch_for(Subject::Ethereum(address)),
             body: None,
             spends,
             fresh_until: Some(until.min(timestamp.plus(WINDOW))),

@@ -9,7 +9,7 @@ use crate::claim_path::ClaimPath;
 use crate::crypto::jwt::{Claims, Json, Jwt};
 use crate::denial::{Code, Denial};
 use crate::issuer::KeyName;
-use crate::principal::{Permissions, Principal, Scheme, Subject};
+use crate::principal::{Permissions, Principal, Subject};
 use crate::time::{SKEW, Timestamp};
 
 /// A `sub` has at most so many characters, of ASCII (OpenID Connect Core §2).
@@ -97,7 +97,7 @@ pub(super) fn principal(
     let sub = claims.text("sub").map_err(mistyped)?.ok_or_else(|| missing("sub"))?;
     let subject = if terms.names_keys { key_named(sub)? } else { user_named(sub, &terms.issuer)? };
     let bound_to = claims.get("cnf").map(bound_to).transpose()?;
-    let mut principal = Principal::new(subject, Scheme::Bearer);
+    let mut principal = Principal::vouch_for(subject);
     principal.permissions = permissions(claims, terms)?;
     // As long as it is accepted.
     principal.expires = claims.moment("exp").map_err(mistyped)?.map(|expires| expires.plus(SKEW));
@@ -112,7 +112,7 @@ fn user_named(sub: &str, issuer: &str) -> Result<Subject, Denial> {
     if sub.is_empty() || sub.len() > LONGEST_SUB || !is_plain {
         return Err(wrong("sub is no text of 1 to 255 characters of ASCII"));
     }
-    Ok(Subject::issued(issuer, sub))
+    Ok(Subject::Issued { issuer: issuer.into(), sub: sub.into() })
 }
 
 /// `0x…`, `eip155:0x…` and `eip155:1:0x…` (CAIP-10) are one account, whatever the chain and the case of its

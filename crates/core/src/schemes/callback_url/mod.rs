@@ -210,9 +210,9 @@ impl<S: Store + Clone> CallbackVerifier<S> {
 }
 
 fn proven(user: &str, resource: Option<&str>, expires: Timestamp, body: BodyCheck) -> Proven {
-    let mut principal = Principal::new(Subject::callback(user), Scheme::CallbackUrl);
+    let mut principal = Principal::vouch_for(Subject::Callback(user.into()));
     // In a group, such as callback-url+signature, the other proof must be this user's.
-    principal.key = Some(Subject::named(user));
+    principal.key = Some(Subject::Named(user.into()));
     principal.claims.insert("_id".to_owned(), user.into());
     if let Some(resource) = resource {
         principal.claims.insert("res_id".to_owned(), resource.into());

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::email::Email;
 use super::half::{Half, Halves};
-use super::names::{SessionId, UserId};
 use super::password::{Password, PasswordRefused};
 use super::passwords::{PasswordHash, Passwords, TooBusy};
 use super::record::{NewSession, SessionRecord};
@@ -15,6 +14,7 @@ use super::throttle::Throttle;
 use super::users::{UserRecord, Users, is_name};
 use crate::crypto::Random;
 use crate::denial::{Code, Denial};
+use crate::principal::{SessionId, UserId};
 use crate::store::{Store, StoreError};
 use crate::time::Timestamp;
 

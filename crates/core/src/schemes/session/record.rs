@@ -6,8 +6,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::half::{Half, Halves};
-use super::names::{SessionId, UserId};
 use crate::crypto::{Digest, equal, hash_parts};
+use crate::principal::{SessionId, UserId};
 use crate::store::{Id, Space, StoreError};
 use crate::time::Timestamp;
 

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::half::{Half, Halves};
-use super::names::{SessionId, UserId};
 use super::record::{Lifetimes, NewSession, SESSIONS, SessionRecord, decode, encode};
 use crate::crypto::Random;
+use crate::principal::{SessionId, UserId};
 use crate::store::{Id, Space, Store, StoreError};
 use crate::time::Timestamp;
 

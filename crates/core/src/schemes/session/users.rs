@@ -4,11 +4,11 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::email::Email;
-use super::names::UserId;
 use super::passwords::PasswordHash;
 use super::record::{decode, encode};
 use crate::crypto::Random;
 use crate::principal::Subject;
+use crate::principal::UserId;
 use crate::store::{Id, Inventory, Space, Store, StoreError};
 use crate::time::Timestamp;
 
@@ -47,7 +47,7 @@ impl UserRecord {
     /// The subject of their requests.
     #[must_use]
     pub fn subject(&self) -> Subject {
-        Subject::user(&self.id.to_string())
+        Subject::User(self.id)
     }
 
     /// Whether a session of `generation` is still theirs.

@@ -11,14 +11,13 @@ use super::cross_site::Origins;
 use super::handshakes;
 use super::key_proof;
 use super::key_proof::{DPOP_SUBPROTOCOL, KeyProof, KeyProven};
-use super::names::{SessionId, UserId};
 use super::policy::{HandshakePolicy, SessionDemand};
 use super::record::{Lifetimes, SESSIONS, SessionRecord};
 use super::sessions::Sessions;
 use super::users::Users;
 use super::wire::{self, HALF_SUBPROTOCOL, HANDSHAKE, HANDSHAKE_SUBPROTOCOL, SessionCredential};
 use crate::denial::{Challenge, Code, Denial};
-use crate::principal::{Principal, Scheme, Subject};
+use crate::principal::{Principal, Scheme, SessionId, Subject};
 use crate::request::{BodySource, Carrier, Purpose, RequestView};
 use crate::schemes::dpop::DPOP;
 use crate::store::{Id, Store, StoreError};
@@ -191,7 +190,7 @@ impl<S: Store> Verifier for SessionVerifier<S> {
         let (bytes, record) = self.session(&credential, place, request.received_at).await?;
         let KeyProven { spends, fresh_until } =
             self.second_proof(&credential, &record, place, request).await?;
-        let mut principal = Principal::new(Subject::user(&record.user.to_string()), Scheme::Session);
+        let mut principal = Principal::vouch_for(Subject::User(record.user));
         principal.claims.insert(SESSION_CLAIM.to_owned(), record.id.to_string().into());
         principal.expires = Some(record.ends);
         self.note_use(bytes, record, place, request).await?;
@@ -216,10 +215,9 @@ impl<S: Store> Verifier for SessionVerifier<S> {
     }
 
     async fn still_holds(&self, principal: &Principal, now: Timestamp) -> Result<bool, StoreError> {
-        let user = principal.subject.as_str().strip_prefix("user:").and_then(UserId::parse);
         let session = principal.claims.get(SESSION_CLAIM).and_then(|name| SessionId::parse(name.as_str()?));
-        let (Some(user), Some(session)) = (user, session) else { return Ok(false) };
-        let Some(record) = self.sessions.get(user, session, now).await? else { return Ok(false) };
-        Ok(self.users.get(user).await?.is_some_and(|user| user.lets(record.generation)))
+        let (Subject::User(user), Some(session)) = (&principal.subject, session) else { return Ok(false) };
+        let Some(record) = self.sessions.get(*user, session, now).await? else { return Ok(false) };
+        Ok(self.users.get(*user).await?.is_some_and(|user| user.lets(record.generation)))
     }
 }

@@ -28,7 +28,7 @@ use super::signed::Signed;
 use super::verify::verify;
 use crate::denial::{Code, Denial};
 use crate::fetch::Fetch;
-use crate::principal::{Principal, Scheme, Subject};
+use crate::principal::{Principal, Subject};
 use crate::public_url::PublicUrl;
 use crate::request::RequestView;
 use crate::store::{Id, Spend};
@@ -78,7 +78,8 @@ impl<F: Fetch> WebBots<F> {
         })?;
         let message = Message::from(request);
         verify(signed, &message, &found.key).map_err(|denial| with_base(&denial, signed, &message))?;
-        let mut principal = Principal::new(Subject::agent(&origin, call.keyid), Scheme::Signature);
+        let mut principal =
+            Principal::vouch_for(Subject::Issued { issuer: origin.into(), sub: call.keyid.into() });
         principal.expires = found.expires;
         let spend = Spend {
             id: call.name(signed, &message, &principal.subject)?,
@@ -89,10 +90,9 @@ impl<F: Fetch> WebBots<F> {
         Ok(Proven::once(principal, spend))
     }
 
-    /// Whether a subject's key still stands in its directory, as that was last had. `None`: no agent's.
-    pub(super) fn still_holds(&self, subject: &Subject, now: Timestamp) -> Option<bool> {
-        let (origin, keyid) = subject.as_str().split_once('#')?;
-        Some(self.directories.still_lists(origin, keyid, now))
+    /// Whether an agent's key still stands in its directory, as that was last had.
+    pub(super) fn still_holds(&self, origin: &str, keyid: &str, now: Timestamp) -> bool {
+        self.directories.still_lists(origin, keyid, now)
     }
 }
 
@@ -176,12 +176,12 @@ impl<'a> Call<'a> {
     /// What is spent: the nonce, or without one all that was signed. Not the signature's bytes, for
     /// whoever sees one of ECDSA can write it in another way that verifies too.
     fn name(&self, signed: &Signed, message: &Message<'_>, subject: &Subject) -> Result<Id, Denial> {
-        let subject = subject.as_str().as_bytes();
+        let subject = subject.to_string();
         if let Some(nonce) = self.nonce {
-            return Ok(Id::of(&[b"web-bot-nonce", subject, nonce.as_bytes()]));
+            return Ok(Id::of(&[b"web-bot-nonce", subject.as_bytes(), nonce.as_bytes()]));
         }
         let base = signature_base(&signed.components, signed.signature_params(), message)?;
-        Ok(Id::of(&[b"web-bot-base", subject, base.as_bytes()]))
+        Ok(Id::of(&[b"web-bot-base", subject.as_bytes(), base.as_bytes()]))
     }
 }
 

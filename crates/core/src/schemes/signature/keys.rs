@@ -8,9 +8,9 @@ use super::message::Message;
 use super::signed::Signed;
 use crate::crypto::{Digest, SealKey, VerifyingKey, sha256};
 use crate::denial::{Code, Denial};
-use crate::principal::{Permissions, Principal, Scheme, Subject};
+use crate::principal::{KeyId, Permissions, Principal, Subject};
 use crate::request::{Purpose, RequestView};
-use crate::schemes::api_key::{KEYS, KeyId, KeyRecord, LastUses};
+use crate::schemes::api_key::{KEYS, KeyRecord, LastUses};
 use crate::store::{Store, StoreError};
 use crate::time::Timestamp;
 
@@ -57,8 +57,8 @@ pub struct Found {
 impl Found {
     /// Whom a signature by this key proves.
     #[must_use]
-    pub fn principal(&self, scheme: Scheme) -> Principal {
-        let mut principal = Principal::new(Subject::key(self.id.as_str()), scheme);
+    pub fn principal(&self) -> Principal {
+        let mut principal = Principal::vouch_for(Subject::Key(self.id));
         principal.key.clone_from(&self.name);
         principal.permissions = self.permissions.clone();
         principal.expires = self.expires;
@@ -125,13 +125,11 @@ impl<S: Store> RegisteredKeys<S> {
         }
     }
 
-    /// Whether the key behind a subject `key:<id>` still passes.
+    /// Whether the key of this name still passes.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn still_holds(&self, subject: &Subject, now: Timestamp) -> Result<bool, StoreError> {
-        let id = subject.as_str().strip_prefix("key:").and_then(KeyId::parse);
-        let Some(id) = id else { return Ok(false) };
+    pub async fn still_holds(&self, id: KeyId, now: Timestamp) -> Result<bool, StoreError> {
         let Some(bytes) = self.store.get(KEYS, KeyRecord::place(id)).await? else { return Ok(false) };
         Ok(KeyRecord::decode(&bytes)?.lapsed(now).is_none())
     }
@@ -146,7 +144,7 @@ impl<S: Store> RegisteredKeys<S> {
             return Ok((parsed.key.clone(), parsed.name.clone()));
         }
         let key = Arc::new(record.verifying_key(self.seal.as_ref())?);
-        let name = key.thumbprint().map(|thumbprint| Subject::thumbprint(&thumbprint));
+        let name = key.thumbprint().map(|thumbprint| Subject::Thumbprint(thumbprint.into()));
         let mut parsed = self.parsed();
         if parsed.len() >= self.bound && !parsed.contains_key(&record.id) {
             // Whichever: to parse a key again costs microseconds.

@@ -144,14 +144,12 @@ impl<S: Store, F: Fetch> Verifier for SignatureVerifier<S, F> {
     }
 
     async fn still_holds(&self, principal: &Principal, now: Timestamp) -> Result<bool, StoreError> {
-        if let Some(holds) = self.bots.as_ref().and_then(|bots| bots.still_holds(&principal.subject, now)) {
-            return Ok(holds);
+        match (&principal.subject, &self.bots) {
+            (Subject::Key(id), _) => self.keys.still_holds(*id, now).await,
+            (Subject::Issued { issuer, sub }, Some(bots)) => Ok(bots.still_holds(issuer, sub, now)),
+            // A wallet is nobody's to revoke.
+            _ => Ok(true),
         }
-        // A wallet is nobody's to revoke.
-        if !principal.subject.as_str().starts_with("key:") {
-            return Ok(true);
-        }
-        self.keys.still_holds(&principal.subject, now).await
     }
 }
 
@@ -179,8 +177,8 @@ impl<S: Store, F: Fetch> SignatureVerifier<S, F> {
         verify(signed, &message, &found.key)
             .map_err(|denial| told(with_base(&denial, signed, &message), signed, request))?;
         self.keys.note_use(&found, request);
-        let principal = found.principal(Scheme::Signature);
-        let spend = spend(principal.subject.as_str(), &proof, request);
+        let principal = found.principal();
+        let spend = spend(&principal.subject.to_string(), &proof, request);
         Ok(Proven { also: found.is_api_key.then_some(Scheme::ApiKey), ..Proven::once(principal, spend) })
     }
 
@@ -251,7 +249,7 @@ fn verify_wallet(signed: &Signed, request: &RequestView<'_>) -> Result<Proven, D
     }
     let account = verify_erc8128(signed, &Message::from(request));
     let account = account.map_err(|denial| told(denial, signed, request))?;
-    let principal = Principal::new(Subject::ethereum(&account.address), Scheme::Signature);
+    let principal = Principal::vouch_for(Subject::Ethereum(account.address));
     // Per chain and address (§3.1.2), in one spelling, so that both forms share their nonces.
     let spend = spend(&account.to_string(), &proof, request);
     Ok(Proven::once(principal, spend))

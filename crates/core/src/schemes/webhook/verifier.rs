@@ -158,7 +158,7 @@ impl<S: Store, F: Fetch> WebhookVerifier<S, F> {
     }
 
     fn principal(&self, url: &WebhookUrl) -> Principal {
-        let mut principal = Principal::new(Subject::webhook(url.as_str()), Scheme::Webhook);
+        let mut principal = Principal::vouch_for(Subject::Webhook(url.as_str().into()));
         principal.permissions = self.callers.permissions(url);
         principal
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
+use countersign::KeyId;
 use countersign::crypto::ethereum::Address;
 use countersign::issuer::{LONGEST_REFRESH, Wallets};
-use countersign::schemes::api_key::KeyId;
 use serde::Deserialize as _;
 use toml::{Spanned, Value};
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use countersign::path::Template;
 use countersign::rule::RuleBuilder;
-use countersign::schemes::api_key::{KeyId, MintRights};
-use countersign::{Code, Denial, Principal, Requirement, Rule};
+use countersign::schemes::api_key::MintRights;
+use countersign::{Code, Denial, KeyId, Principal, Requirement, Rule, Subject};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response, StatusCode};
 use serde_json::{Value, json};
@@ -58,7 +58,7 @@ impl Answer for Minting {
                 let cause = format!("{id} may not mint callbacks for this route and user");
                 return Err(Denial::new(Code::PermissionMissing, cause));
             }
-            let by = format!("key:{id}");
+            let by = Subject::Key(id).to_string();
             match mint(asked.gateway, asked.runtime, wanted, &by, asked.request.received_at).await {
                 Ok(minted) => Ok(answer(StatusCode::CREATED, "application/json", &revealed(&minted))),
                 Err(Refused::Terms(why)) => Ok(refused(&why)),
@@ -70,9 +70,9 @@ impl Answer for Minting {
 
 /// What the key that was proven may mint.
 async fn rights(gateway: &Gateway, principal: Option<&Principal>) -> Result<(KeyId, MintRights), Denial> {
-    let id = principal.and_then(|principal| principal.subject.as_str().strip_prefix("key:"));
-    let id =
-        id.and_then(KeyId::parse).ok_or_else(|| Denial::new(Code::PermissionMissing, "no key was proven"))?;
+    let Some(Subject::Key(id)) = principal.map(|principal| principal.subject.clone()) else {
+        return Err(Denial::new(Code::PermissionMissing, "no key was proven"));
+    };
     let record = gateway.keys().get(id).await;
     let record = record.map_err(|error| Denial::new(Code::StoreUnavailable, error.to_string()))?;
     Ok((id, record.terms.mint))

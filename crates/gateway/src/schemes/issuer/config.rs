@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use countersign::KeyId;
 use countersign::issuer::Wallets;
-use countersign::schemes::api_key::KeyId;
 use countersign::schemes::dpop::NoncePolicy;
 use schemars::JsonSchema;
 use serde::Deserialize;

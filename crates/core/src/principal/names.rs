@@ -1,10 +1,77 @@
-//! Names of users and sessions: 128 random bits that say nothing and open nothing.
+//! Names of keys, users and sessions: random, they say nothing and open nothing.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::{Random, encode_base62};
+
+/// The public name of a registered key: 12 base62 characters. The subject is `key:…`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct KeyId([u8; KeyId::LENGTH]);
+
+impl KeyId {
+    /// How many characters it has.
+    pub const LENGTH: usize = 12;
+
+    /// A new name, one of 62^12.
+    #[must_use]
+    pub fn generate(random: &dyn Random) -> Self {
+        let mut id = [0_u8; Self::LENGTH];
+        let mut filled = 0;
+        while filled < Self::LENGTH {
+            let mut bytes = [0_u8; 2 * Self::LENGTH];
+            random.fill(&mut bytes);
+            // 248 is the largest multiple of 62 in a byte: beyond it some characters would be likelier.
+            for byte in bytes.into_iter().filter(|byte| *byte < 248).take(Self::LENGTH - filled) {
+                [id[filled]] = encode_base62::<1>(&[byte % 62]);
+                filled += 1;
+            }
+        }
+        Self(id)
+    }
+
+    /// Reads a name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let id: [u8; Self::LENGTH] = text.as_bytes().try_into().ok()?;
+        id.iter().all(u8::is_ascii_alphanumeric).then_some(Self(id))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // Only ASCII letters and digits are ever put in.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl From<KeyId> for String {
+    fn from(id: KeyId) -> Self {
+        id.as_str().to_owned()
+    }
+}
+
+impl TryFrom<String> for KeyId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("a key id is 12 letters and digits")
+    }
+}
 
 /// How many base 62 characters 128 bits take.
 const CHARACTERS: usize = 22;

@@ -1,13 +1,18 @@
 //! Who was proven: schemes, subjects, permissions, principals.
 
+mod names;
+mod subject;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::crypto::ethereum::Address;
 use crate::time::Timestamp;
+
+pub use names::{KeyId, SessionId, UserId};
+pub use subject::Subject;
 
 /// One way to prove who sent a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -68,84 +73,6 @@ impl fmt::Display for Scheme {
     }
 }
 
-/// The name of who was proven. It names its authority, so that no two collide.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
-pub struct Subject(Arc<str>);
-
-impl Subject {
-    /// `key:<id>`: the holder of a registered key.
-    #[must_use]
-    pub fn key(id: &str) -> Self {
-        let mut name = String::with_capacity(4 + id.len());
-        name.push_str("key:");
-        name.push_str(id);
-        Self(name.into())
-    }
-
-    /// `webhook:<url>`: the API at a webhook URL, as that was asked.
-    #[must_use]
-    pub fn webhook(url: &str) -> Self {
-        Self(format!("webhook:{url}").into())
-    }
-
-    /// `<origin>#<thumbprint>`: the holder of a key that the agent at an origin lists. A token's subject
-    /// at the same issuer has the same form: either way it is that origin that says who this is.
-    #[must_use]
-    pub fn agent(origin: &str, thumbprint: &str) -> Self {
-        Self(format!("{origin}#{thumbprint}").into())
-    }
-
-    /// `eip155:<lower-case address>`: the holder of an Ethereum account's key, on whatever chain.
-    #[must_use]
-    pub fn ethereum(address: &Address) -> Self {
-        Self(format!("eip155:{address}").into())
-    }
-
-    /// `jkt:<thumbprint>`: the holder of the key with this RFC 7638 thumbprint.
-    #[must_use]
-    pub fn thumbprint(thumbprint: &str) -> Self {
-        Self(format!("jkt:{thumbprint}").into())
-    }
-
-    /// `<issuer>#<sub>`: whom an issuer of tokens means by `sub`.
-    #[must_use]
-    pub fn issued(issuer: &str, sub: &str) -> Self {
-        Self(format!("{issuer}#{sub}").into())
-    }
-
-    /// `user:<id>`: whoever signed in here as this user; never the e-mail address, which may change hands.
-    #[must_use]
-    pub fn user(id: &str) -> Self {
-        Self(format!("user:{id}").into())
-    }
-
-    /// `callback:<user>`: whoever holds a callback URL that was minted for this user of the application. It
-    /// is not that user, who may sign in here too.
-    #[must_use]
-    pub fn callback(user: &str) -> Self {
-        Self(format!("callback:{user}").into())
-    }
-
-    /// The subject that is called so, where a token says the whole name.
-    #[must_use]
-    pub fn named(name: &str) -> Self {
-        Self(name.into())
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// What a proof says of permissions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Permissions {
@@ -175,15 +102,16 @@ impl Permissions {
     }
 }
 
-/// Who was proven, how, and what that allows.
+/// Who was proven, how, and what that allows. It is made by [`Principal::vouch_for`] alone.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Principal {
     /// Who.
     pub subject: Subject,
-    /// Another name for the key that proved it, by which a token may name the same subject:
-    /// `jkt:<thumbprint>`.
+    /// Another name, by which another proof may mean the same subject: that of the key which proved it,
+    /// `jkt:<thumbprint>`, or of the user for whom a callback URL was minted.
     pub key: Option<Subject>,
-    /// The schemes that proved it, in the order of [`Scheme`].
+    /// The schemes that proved it, in the order of [`Scheme`]: the gate says which count.
     pub schemes: Vec<Scheme>,
     /// What the proofs grant.
     pub permissions: Permissions,
@@ -194,13 +122,14 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// A principal proven by one scheme, with nothing granted and no end.
+    /// Whoever calls this vouches that the request was sent by `subject`, or would be if it proved what it
+    /// claims. By its name are found all who vouch for somebody. Nothing is granted yet, and there is no end.
     #[must_use]
-    pub fn new(subject: Subject, scheme: Scheme) -> Self {
+    pub const fn vouch_for(subject: Subject) -> Self {
         Self {
             subject,
             key: None,
-            schemes: vec![scheme],
+            schemes: Vec::new(),
             permissions: Permissions::Unstated,
             claims: BTreeMap::new(),
             expires: None,
@@ -220,13 +149,18 @@ impl Principal {
         names
     }
 
+    /// Whether its other name is that of `subject`.
+    fn is_also(&self, subject: &Subject) -> bool {
+        self.key.as_ref().is_some_and(|key| key.means(subject))
+    }
+
     /// Two proofs about one subject as one principal: permissions meet, the earlier expiry counts,
     /// and a claim that both make must be the same. Where one names the other's key, the subject is that
     /// other. `None` if they are about two subjects or disagree.
     #[must_use]
     pub fn join(mut self, other: Self) -> Option<Self> {
-        if self.subject != other.subject && self.key.as_ref() != Some(&other.subject) {
-            if other.key.as_ref() != Some(&self.subject) {
+        if self.subject != other.subject && !self.is_also(&other.subject) {
+            if !other.is_also(&self.subject) {
                 return None;
             }
             self.subject = other.subject;
@@ -253,6 +187,14 @@ impl Principal {
 mod tests {
     use super::*;
 
+    fn subject(name: &str) -> Subject {
+        Subject::Key(KeyId::parse(&format!("{name:A>12}")).unwrap())
+    }
+
+    fn proven(subject: Subject, scheme: Scheme) -> Principal {
+        Principal { schemes: vec![scheme], ..Principal::vouch_for(subject) }
+    }
+
     fn only(names: &[&str]) -> Permissions {
         Permissions::Only(names.iter().map(|name| Arc::from(*name)).collect())
     }
@@ -266,23 +208,23 @@ mod tests {
 
     #[test]
     fn two_proofs_of_one_subject_join_and_the_earlier_expiry_counts() {
-        let mut key = Principal::new(Subject::key("x"), Scheme::Signature);
+        let mut key = proven(subject("x"), Scheme::Signature);
         key.expires = Some(Timestamp::from_secs(9));
-        let mut token = Principal::new(Subject::key("x"), Scheme::Bearer);
+        let mut token = proven(subject("x"), Scheme::Bearer);
         token.expires = Some(Timestamp::from_secs(5));
         let joined = token.join(key).unwrap();
         assert_eq!(joined.scheme_names(), "signature+bearer");
         assert_eq!(joined.expires, Some(Timestamp::from_secs(5)));
-        assert!(joined.join(Principal::new(Subject::key("y"), Scheme::ApiKey)).is_none());
+        assert!(joined.join(proven(subject("y"), Scheme::ApiKey)).is_none());
     }
 
     #[test]
     fn a_token_that_names_a_key_is_about_whoever_signed_with_it() {
-        let mut signed = Principal::new(Subject::key("x"), Scheme::Signature);
-        signed.key = Some(Subject::thumbprint("t"));
-        let token = |thumbprint| Principal::new(Subject::thumbprint(thumbprint), Scheme::Bearer);
+        let mut signed = proven(subject("x"), Scheme::Signature);
+        signed.key = Some(Subject::Thumbprint("t".into()));
+        let token = |thumbprint: &str| proven(Subject::Thumbprint(thumbprint.into()), Scheme::Bearer);
         for joined in [signed.clone().join(token("t")), token("t").join(signed.clone())] {
-            assert_eq!(joined.unwrap().subject, Subject::key("x"));
+            assert_eq!(joined.unwrap().subject, subject("x"));
         }
         assert!(signed.clone().join(token("u")).is_none());
         assert!(token("u").join(signed).is_none());
@@ -291,7 +233,7 @@ mod tests {
     #[test]
     fn joining_is_the_same_either_way() {
         let proof = |scheme, seconds, permissions: &[&str]| {
-            let mut principal = Principal::new(Subject::key("x"), scheme);
+            let mut principal = proven(subject("x"), scheme);
             principal.expires = Some(Timestamp::from_secs(seconds));
             principal.permissions = only(permissions);
             principal
@@ -307,7 +249,7 @@ mod tests {
     #[test]
     fn proofs_that_contradict_each_other_do_not_join() {
         let claiming = |country: &str| {
-            let mut principal = Principal::new(Subject::key("x"), Scheme::Bearer);
+            let mut principal = proven(subject("x"), Scheme::Bearer);
             principal.claims.insert("country".into(), country.into());
             principal
         };
