@@ -15,9 +15,9 @@ test("the browser's part is under 8 kB", (context) => {
 });
 
 test("the demonstration of sessions serves this very bundle", () => {
-  const served = "../crates/cli/src/demo/session/pages/countersign.min.js";
+  const served = "../crates/demo/src/session/pages/countersign.min.js";
   const same = read(served) === read("dist/countersign.min.js");
-  assert.ok(same, "cp web/dist/countersign.min.js crates/cli/src/demo/session/pages/");
+  assert.ok(same, "cp web/dist/countersign.min.js crates/demo/src/session/pages/");
 });
 
 test("nothing is needed at run time, and the types are there", () => {

@@ -6,6 +6,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
 use super::callback::CallbackCommand;
+use super::demo::DemoFlags;
 use super::key_add::{AddFlags, MintFlags};
 use super::shared::Shared;
 use super::store::StoreCommand;
@@ -375,88 +376,6 @@ pub(super) struct DecodeFlags {
     /// The credential. Whoever lists the processes of this machine sees it: standard input does not tell.
     #[arg(value_name = "CREDENTIAL")]
     pub(super) credential: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct DemoFlags {
-    /// Which scene; without it they are listed.
-    pub(super) scene: Option<Scene>,
-    /// Stay up afterwards, until Ctrl-C.
-    #[arg(long)]
-    pub(super) keep: bool,
-    /// Keep everything that the demonstration writes in this folder. Default: a temporary one.
-    #[arg(long, value_name = "FOLDER")]
-    pub(super) folder: Option<PathBuf>,
-    #[command(flatten)]
-    pub(super) session: SessionFlags,
-    /// Be one of those who take part, as a process or a container of its own.
-    #[arg(long = "as", value_name = "PART", hide = true, requires = "folder")]
-    pub(super) part: Option<Part>,
-    /// End with standard input, and take orders from it.
-    #[arg(long, hide = true, requires = "part")]
-    pub(super) directed: bool,
-}
-
-/// Where `demo session` is: nothing that is not said is taken from elsewhere.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Of `demo session`, which stays up until Ctrl-C")]
-pub(super) struct SessionFlags {
-    /// The port of the bank's page; 0 takes one that is free. Default: 5100.
-    #[arg(long, value_name = "PORT")]
-    pub(super) port: Option<u16>,
-    /// The port of Eve's page; 0 takes one that is free. Default: 5101.
-    #[arg(long, value_name = "PORT")]
-    pub(super) eve_port: Option<u16>,
-    /// Serve both by HTTPS, under a certificate authority that is made for this run: ca.pem in --folder.
-    ///
-    /// A browser shows the pages once it trusts ca.pem, whose key is forgotten at once.
-    #[arg(long, requires = "folder")]
-    pub(super) tls: bool,
-    /// The host in the bank's URLs, which the browser must find at 127.0.0.1. Default: localhost.
-    #[arg(long, value_name = "NAME", requires = "tls")]
-    pub(super) host: Option<String>,
-    /// The host in Eve's URLs, of another site than the bank's. Default: 127.0.0.1.
-    #[arg(long, value_name = "NAME", requires = "tls")]
-    pub(super) eve_host: Option<String>,
-}
-
-impl SessionFlags {
-    /// Whether nothing was said.
-    pub(super) fn is_empty(&self) -> bool {
-        let ports = [self.port, self.eve_port];
-        let hosts = [&self.host, &self.eve_host];
-        ports.iter().all(Option::is_none) && hosts.iter().all(|host| host.is_none()) && !self.tls
-    }
-}
-
-/// The seeds' scenes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Scene {
-    /// APIs that share no secret prove who they are.
-    Webhook,
-    /// A callback URL that is good for one use.
-    Callback,
-    /// A session in two halves that no script can carry away: pages for your own browser, and Eve's.
-    Session,
-    /// An Ethereum key signs in without a page, and signs every request.
-    Wallet,
-}
-
-/// Who takes part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Part {
-    /// Makes the certificates of all others, and ends.
-    Authority,
-    /// Calls Bob.
-    Alice,
-    /// Lets Alice in, and nobody else; in `demo session`, Bob's bank.
-    Bob,
-    /// Would like to be Alice, or to rewrite results.
-    Eve,
-    /// Our API, in `demo callback`: it has tasks done, and takes their results.
-    Api,
-    /// The external service, in `demo callback`: it does tasks, and sends results back.
-    Service,
 }
 
 #[cfg(test)]

@@ -1,93 +1,106 @@
-//! `demo`: the seeds' own demonstrations, as separate processes that share nothing.
+//! `demo`: which demonstration is given, and how.
 
-mod actor;
-mod apps;
-mod callback;
-mod certificates;
-mod company;
-mod configuration;
-mod director;
-mod drawing;
-mod front;
-mod orders;
-mod players;
-mod scene;
-mod session;
-mod stage;
-mod wallet;
-mod webhook;
-
-use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use countersign_demo::{Casting, Demonstration, Part, Sites, Wishes};
 use serde_json::json;
 
-use super::arguments::{DemoFlags, Part, Scene};
+use super::log::log_to_standard_error;
 use super::shared::Shared;
-use super::{Failure, Outcome, say};
-use stage::Stage;
+use super::{Failure, Outcome, environment, say};
 
-/// What each scene shows.
-const SCENES: [(&str, &str); 4] = [
-    ("webhook", "APIs that share no secret prove who they are; Eve tries to be Alice"),
-    ("callback", "an external service loses all its callback URLs; what each kind of them opens for Eve"),
-    ("session", "a bank for your browser: XSS and CSRF at the press of a button, and what Eve gets by them"),
-    ("wallet", "an Ethereum key signs in without a page, and every request; a stolen token opens nothing"),
-];
+#[derive(Debug, Args)]
+pub(super) struct DemoFlags {
+    /// Which scene; without it they are listed.
+    #[arg(value_parser = demonstration())]
+    scene: Option<Demonstration>,
+    /// Stay up afterwards, until Ctrl-C.
+    #[arg(long)]
+    keep: bool,
+    /// Keep everything that the demonstration writes in this folder. Default: a temporary one.
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+    #[command(flatten)]
+    session: SessionFlags,
+    /// Be one of those who take part, as a process or a container of its own.
+    #[arg(long = "as", value_name = "PART", hide = true, requires = "folder", value_parser = part())]
+    part: Option<Part>,
+    /// End with standard input, and take orders from it.
+    #[arg(long, hide = true, requires = "part")]
+    directed: bool,
+}
+
+/// Where `demo session` is: nothing that is not said is taken from elsewhere.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Of `demo session`, which stays up until Ctrl-C")]
+struct SessionFlags {
+    /// The port of the bank's page; 0 takes one that is free. Default: 5100.
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+    /// The port of Eve's page; 0 takes one that is free. Default: 5101.
+    #[arg(long, value_name = "PORT")]
+    eve_port: Option<u16>,
+    /// Serve both by HTTPS, under a certificate authority that is made for this run: ca.pem in --folder.
+    ///
+    /// A browser shows the pages once it trusts ca.pem, whose key is forgotten at once.
+    #[arg(long, requires = "folder")]
+    tls: bool,
+    /// The host in the bank's URLs, which the browser must find at 127.0.0.1. Default: localhost.
+    #[arg(long, value_name = "NAME", requires = "tls")]
+    host: Option<String>,
+    /// The host in Eve's URLs, of another site than the bank's. Default: 127.0.0.1.
+    #[arg(long, value_name = "NAME", requires = "tls")]
+    eve_host: Option<String>,
+}
+
+impl From<SessionFlags> for Sites {
+    fn from(flags: SessionFlags) -> Self {
+        let SessionFlags { port, eve_port, tls, host, eve_host } = flags;
+        Self { port, eve_port, tls, host, eve_host }
+    }
+}
+
+fn demonstration() -> impl TypedValueParser<Value = Demonstration> {
+    let known = Demonstration::ALL.map(|one| PossibleValue::new(one.name()).help(one.shows()));
+    PossibleValuesParser::new(known).try_map(|name| Demonstration::named(&name).ok_or("no demonstration"))
+}
+
+fn part() -> impl TypedValueParser<Value = Part> {
+    PossibleValuesParser::new(Part::names()).try_map(|name| Part::named(&name).ok_or("nobody"))
+}
 
 pub(super) fn demo(shared: &Shared, flags: DemoFlags) -> Outcome {
-    if !flags.session.is_empty() && flags.scene != Some(Scene::Session) {
+    let sites = Sites::from(flags.session);
+    if sites != Sites::default() && flags.scene != Some(Demonstration::Session) {
         return Err(Failure::said("only `demo session` takes ports, hosts and --tls"));
     }
-    match (flags.part, flags.scene) {
-        (_, None) => Ok(list(shared)),
-        (Some(Part::Authority), Some(Scene::Webhook)) => {
-            let folder = flags.folder.unwrap_or_default();
-            certificates::make(&folder, &Stage::of_containers())?;
-            Ok(ExitCode::SUCCESS)
+    let ended = match (flags.scene, flags.part) {
+        (None, _) => return Ok(list(shared)),
+        (Some(scene), None) => {
+            let wishes = Wishes { folder: flags.folder, keep: flags.keep, json: shared.json, sites };
+            countersign_demo::direct(scene, &wishes)
         }
-        (Some(part), Some(Scene::Webhook)) => {
-            actor::act(part, &flags.folder.unwrap_or_default(), flags.directed)
+        (Some(scene), Some(part)) => {
+            log_to_standard_error();
+            let (folder, directed) = (flags.folder.unwrap_or_default(), flags.directed);
+            let casting = Casting { folder, directed, settings: environment()? };
+            countersign_demo::act(scene, part, &casting)
         }
-        (Some(part), Some(Scene::Callback)) => {
-            callback::act(part, &flags.folder.unwrap_or_default(), flags.directed)
-        }
-        (Some(part), Some(Scene::Wallet)) => {
-            wallet::act(part, &flags.folder.unwrap_or_default(), flags.directed)
-        }
-        (Some(part), Some(Scene::Session)) => {
-            session::act(part, &flags.folder.unwrap_or_default(), flags.directed)
-        }
-        (None, Some(Scene::Session)) => session::direct(shared, flags.folder.as_deref(), &flags.session),
-        (None, Some(Scene::Wallet)) => wallet::direct(shared, flags.folder.as_deref(), flags.keep),
-        (None, Some(Scene::Callback)) => callback::direct(shared, flags.folder.as_deref(), flags.keep),
-        (None, Some(Scene::Webhook)) => director::direct(shared, flags.folder.as_deref(), flags.keep),
-    }
+    };
+    ended.map_err(|failure| Failure::said(failure.to_string()))
 }
 
 fn list(shared: &Shared) -> ExitCode {
     if shared.json {
-        let scenes = SCENES.map(|(name, shows)| json!({ "scene": name, "shows": shows }));
-        say(&json!(scenes).to_string());
+        let all = Demonstration::ALL.map(|one| json!({ "scene": one.name(), "shows": one.shows() }));
+        say(&json!(all).to_string());
         return ExitCode::SUCCESS;
     }
-    for (name, shows) in SCENES {
-        say(&format!("  countersign demo {name:9} {shows}"));
+    for one in Demonstration::ALL {
+        say(&format!("  countersign demo {:9} {}", one.name(), one.shows()));
     }
     ExitCode::SUCCESS
-}
-
-/// How the configuration of a gateway begins: where it listens, what it is called, what it keeps beside it.
-fn configuration_of(scene: &str, listen: SocketAddr, public_url: &str) -> String {
-    format!(
-        "# Written by `countersign demo {scene}`, anew at each start.\n\
-         [server]\n\
-         listen = \"{listen}\"\n\
-         public_url = \"{public_url}\"\n\
-         management_socket = \"management.sock\"\n\
-         drain_timeout = \"1s\"\n\
-         \n[store]\n\
-         url = \"redb:store.redb\"\n\
-         seal_key_file = \"seal.key\"\n"
-    )
 }

@@ -11,6 +11,7 @@ mod explain;
 mod init;
 mod key;
 mod key_add;
+mod log;
 mod management;
 mod raw;
 mod serve;
