@@ -5,13 +5,14 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use countersign::crypto::ethereum::{EthereumKey, decode_hex, personal_message_hash, recover};
-use countersign::crypto::{Random, Secret, SigningKey, VerifyingKey, derive_ed25519, sha256};
+use countersign::crypto::{Secret, SigningKey, VerifyingKey, derive_ed25519, sha256};
 use countersign::schemes::api_key::{ApiKey, DERIVATION};
 use countersign::schemes::signature::{
     CONTENT_DIGEST, Erc8128Form, Message, RequestSigner, SIGNATURE, SIGNATURE_INPUT, SignAs, Signed,
     signature_base,
 };
 use countersign::schemes::webhook::signer::OutgoingBody;
+use countersign::testing::Given;
 use countersign::time::Timestamp;
 use http::{HeaderMap, HeaderName, Method, Uri};
 use serde::Deserialize;
@@ -71,17 +72,8 @@ struct Case {
     signature: String,
 }
 
-/// What is to be the nonce.
-struct Given([u8; 16]);
-
-impl Random for Given {
-    fn fill(&self, out: &mut [u8]) {
-        out.copy_from_slice(&self.0);
-    }
-}
-
 fn signer(described: &Value, nonce: [u8; 16]) -> RequestSigner {
-    let random = Arc::new(Given(nonce));
+    let random = Arc::new(Given::new(nonce));
     let keyid = || text(&described["keyid"]).to_owned();
     match text(&described["kind"]) {
         "api-key" => RequestSigner::of_api_key(&ApiKey::parse(text(&described["key"])).unwrap(), random),

@@ -1,6 +1,5 @@
 //! Randomness that is the same in every run.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::crypto::{Random, sha256};
@@ -30,12 +29,9 @@ impl Random for Seeded {
     }
 }
 
-/// The bytes that it was given, one after another, and from the beginning again when they end.
+/// The same bytes whenever it is asked, from the first one on, and again from there where more are wanted.
 #[derive(Debug)]
-pub struct Given {
-    bytes: Vec<u8>,
-    at: Mutex<usize>,
-}
+pub struct Given(Vec<u8>);
 
 impl Given {
     /// Gives `bytes`.
@@ -46,16 +42,12 @@ impl Given {
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
         assert!(!bytes.is_empty(), "there is nothing to give");
-        Self { bytes, at: Mutex::new(0) }
+        Self(bytes)
     }
 }
 
 impl Random for Given {
     fn fill(&self, out: &mut [u8]) {
-        let mut at = self.at.lock().unwrap();
-        for byte in out {
-            *byte = self.bytes[*at];
-            *at = (*at + 1) % self.bytes.len();
-        }
+        out.iter_mut().zip(self.0.iter().cycle()).for_each(|(byte, given)| *byte = *given);
     }
 }

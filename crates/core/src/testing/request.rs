@@ -160,7 +160,7 @@ impl Request {
 }
 
 fn uri(target: &str) -> Uri {
-    let whole =
-        if target.starts_with('/') { format!("https://bob.example{target}") } else { target.to_owned() };
+    let is_whole = target.starts_with("https://") || target.starts_with("http://");
+    let whole = if is_whole { target.to_owned() } else { format!("https://bob.example{target}") };
     whole.parse().expect("a target")
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::schemes::callback_url::{CallbackKeys, CallbackTerms, MintError, TokenForm, keyring_terms};
+use countersign::testing::NOW;
 use countersign::{Clock as _, Code};
 
-use crate::world::{Call, NOW, ROUTE, TTL, World, route, shared, terms, token_of};
+use crate::world::{Call, ROUTE, TTL, World, route, shared, terms, token_of};
 
 async fn refused(world: &World, form: TokenForm, terms: CallbackTerms, ttl: Duration) -> String {
     match world.minter.mint(&route(ROUTE), form, terms, ttl, NOW).await {

@@ -4,10 +4,11 @@ use countersign::Code;
 use countersign::crypto::jwt::{JwtHeader, sign};
 use countersign::request::Body;
 use countersign::schemes::callback_url::{CallbackId, CallbackTerms, TokenForm};
+use countersign::testing::NOW;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::world::{Call, NOW, ROUTE, TTL, World, foreign_key, terms, token_of};
+use crate::world::{Call, ROUTE, TTL, World, foreign_key, terms, token_of};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::time::Duration;

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use countersign::schemes::callback_url::{CallbackState, CallbackTerms, TokenForm};
+use countersign::testing::{self, NOW};
 use countersign::{Carrier, Code, Delivery};
 
-use crate::world::{Call, LEASE, NOW, ROUTE, World, terms};
+use crate::world::{Call, LEASE, ROUTE, World, terms};
 
 #[tokio::test]
 async fn what_was_delivered_is_consumed_and_what_was_declined_is_open() {
@@ -123,7 +124,7 @@ async fn lists_show_what_each_can_still_do_and_no_token() {
 #[tokio::test]
 async fn what_was_minted_before_a_store_was_put_back_from_a_copy_opens_nothing() {
     let restored = NOW.plus(Duration::from_secs(10));
-    let world = World::on(|store| store.refusing_proofs_before(restored));
+    let world = World::in_a(testing::World::remembering(|memory| memory.refusing_proofs_before(restored)));
     let before = Call::post(&world.mint("42").await);
     world.clock.set(restored);
     assert_eq!(world.refused(&before).await, Code::CallbackConsumed);

@@ -1,10 +1,11 @@
 //! The vectors of `vectors/callback_url.json`: tokens that a library of others made.
 
 use countersign::Verdict;
+use countersign::testing::NOW;
 use http::Method;
 use serde_json::Value;
 
-use crate::world::{Call, NOW, ROUTE, SECRET, World};
+use crate::world::{Call, ROUTE, SECRET, World};
 
 #[tokio::test]
 async fn every_token_opens_what_its_vector_says() {

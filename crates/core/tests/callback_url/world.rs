@@ -1,11 +1,11 @@
 //! A gate in front of one route for callbacks, and what mints for it.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use countersign::crypto::jwt::{JwtHeader, sign};
-use countersign::crypto::{Algorithm, SealKey, Secret, SigningKey, SystemRandom};
+use countersign::crypto::{Algorithm, Secret, SigningKey, SystemRandom};
 use countersign::issuer::keyring::Keyring;
 use countersign::path::Template;
 use countersign::request::Body;
@@ -13,26 +13,20 @@ use countersign::schemes::callback_url::{
     CallbackKeys, CallbackLimits, CallbackRoute, CallbackTerms, CallbackVerifier, Callbacks, Minted, Minter,
     TokenForm, keyring_terms,
 };
-use countersign::time::ManualClock;
-use countersign::{
-    Clock, Code, Delivery, Gate, MemoryStore, Permit, Policy, PublicUrl, Purpose, RequestView, Requirement,
-    Reservation, Rule, Timestamp, Verdict,
-};
-use http::{HeaderMap, Method, Uri};
+use countersign::testing::{self, Request, TestStore, rule, seal_key};
+use countersign::{Clock, Code, Delivery, Permit, Policy, PublicUrl, Reservation, Rule, Verdict};
+use http::Method;
 use serde_json::{Value, json};
 
-pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 pub(crate) const TTL: Duration = Duration::from_secs(900);
 pub(crate) const LEASE: Duration = Duration::from_secs(90);
 pub(crate) const ROUTE: &str = "/v1/results/{res_id}/{token}";
 pub(crate) const SECRET: [u8; 32] = *b"thirty-two bytes that are shared";
 
-pub(crate) type Store = Arc<MemoryStore<Arc<ManualClock>>>;
+pub(crate) type Store = Arc<TestStore>;
 
 pub(crate) struct World {
-    pub(crate) clock: Arc<ManualClock>,
-    pub(crate) store: Store,
-    pub(crate) gate: Gate<Store>,
+    common: testing::World,
     pub(crate) minter: Minter<Store>,
     pub(crate) limits: CallbackLimits,
     pub(crate) policy: Policy,
@@ -54,34 +48,41 @@ pub(crate) fn shared() -> Secret<Vec<u8>> {
     Secret::new(SECRET.to_vec())
 }
 
+impl Deref for World {
+    type Target = testing::World;
+
+    fn deref(&self) -> &testing::World {
+        &self.common
+    }
+}
+
 impl World {
     pub(crate) fn new() -> Self {
-        Self::on(|store| store)
+        Self::in_a(testing::World::new())
     }
 
-    /// With a store that is changed first.
-    pub(crate) fn on(
-        change: impl FnOnce(MemoryStore<Arc<ManualClock>>) -> MemoryStore<Arc<ManualClock>>,
-    ) -> Self {
-        let clock = Arc::new(ManualClock::new(NOW));
-        let store = Arc::new(change(MemoryStore::new(clock.clone())));
-        let gate = Gate::new(store.clone(), clock.clone(), &SystemRandom);
+    pub(crate) fn in_a(common: testing::World) -> Self {
+        let store = common.store.clone();
         let keys = CallbackKeys::rotating(Self::keyring(&store)).and_shared(&shared()).unwrap();
         let minter = Minter {
-            callbacks: Callbacks::new(store.clone()),
+            callbacks: Callbacks::new(store),
             keys: Arc::new(keys),
             public_url: public_url(),
             max_ttl: Duration::from_secs(3600),
             random: Arc::new(SystemRandom),
         };
         let limits = CallbackLimits { max_body: 64, lease: LEASE, strict: false };
-        Self { clock, store, gate, minter, limits, policy: Policy::default() }
+        Self { common, minter, limits, policy: Policy::default() }
     }
 
     /// A keyring over a store, as another process would open it.
     pub(crate) fn keyring(store: &Store) -> Keyring<Store> {
-        let seal = SealKey::new(Secret::new([5; 32]));
-        Keyring::new(store.clone(), seal, Arc::new(SystemRandom), keyring_terms(Duration::from_secs(3600)))
+        Keyring::new(
+            store.clone(),
+            seal_key(5),
+            Arc::new(SystemRandom),
+            keyring_terms(Duration::from_secs(3600)),
+        )
     }
 
     pub(crate) async fn mint(&self, resource: &str) -> String {
@@ -100,21 +101,11 @@ impl World {
             route: route(template),
             limits: self.limits,
         };
-        let rule = Rule::requiring(template, Requirement::parse(["callback-url"]).unwrap());
-        Arc::new(rule.policy(self.policy.clone()).verifier(verifier).build().unwrap())
+        rule("callback-url", |rule| rule.policy(self.policy.clone()).verifier(verifier))
     }
 
     pub(crate) async fn ask(&self, call: &Call) -> Verdict {
-        let view = RequestView {
-            method: &call.method,
-            target: &call.url,
-            headers: &HeaderMap::new(),
-            body: call.announced,
-            source: None,
-            received_at: self.clock.now(),
-            purpose: call.purpose,
-        };
-        self.gate.decide(&self.rule(&call.template), &view, &mut call.body.clone()).await
+        self.common.decide(&self.rule(&call.template), &call.request).await
     }
 
     /// The code of a refusal.
@@ -124,17 +115,11 @@ impl World {
 
     /// The same, if it is one.
     pub(crate) async fn refusal(&self, call: &Call) -> Option<Code> {
-        match self.ask(call).await {
-            Verdict::Permit(_) => None,
-            Verdict::Deny(decision) => Some(decision.denial().unwrap().code()),
-        }
+        self.code(&self.rule(&call.template), &call.request).await
     }
 
     pub(crate) async fn passes(&self, call: &Call) -> Permit {
-        match self.ask(call).await {
-            Verdict::Permit(permit) => permit,
-            Verdict::Deny(decision) => panic!("{}", decision.denial().unwrap()),
-        }
+        self.permit(&self.rule(&call.template), &call.request).await
     }
 
     /// Passes, and is not settled.
@@ -172,27 +157,16 @@ impl World {
     }
 }
 
-/// A request.
+/// A request, and the route that it is made to.
 #[derive(Clone)]
 pub(crate) struct Call {
-    method: Method,
-    url: Uri,
+    request: Request,
     template: String,
-    announced: Body,
-    purpose: Purpose,
-    body: Bytes,
 }
 
 impl Call {
     pub(crate) fn post(url: &str) -> Self {
-        Self {
-            method: Method::POST,
-            url: url.parse().unwrap(),
-            template: ROUTE.into(),
-            announced: Body::Announced,
-            purpose: Purpose::Decide,
-            body: Bytes::from_static(b"{\"done\":1}"),
-        }
+        Self { request: Request::post(url, "{\"done\":1}"), template: ROUTE.into() }
     }
 
     /// A call of the resource 42 with this token.
@@ -200,29 +174,24 @@ impl Call {
         Self::post(&format!("https://a.example/v1/results/42/{token}"))
     }
 
-    pub(crate) fn method(mut self, method: Method) -> Self {
-        self.method = method;
-        self
+    pub(crate) fn method(self, method: Method) -> Self {
+        Self { request: self.request.by(method), ..self }
     }
 
-    pub(crate) fn on(mut self, template: &str) -> Self {
-        self.template = template.into();
-        self
+    pub(crate) fn on(self, template: &str) -> Self {
+        Self { template: template.into(), ..self }
     }
 
-    pub(crate) fn body(mut self, body: &str) -> Self {
-        self.body = Bytes::from(body.to_owned());
-        self
+    pub(crate) fn body(self, body: &str) -> Self {
+        Self { request: self.request.body(body.to_owned()), ..self }
     }
 
-    pub(crate) fn announced(mut self, body: Body) -> Self {
-        self.announced = body;
-        self
+    pub(crate) fn announced(self, body: Body) -> Self {
+        Self { request: self.request.announcing(body), ..self }
     }
 
-    pub(crate) fn explain(mut self) -> Self {
-        self.purpose = Purpose::Explain;
-        self
+    pub(crate) fn explain(self) -> Self {
+        Self { request: self.request.explained(), ..self }
     }
 }
 

@@ -156,11 +156,9 @@ async fn a_registered_key_is_a_client_by_its_id_until_it_is_revoked() {
         ..KeyTerms::default()
     };
     let key = ed25519(9);
-    let record = registry
-        .add_public(key.verifying_key(), terms(&["orders:read"]), START, &SystemRandom)
-        .await
-        .unwrap();
-    let (api_key, _) = registry.create(terms(&["orders:read"]), START, &SystemRandom).await.unwrap();
+    let record =
+        registry.add_public(key.verifying_key(), terms(&["orders:read"]), NOW, &SystemRandom).await.unwrap();
+    let (api_key, _) = registry.create(terms(&["orders:read"]), NOW, &SystemRandom).await.unwrap();
     let mut clients = Clients::default();
     clients.add_registered(record.id).unwrap();
     clients.add_registered(api_key.id).unwrap();
@@ -180,7 +178,7 @@ async fn a_registered_key_is_a_client_by_its_id_until_it_is_revoked() {
         401,
         "no client is called",
     );
-    registry.revoke(record.id, START).await.unwrap();
+    registry.revoke(record.id, NOW).await.unwrap();
     refused(world.token(&post(record.id.as_str(), &key)).await, "invalid_client", 401, "no client is called");
 }
 

@@ -3,11 +3,11 @@
 mod assertions;
 mod grants;
 mod refreshing;
-mod shelf;
 mod signing_in;
 mod upkeep;
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,33 +16,38 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::crypto::ethereum::{EthereumKey, encode_hex};
 use countersign::crypto::jwt::Jwt;
-use countersign::crypto::{Algorithm, Ed25519Key, SealKey, Secret, Signer as _, SigningKey, SystemRandom};
+use countersign::crypto::{Algorithm, Secret, Signer as _, SigningKey, SystemRandom};
 use countersign::issuer::clients::{Client, ClientKey, Clients};
 use countersign::issuer::keyring::{Keyring, KeyringTerms};
 use countersign::issuer::{
     Issued, Issuer, IssuerTerms, OAuthError, SubjectChange, SubjectError, Subjects, Wallets,
 };
 use countersign::schemes::dpop::{DPOP, Dpop, DpopSigner, NoncePolicy};
-use countersign::time::ManualClock;
-use countersign::{Body, Clock as _, PublicUrl, Purpose, RequestView, Timestamp};
+use countersign::testing::{self, NOW, Request, TestStore, ed25519, seal_key};
+use countersign::{Clock as _, PublicUrl, RequestView, Timestamp};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Uri};
 use serde_json::{Value, json};
-use shelf::Shelf;
 
 const ISSUER: &str = "https://bob.example";
 const AUDIENCE: &str = "orders";
-const START: Timestamp = Timestamp::from_secs(1_800_000_000);
 const BY_KEY: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-type Store = Arc<Shelf>;
+type Store = Arc<TestStore>;
 
 struct World {
-    clock: Arc<ManualClock>,
-    store: Store,
+    common: testing::World,
     issuer: Issuer<Store>,
     wallet: EthereumKey,
     random: Arc<SystemRandom>,
+}
+
+impl Deref for World {
+    type Target = testing::World;
+
+    fn deref(&self) -> &testing::World {
+        &self.common
+    }
 }
 
 /// A request to the token endpoint or another, in parts that can be spoilt.
@@ -51,10 +56,6 @@ struct Post {
     path: &'static str,
     form: Vec<(String, String)>,
     headers: HeaderMap,
-}
-
-fn ed25519(seed: u8) -> SigningKey {
-    Ed25519Key::from_seed(Secret::new([seed; 32])).into()
 }
 
 fn print(key: &SigningKey) -> String {
@@ -77,15 +78,14 @@ impl World {
     }
 
     fn with(policy: NoncePolicy, wallets: impl FnOnce(&EthereumKey) -> Wallets) -> Self {
-        let clock = Arc::new(ManualClock::new(START));
-        let store = Arc::new(Shelf::new(clock.clone()));
+        let common = testing::World::new();
         let wallet = EthereumKey::from_bytes(Secret::new([5; 32])).unwrap();
         let mut clients = Clients::default();
         clients.add_configured(client("shop", Some(1), Some(&["orders:read", "orders:write"]))).unwrap();
         clients.add_configured(client("other", Some(2), None)).unwrap();
         clients.add_configured(client("page", None, Some(&["orders:read"]))).unwrap();
-        let issuer = Self::issuer(&store, ISSUER, AUDIENCE, policy, clients, wallets(&wallet));
-        Self { clock, store, issuer, wallet, random: Arc::new(SystemRandom) }
+        let issuer = Self::issuer(&common.store, ISSUER, AUDIENCE, policy, clients, wallets(&wallet));
+        Self { common, issuer, wallet, random: Arc::new(SystemRandom) }
     }
 
     fn issuer(
@@ -104,7 +104,7 @@ impl World {
             publish_before: Duration::from_secs(3600),
             retain: Duration::from_secs(600),
         };
-        let seal = SealKey::new(Secret::new([3; 32]));
+        let seal = seal_key(3);
         let keyring = Keyring::new(store.clone(), seal.clone(), random.clone(), terms);
         let terms = IssuerTerms {
             public_url: PublicUrl::parse(public_url).unwrap(),
@@ -124,10 +124,6 @@ impl World {
         let policy = NoncePolicy::Accepted;
         let issuer = Self::issuer(&self.store, ISSUER, AUDIENCE, policy, clients, wallets);
         Self { issuer, ..self }
-    }
-
-    fn now(&self) -> Timestamp {
-        self.clock.now()
     }
 
     async fn keep(&self, name: &str, claims: Value, permissions: &[&str]) -> Result<(), SubjectError> {
@@ -151,17 +147,10 @@ impl World {
     }
 
     async fn at<T>(&self, post: &Post, ask: impl AsyncFnOnce(RequestView<'_>, &[u8]) -> T) -> T {
-        let target: Uri = format!("{ISSUER}{}", post.path).parse().unwrap();
-        let request = RequestView {
-            method: &Method::POST,
-            target: &target,
-            headers: &post.headers,
-            body: Body::Announced,
-            source: None,
-            received_at: self.now(),
-            purpose: Purpose::Decide,
-        };
-        ask(request, post.body().as_bytes()).await
+        let body = post.body();
+        let request = Request::new("POST", &format!("{ISSUER}{}", post.path)).body(body.clone());
+        let request = Request { headers: post.headers.clone(), ..request };
+        ask(request.view(self.now()), body.as_bytes()).await
     }
 
     /// The claims of a token that we signed.

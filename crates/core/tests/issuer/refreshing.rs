@@ -104,9 +104,9 @@ async fn of_two_who_saw_the_same_token_good_one_wins_and_the_family_ends() {
     let world = World::new();
     let first = world.signed_in().await;
     let (one, two) = (world.proven(world.refresh(&first), 7), world.proven(world.refresh(&first), 7));
-    world.store.polite.store(true, Ordering::Relaxed);
+    world.store.set_lagging(true);
     let (one, two) = tokio::join!(world.token(&one), world.token(&two));
-    world.store.polite.store(false, Ordering::Relaxed);
+    world.store.set_lagging(false);
     let (winner, loser) = if one.is_ok() { (one, two) } else { (two, one) };
     refused(loser, "invalid_grant", 400, "used twice at once");
     let post = world.proven(world.refresh(&winner.unwrap().body), 7);
@@ -280,7 +280,7 @@ async fn a_family_from_before_a_store_was_put_back_from_a_copy_has_ended_and_its
     let restored = world.clock.now().plus(Duration::from_secs(1));
     world.clock.set(restored);
     assert!(!world.is_revoked(&tokens).await);
-    world.store.restored_at.store(restored.as_millis(), std::sync::atomic::Ordering::Relaxed);
+    world.store.set_restored_at(restored);
     assert!(world.is_revoked(&tokens).await);
     assert!(world.token(&world.proven(world.refresh(&tokens), 7)).await.is_err());
     let anew = world.signed_in().await;

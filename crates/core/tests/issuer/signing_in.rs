@@ -112,7 +112,7 @@ async fn what_is_allowed_besides_passes() {
         &|m| m.rest = format!("\nExpiration Time: {}\nNot Before: {}\nRequest ID: 7", at(9), at(0)),
         &|m| m.rest = "\nResources:\n- https://bob.example/terms\n- ipfs://x".into(),
         &|m| m.rest = "\nResources:".into(),
-        &|m| m.issued_at = Timestamp::from_secs(START.as_secs() - 600).to_string(),
+        &|m| m.issued_at = Timestamp::from_secs(NOW.as_secs() - 600).to_string(),
     ];
     for (number, change) in changes.into_iter().enumerate() {
         let mut message = world.message();

@@ -9,7 +9,7 @@ use countersign::time::Timestamp;
 use serde_json::json;
 
 use crate::bytes::Request;
-use crate::file::{Counted, File, NOW, Story, altered, kept, settings, signed, step, story};
+use crate::file::{File, NOW, Story, altered, kept, settings, signed, steady_numbers, step, story};
 use crate::keys::rule;
 use crate::world::World;
 
@@ -66,7 +66,7 @@ fn bearing(key: &str) -> Request {
 }
 
 fn signed_by(key: &str, mut request: Request, now: u64) -> Request {
-    let signer = RequestSigner::of_api_key(&ApiKey::parse(key).unwrap(), Arc::new(Counted::default()));
+    let signer = RequestSigner::of_api_key(&ApiKey::parse(key).unwrap(), Arc::new(steady_numbers()));
     let body = match request.body.is_empty() {
         true => OutgoingBody::Absent,
         false => OutgoingBody::Whole(&request.body),

@@ -11,12 +11,13 @@ use countersign::schemes::callback_url::{
     CallbackKeys, CallbackLimits, CallbackRoute, CallbackTerms, CallbackVerifier, Callbacks, Minter,
     TokenForm,
 };
+use countersign::testing::Given;
 use countersign::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::bytes::Request;
 use crate::file::{
-    Application, Counted, File, Given, NOW, Outcome, Step, Story, altered, kept, settings, step, story,
+    Application, File, NOW, Outcome, Step, Story, altered, kept, settings, steady_numbers, step, story,
 };
 use crate::world::World;
 
@@ -45,7 +46,7 @@ async fn requests_of_callback_url_end_as_their_vectors_say() {
                 keys: keys.clone(),
                 public_url: public_url.clone(),
                 max_ttl: Duration::from_secs(TTL),
-                random: Arc::new(Given(random)),
+                random: Arc::new(Given::new(random)),
             };
             let terms = CallbackTerms {
                 user: text("user").to_owned(),
@@ -109,7 +110,7 @@ fn answered(step: Step, name: &str, status: impl Into<Option<u16>>) -> Step {
 
 fn made() -> File {
     let mut random = [0; 32];
-    Counted::default().fill(&mut random);
+    steady_numbers().fill(&mut random);
     let fixed = String::from_utf8(encode_base62::<43>(&random).to_vec()).unwrap();
     File {
         about: "callback-url: HTTP exchanges with a token by a secret that both sides keep (HS256, \

@@ -1,12 +1,12 @@
 //! What a file of vectors looks like, and how it is kept.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::Verdict;
-use countersign::crypto::{Random, VerifyingKey, sha256};
+use countersign::crypto::VerifyingKey;
+use countersign::testing::{self, Seeded};
 use countersign::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,8 +14,8 @@ use serde_json::Value;
 use crate::bytes::Request;
 use crate::world::base_of;
 
-/// When most of it happens.
-pub(crate) const NOW: u64 = 1_800_000_000;
+/// When most of it happens, in seconds, as the files have it.
+pub(crate) const NOW: u64 = testing::NOW.as_secs();
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -187,25 +187,7 @@ pub(crate) fn at(step: &Step) -> Timestamp {
     Timestamp::from_secs(step.received_at)
 }
 
-/// Bytes that were given, and the same ones again.
-pub(crate) struct Given(pub(crate) Vec<u8>);
-
-impl Random for Given {
-    fn fill(&self, out: &mut [u8]) {
-        out.copy_from_slice(&self.0[..out.len()]);
-    }
-}
-
-/// Numbers that are the same each time: SHA-256 of a counter.
-#[derive(Default)]
-pub(crate) struct Counted(AtomicU64);
-
-impl Random for Counted {
-    fn fill(&self, out: &mut [u8]) {
-        for part in out.chunks_mut(32) {
-            let number = self.0.fetch_add(1, Ordering::SeqCst);
-            let digest = sha256(format!("countersign vectors {number}").as_bytes());
-            part.copy_from_slice(&digest[..part.len()]);
-        }
-    }
+/// Numbers that are the same each time.
+pub(crate) fn steady_numbers() -> Seeded {
+    Seeded::new("countersign vectors")
 }

@@ -8,12 +8,13 @@ use countersign::schemes::api_key::{
     ApiKey, ApiKeyVerifier, KEYS, KeyRecord, KeyRegistry, KeyTerms, LastUses,
 };
 use countersign::schemes::signature::{RegisteredKeys, SignatureVerifier};
+use countersign::testing::Nobody;
 use countersign::time::Timestamp;
 use countersign::{Rule, Store as _};
 use serde_json::Value;
 
 use crate::file::NOW;
-use crate::world::{Nobody, Store, World};
+use crate::world::{Store, World};
 
 /// Makes a key of the store be called so.
 struct Named(String);

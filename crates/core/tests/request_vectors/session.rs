@@ -13,12 +13,13 @@ use countersign::schemes::session::{
     Accounts, DpopKeyProof, HandshakePolicy, Lifetimes, NewSession, Origins, SessionCookie, SessionDemand,
     SessionRecord, SessionVerifier, Sessions, Surroundings, Users, handshakes,
 };
+use countersign::testing::Given;
 use countersign::time::Timestamp;
 use countersign::workers::OnThisThread;
 use serde_json::{Value, json};
 
 use crate::bytes::Request;
-use crate::file::{Counted, File, Given, NOW, Story, altered, kept, settings, steady_proof, step, story};
+use crate::file::{File, NOW, Story, altered, kept, settings, steady_numbers, steady_proof, step, story};
 use crate::keys::{jwk, signing};
 use crate::world::World;
 
@@ -34,7 +35,7 @@ async fn requests_of_session_end_as_their_vectors_say() {
         let (world, settings) = (World::new(), settings(&file, story));
         let began = Timestamp::from_secs(settings["user"]["signed_in_at"].as_u64().unwrap());
         let name = settings["user"]["id"].as_str().unwrap();
-        let random = Given(decode_base62::<16>(&name.as_bytes()[4..]).unwrap().repeat(2));
+        let random = Given::new(decode_base62::<16>(&name.as_bytes()[4..]).unwrap().repeat(2));
         let seal = SealKey::new(Secret::new([9; 32]));
         let cost = PasswordCost { memory_kib: 8, passes: 1 };
         let limits = PasswordLimits { at_once: 1, waiting: 1 };
@@ -57,7 +58,7 @@ async fn requests_of_session_end_as_their_vectors_say() {
             assert_eq!(halves.cookie.reveal().expose(), session["cookie"].as_str().unwrap());
             let place = SessionRecord::place(&halves.cookie);
             for handshake in session["handshakes"].as_array().unwrap() {
-                handshakes::give(&world.store, place, began, &Given(bytes(handshake))).await.unwrap();
+                handshakes::give(&world.store, place, began, &Given::new(bytes(handshake))).await.unwrap();
             }
         }
         let own = PublicUrl::parse(settings["public_url"].as_str().unwrap()).unwrap();
@@ -100,12 +101,12 @@ fn half(byte: u8) -> String {
 
 fn key(seed: u8) -> DpopSigner {
     let key = Ed25519Key::from_seed(Secret::new([seed; 32]));
-    DpopSigner::new(key.into(), Arc::new(Counted::default())).unwrap()
+    DpopSigner::new(key.into(), Arc::new(steady_numbers())).unwrap()
 }
 
 /// Of the kind that browsers make.
 fn p256_key() -> DpopSigner {
-    DpopSigner::new(signing(&jwk("P256")), Arc::new(Counted::default())).unwrap()
+    DpopSigner::new(signing(&jwk("P256")), Arc::new(steady_numbers())).unwrap()
 }
 
 fn made() -> File {

@@ -15,7 +15,9 @@ use http::HeaderName;
 use serde_json::{Value, json};
 
 use crate::bytes::Request;
-use crate::file::{Counted, File, NOW, Story, altered, kept, settings, signed, step, story, what_is_kept};
+use crate::file::{
+    File, NOW, Story, altered, kept, settings, signed, steady_numbers, step, story, what_is_kept,
+};
 use crate::keys::{jwk, rule, signing};
 use crate::world::{World, base_of};
 
@@ -122,14 +124,14 @@ fn steady(mut request: Request, key: &SigningKey) -> Request {
 fn of_each_kind() -> Vec<Story> {
     let mut stories = Vec::new();
     for (id, name) in KEYS {
-        let signer = RequestSigner::new(signing(&jwk(name)), id, Arc::new(Counted::default()));
+        let signer = RequestSigner::new(signing(&jwk(name)), id, Arc::new(steady_numbers()));
         let both = [post(), get()].map(|request| steady(sent(request, &signer), &signing(&jwk(name))));
         let steps = both.map(|request| signed(NOW, &request, &format!("key:{id}")));
         stories.push(story(name, steps));
     }
     let (id, name) = KEYS[4];
     stories[4].receiver = json!({ "keys": [{ "id": id, "jwk": public(name) }] });
-    let hmac = RequestSigner::new(hmac(), "hmackey00001", Arc::new(Counted::default()));
+    let hmac = RequestSigner::new(hmac(), "hmackey00001", Arc::new(steady_numbers()));
     let steps = [post(), get()].map(|request| signed(NOW, &sent(request, &hmac), "key:hmackey00001"));
     stories.push(story("HMAC", steps));
     for (name, form) in [
@@ -138,7 +140,7 @@ fn of_each_kind() -> Vec<Story> {
     ] {
         let key = EthereumKey::from_hex(WALLET).unwrap();
         let passes = format!("eip155:{}", key.address());
-        let wallet = RequestSigner::of_wallet(key, SignAs { chain: 1, form }, Arc::new(Counted::default()));
+        let wallet = RequestSigner::of_wallet(key, SignAs { chain: 1, form }, Arc::new(steady_numbers()));
         let both = [post(), get()].map(|request| sent(request, &wallet));
         stories.push(story(name, both.each_ref().map(|request| signed(NOW, request, &passes))));
         let [ordered, _] = &both;

@@ -8,13 +8,14 @@ use countersign::crypto::jwt::{JwtHeader, sign};
 use countersign::crypto::{Ed25519Key, Secret, SigningKey};
 use countersign::schemes::bearer::{BearerVerifier, IssuerTerms, Issuers, KeySet, KeySource, LONGEST_TOKEN};
 use countersign::schemes::dpop::{Dpop, DpopSigner, NoncePolicy};
+use countersign::testing::Nobody;
 use countersign::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::bytes::Request;
-use crate::file::{Counted, File, NOW, Story, altered, kept, settings, steady_proof, step, story};
+use crate::file::{File, NOW, Story, altered, kept, settings, steady_numbers, steady_proof, step, story};
 use crate::keys::{self, signing};
-use crate::world::{Nobody, World};
+use crate::world::World;
 
 const BOB: &str = "https://bob.example";
 const ISSUER: &str = "https://login.example";
@@ -53,7 +54,7 @@ fn jwk(seed: u8) -> Value {
 }
 
 fn holder(seed: u8) -> DpopSigner {
-    DpopSigner::new(key(seed), Arc::new(Counted::default())).unwrap()
+    DpopSigner::new(key(seed), Arc::new(steady_numbers())).unwrap()
 }
 
 fn claims() -> Value {
@@ -169,7 +170,7 @@ fn bound() -> Vec<Story> {
     let by_p256 = {
         let key = signing(&keys::jwk("P256"));
         let verifying = key.verifying_key().clone();
-        let signer = DpopSigner::new(key, Arc::new(Counted::default())).unwrap();
+        let signer = DpopSigner::new(key, Arc::new(steady_numbers())).unwrap();
         let token = with("cnf", json!({ "jkt": signer.thumbprint() }));
         let (request, now) = (get(), Timestamp::from_secs(NOW));
         let proof = signer.prove(&request.method, &request.target, Some(&token), None, now).unwrap();

@@ -1,33 +1,33 @@
 //! A receiver: a store, a clock, and a gate before one route.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
-use countersign::crypto::SystemRandom;
 use countersign::rule::RuleBuilder;
 use countersign::schemes::signature::{Message, Signed, signature_base};
-use countersign::time::{ManualClock, Timestamp};
-use countersign::{
-    Delivery, Fetch, FetchError, FetchRequest, FetchResponse, Gate, MemoryStore, Requirement, Rule, Verdict,
-};
+use countersign::testing::{self, TestStore};
+use countersign::{Delivery, Requirement, Rule, Verdict};
 use http::StatusCode;
 use serde_json::Value;
 
 use crate::bytes::Request;
-use crate::file::{NOW, Outcome, Step, at};
+use crate::file::{Outcome, Step, at};
 
-pub(crate) type Store = Arc<MemoryStore<Arc<ManualClock>>>;
+pub(crate) type Store = Arc<TestStore>;
 
-pub(crate) struct World {
-    clock: Arc<ManualClock>,
-    pub(crate) store: Store,
-    gate: Gate<Store>,
+pub(crate) struct World(testing::World);
+
+impl Deref for World {
+    type Target = testing::World;
+
+    fn deref(&self) -> &testing::World {
+        &self.0
+    }
 }
 
 impl World {
     pub(crate) fn new() -> Self {
-        let clock = Arc::new(ManualClock::new(Timestamp::from_secs(NOW)));
-        let store = Arc::new(MemoryStore::new(clock.clone()));
-        Self { gate: Gate::new(store.clone(), clock.clone(), &SystemRandom), store, clock }
+        Self(testing::World::new())
     }
 
     /// The route, which accepts what the settings say.
@@ -66,13 +66,4 @@ pub(crate) fn base_of(request: &Request) -> String {
     let signed = Signed::read_all(&request.headers).unwrap().remove(0);
     let message = Message::request(&request.method, &request.target, &request.headers);
     signature_base(&signed.components, signed.signature_params(), &message).unwrap()
-}
-
-/// Nobody is asked.
-pub(crate) struct Nobody;
-
-impl Fetch for Nobody {
-    async fn fetch(&self, _: FetchRequest) -> Result<FetchResponse, FetchError> {
-        Err(FetchError::Unreachable("nobody is there".to_owned()))
-    }
 }

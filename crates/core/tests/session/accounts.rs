@@ -5,15 +5,16 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use countersign::crypto::{SealKey, Secret, SystemRandom};
+use countersign::crypto::SystemRandom;
 use countersign::schemes::session::password::{Password, PasswordRefused};
 use countersign::schemes::session::passwords::{PasswordCost, PasswordLimits, Passwords, TooBusy};
 use countersign::schemes::session::{AccountError, Accounts, SignIn};
+use countersign::testing::{NOW, seal_key};
 use countersign::workers::OnThisThread;
 use countersign::{Code, Workers};
 use tokio::task::JoinSet;
 
-use crate::world::{CHEAP, EMAIL, NOW, PASSWORD, Request, World, passwords, typed};
+use crate::world::{CHEAP, EMAIL, Halved as _, PASSWORD, World, bare, passwords, typed};
 
 #[tokio::test]
 async fn an_unknown_user_a_wrong_password_and_a_disabled_user_are_one_answer_and_one_hash() {
@@ -141,7 +142,7 @@ async fn sign_ups_of_one_source_are_slowed() {
 
 #[tokio::test]
 async fn a_hash_is_worth_nothing_without_the_sealing_key() {
-    let hasher = |byte| passwords(&SealKey::new(Secret::new([byte; 32])), Arc::new(OnThisThread));
+    let hasher = |byte| passwords(&seal_key(byte), Arc::new(OnThisThread));
     let password = || Password::typed(PASSWORD).unwrap();
     let hash = hasher(1).hash(password(), &SystemRandom).await.unwrap();
     assert!(hasher(1).verify(password(), Some(&hash)).await.unwrap());
@@ -166,7 +167,7 @@ impl Workers for Held {
 async fn beyond_those_who_hash_and_those_who_wait_everybody_is_turned_away() {
     let workers = Arc::new(Held(tokio::sync::Semaphore::new(0)));
     let limits = PasswordLimits { at_once: 2, waiting: 3 };
-    let seal = SealKey::new(Secret::new([1; 32]));
+    let seal = seal_key(1);
     let hasher = Arc::new(Passwords::new(&seal, CHEAP, limits, workers.clone(), &SystemRandom).unwrap());
     let mut flood = JoinSet::new();
     for _ in 0..100 {
@@ -214,7 +215,7 @@ fn begin_and_leave<T>(future: impl Future<Output = T>) {
 
 fn one_at_a_time() -> (Arc<Kept>, Passwords) {
     let limits = PasswordLimits { at_once: 1, waiting: 0 };
-    let seal = SealKey::new(Secret::new([1; 32]));
+    let seal = seal_key(1);
     let workers = Arc::new(Kept::default());
     let hasher = Passwords::new(&seal, CHEAP, limits, workers.clone(), &SystemRandom).unwrap();
     (workers, hasher)
@@ -250,7 +251,7 @@ fn a_cost_that_argon2_does_not_have_is_refused() {
     for (memory_kib, passes) in [(7, 1), (8, 0), (2 * 1024 * 1024, 1), (8, 65)] {
         let cost = PasswordCost { memory_kib, passes };
         let limits = PasswordLimits { at_once: 1, waiting: 1 };
-        let seal = SealKey::new(Secret::new([1; 32]));
+        let seal = seal_key(1);
         assert!(
             Passwords::new(&seal, cost, limits, Arc::new(OnThisThread), &SystemRandom).is_err(),
             "{cost:?}"
@@ -262,6 +263,6 @@ fn a_cost_that_argon2_does_not_have_is_refused() {
 #[tokio::test]
 async fn a_session_cookie_alone_signs_nobody_in() {
     let (world, halves) = World::signed_in().await;
-    let whole = world.code(&Request::new("POST").cookie(&halves.cookie)).await;
+    let whole = world.code(&bare("POST").cookie(&halves.cookie)).await;
     assert_eq!(whole, Some(Code::ProofHalf));
 }

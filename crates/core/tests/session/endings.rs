@@ -6,9 +6,10 @@ use countersign::SessionId;
 use countersign::crypto::SystemRandom;
 use countersign::schemes::session::{MOST_SESSIONS, NewSession, SESSIONS, SignIn, USERS};
 use countersign::store::Inventory as _;
+use countersign::testing::{NOW, Request};
 use countersign::{Code, Purpose, Store as _, Verdict};
 
-use crate::world::{EMAIL, LIFETIMES, NOW, PASSWORD, Request, World, typed};
+use crate::world::{EMAIL, Halved as _, LIFETIMES, PASSWORD, World, typed, with_both};
 
 const MISMATCH: Option<Code> = Some(Code::ProofMismatch);
 
@@ -17,8 +18,8 @@ async fn sign_out_ends_a_session_and_no_other() {
     let (world, halves) = World::signed_in().await;
     let (other, _) = world.sign_in().await;
     assert!(world.accounts.sign_out(&halves.cookie, world.now()).await.unwrap());
-    assert_eq!(world.code(&Request::of("GET", &halves)).await, MISMATCH);
-    assert_eq!(world.code(&Request::of("GET", &other)).await, None);
+    assert_eq!(world.code(&with_both("GET", &halves)).await, MISMATCH);
+    assert_eq!(world.code(&with_both("GET", &other)).await, None);
     assert!(!world.accounts.sign_out(&halves.cookie, world.now()).await.unwrap());
 }
 
@@ -27,13 +28,13 @@ async fn a_handshake_outlives_no_session() {
     let (world, halves) = World::signed_in().await;
     let handshake = world.handshake(&halves).await;
     world.accounts.sign_out(&halves.cookie, world.now()).await.unwrap();
-    assert_eq!(world.code(&Request::of("POST", &halves).handshake(&handshake)).await, MISMATCH);
+    assert_eq!(world.code(&with_both("POST", &halves).handshake(&handshake)).await, MISMATCH);
 }
 
 #[tokio::test]
 async fn an_unused_session_ends_and_a_used_one_goes_on_until_its_end() {
     let (world, halves) = World::signed_in().await;
-    let request = Request::of("GET", &halves);
+    let request = with_both("GET", &halves);
     let at = |seconds| world.clock.set(NOW.plus(Duration::from_secs(seconds)));
     for step in 1..=10 {
         at(step * 3_599);
@@ -47,14 +48,14 @@ async fn an_unused_session_ends_and_a_used_one_goes_on_until_its_end() {
     at(36_000 + 3_599);
     let (later, _) = world.sign_in().await;
     at(36_000 + 3_600);
-    assert_eq!(world.code(&Request::of("GET", &idle)).await, MISMATCH);
-    assert_eq!(world.code(&Request::of("GET", &later)).await, None);
+    assert_eq!(world.code(&with_both("GET", &idle)).await, MISMATCH);
+    assert_eq!(world.code(&with_both("GET", &later)).await, None);
 }
 
 #[tokio::test]
 async fn expiry_is_judged_by_the_request_even_where_the_store_still_has_the_session() {
     let (world, halves) = World::signed_in().await;
-    let request = Request::of("GET", &halves);
+    let request = with_both("GET", &halves);
     let view = request.view(NOW.plus(Duration::from_secs(3_600)));
     let verdict = world.gate.decide(&world.rule, &view, &mut bytes::Bytes::new()).await;
     assert_eq!(verdict.decision().denial().map(countersign::Denial::code), MISMATCH);
@@ -63,7 +64,7 @@ async fn expiry_is_judged_by_the_request_even_where_the_store_still_has_the_sess
 #[tokio::test]
 async fn use_is_written_down_once_a_minute_and_not_by_whoever_only_wants_to_know() {
     let (world, halves) = World::signed_in().await;
-    let request = Request::of("GET", &halves);
+    let request = with_both("GET", &halves);
     let seen =
         async || world.accounts.sessions().find(&halves.cookie, world.now()).await.unwrap().unwrap().seen;
     let at = |millis| NOW.plus(Duration::from_millis(millis));
@@ -84,7 +85,7 @@ async fn use_is_written_down_once_a_minute_and_not_by_whoever_only_wants_to_know
 async fn a_refused_request_keeps_no_session_alive() {
     let (world, halves) = World::signed_in().await;
     world.clock.advance(Duration::from_secs(600));
-    assert_eq!(world.code(&Request::of("POST", &halves)).await, Some(Code::HandshakeMissing));
+    assert_eq!(world.code(&with_both("POST", &halves)).await, Some(Code::HandshakeMissing));
     let found = world.accounts.sessions().find(&halves.cookie, world.now()).await.unwrap().unwrap();
     assert_eq!(found.seen, NOW);
 }
@@ -94,7 +95,7 @@ async fn a_session_of_a_user_who_is_not_there_is_none() {
     let (world, halves) = World::signed_in().await;
     let (user, _) = world.store.list(USERS, None, 1).await.unwrap().remove(0);
     world.store.take_if(USERS, user, None).await.unwrap().unwrap();
-    assert_eq!(world.code(&Request::of("GET", &halves)).await, MISMATCH);
+    assert_eq!(world.code(&with_both("GET", &halves)).await, MISMATCH);
 }
 
 #[tokio::test]
@@ -120,8 +121,8 @@ async fn a_sweep_that_did_not_happen_shows_no_session_and_one_that_does_spares_t
     assert!(world.accounts.list_sessions(user.id, now).await.unwrap().is_empty());
     let (new, _) = world.sign_in().await;
     world.accounts.sessions().sweep(user.id, user.generation, now).await.unwrap();
-    assert_eq!(world.code(&Request::of("GET", &new)).await, None);
-    assert_eq!(world.code(&Request::of("GET", &over)).await, MISMATCH);
+    assert_eq!(world.code(&with_both("GET", &new)).await, None);
+    assert_eq!(world.code(&with_both("GET", &over)).await, MISMATCH);
     assert_eq!(world.accounts.list_sessions(user.id, now).await.unwrap().len(), 1);
 }
 
@@ -132,7 +133,7 @@ async fn sessions_that_were_ended_take_no_room() {
         let (halves, _) = world.sign_in().await;
         world.accounts.sign_out(&halves.cookie, world.now()).await.unwrap();
     }
-    assert_eq!(world.code(&Request::of("GET", &keeper)).await, None);
+    assert_eq!(world.code(&with_both("GET", &keeper)).await, None);
 }
 
 #[tokio::test]
@@ -141,11 +142,11 @@ async fn a_disabled_user_is_out_at_once_and_stays_out() {
     let ann = world.accounts.users().list().await.unwrap().remove(0);
     // Only the user is written to: this is what ends the sessions, not that they are swept.
     world.accounts.users().disable(ann.id, world.now()).await.unwrap().unwrap();
-    assert_eq!(world.code(&Request::of("GET", &halves)).await, MISMATCH);
+    assert_eq!(world.code(&with_both("GET", &halves)).await, MISMATCH);
     assert!(world.accounts.sign_in(typed(EMAIL, PASSWORD), world.now()).await.is_err());
     world.accounts.users().enable(ann.id).await.unwrap();
-    assert_eq!(world.code(&Request::of("GET", &halves)).await, MISMATCH, "what has ended has ended");
-    assert_eq!(world.code(&Request::of("GET", &world.sign_in().await.0)).await, None);
+    assert_eq!(world.code(&with_both("GET", &halves)).await, MISMATCH, "what has ended has ended");
+    assert_eq!(world.code(&with_both("GET", &world.sign_in().await.0)).await, None);
 }
 
 #[tokio::test]
@@ -155,7 +156,7 @@ async fn a_disabled_user_has_no_session_whenever_it_began() {
     let disabled = world.accounts.disable(ann.id, NOW).await.unwrap();
     let new = NewSession { user: ann.id, generation: disabled.generation, bound: None, agent: None };
     let (halves, _) = world.accounts.sessions().begin(new, NOW, &SystemRandom).await.unwrap();
-    assert_eq!(world.code(&Request::of("GET", &halves)).await, MISMATCH);
+    assert_eq!(world.code(&with_both("GET", &halves)).await, MISMATCH);
 }
 
 #[tokio::test]
@@ -163,11 +164,11 @@ async fn ending_all_sessions_and_a_new_password_end_those_from_before() {
     let (world, halves) = World::signed_in().await;
     let ann = world.accounts.users().list().await.unwrap().remove(0);
     world.accounts.users().end_sessions(ann.id).await.unwrap().unwrap();
-    assert_eq!(world.code(&Request::of("GET", &halves)).await, MISMATCH);
+    assert_eq!(world.code(&with_both("GET", &halves)).await, MISMATCH);
     let (halves, _) = world.sign_in().await;
-    assert_eq!(world.code(&Request::of("GET", &halves)).await, None);
+    assert_eq!(world.code(&with_both("GET", &halves)).await, None);
     world.accounts.set_password(ann.id, "another good one", world.now()).await.unwrap();
-    assert_eq!(world.code(&Request::of("GET", &halves)).await, MISMATCH);
+    assert_eq!(world.code(&with_both("GET", &halves)).await, MISMATCH);
     assert!(world.accounts.list_sessions(ann.id, world.now()).await.unwrap().is_empty());
     assert!(world.accounts.sign_in(typed(EMAIL, PASSWORD), world.now()).await.is_err());
     world.accounts.sign_in(typed(EMAIL, "another good one"), world.now()).await.unwrap();
@@ -185,13 +186,13 @@ async fn a_user_lists_and_ends_their_own_sessions_and_nobody_elses() {
     assert!(!world.accounts.end_session(bob.id, record.id, NOW).await.unwrap());
     let unknown = SessionId::generate(&SystemRandom);
     assert!(!world.accounts.end_session(record.user, unknown, NOW).await.unwrap());
-    assert_eq!(world.code(&Request::of("GET", &second)).await, None);
+    assert_eq!(world.code(&with_both("GET", &second)).await, None);
     assert!(world.accounts.end_session(record.user, record.id, NOW).await.unwrap());
-    assert_eq!(world.code(&Request::of("GET", &second)).await, MISMATCH);
-    assert_eq!(world.code(&Request::of("GET", &first)).await, None);
+    assert_eq!(world.code(&with_both("GET", &second)).await, MISMATCH);
+    assert_eq!(world.code(&with_both("GET", &first)).await, None);
     assert_eq!(world.accounts.list_sessions(record.user, NOW).await.unwrap().len(), 1);
     world.accounts.end_sessions(record.user, NOW).await.unwrap();
-    assert_eq!(world.code(&Request::of("GET", &first)).await, MISMATCH);
+    assert_eq!(world.code(&with_both("GET", &first)).await, MISMATCH);
 }
 
 #[tokio::test]
@@ -200,8 +201,8 @@ async fn a_new_sign_in_ends_the_session_that_the_browser_had_and_takes_none_that
     let again = SignIn { presented: Some(&had.cookie), ..typed(EMAIL, PASSWORD) };
     let (halves, _) = world.accounts.sign_in(again, world.now()).await.unwrap();
     assert_ne!(halves.cookie.expose(), had.cookie.expose());
-    assert_eq!(world.code(&Request::of("GET", &had)).await, MISMATCH);
-    assert_eq!(world.code(&Request::of("GET", &halves)).await, None);
+    assert_eq!(world.code(&with_both("GET", &had)).await, MISMATCH);
+    assert_eq!(world.code(&with_both("GET", &halves)).await, None);
 }
 
 #[tokio::test]
@@ -211,15 +212,15 @@ async fn one_user_has_so_many_sessions_and_the_oldest_makes_room() {
     for _ in 0..MOST_SESSIONS - 1 {
         world.sign_in().await;
     }
-    assert_eq!(world.code(&Request::of("GET", &first)).await, MISMATCH);
-    assert_eq!(world.code(&Request::of("GET", &second)).await, None);
+    assert_eq!(world.code(&with_both("GET", &first)).await, MISMATCH);
+    assert_eq!(world.code(&with_both("GET", &second)).await, None);
     assert_eq!(world.accounts.list_sessions(record.user, NOW).await.unwrap().len(), MOST_SESSIONS);
 }
 
 #[tokio::test]
 async fn what_was_proven_stops_holding_with_its_session_and_its_user() {
     let (world, halves) = World::signed_in().await;
-    let standing = async |halves| match world.decide(&Request::of("GET", halves)).await {
+    let standing = async |halves| match world.decide(&with_both("GET", halves)).await {
         Verdict::Permit(permit) => permit.spend(),
         Verdict::Deny(decision) => panic!("{decision:?}"),
     };
@@ -240,9 +241,9 @@ async fn a_session_from_before_a_store_was_put_back_from_a_copy_has_ended() {
     let restored = NOW.plus(Duration::from_secs(10));
     let (world, halves) = World::restored_at(restored).with_ann().await;
     world.clock.set(restored);
-    assert_eq!(world.code(&Request::of("GET", &halves)).await, MISMATCH);
+    assert_eq!(world.code(&with_both("GET", &halves)).await, MISMATCH);
     let (anew, _) = world.sign_in().await;
-    assert_eq!(world.code(&Request::of("GET", &anew)).await, None);
+    assert_eq!(world.code(&with_both("GET", &anew)).await, None);
 }
 
 #[tokio::test]
@@ -250,15 +251,15 @@ async fn a_session_passes_while_the_clock_is_behind_what_it_has_shown_and_a_date
     let (world, halves) = World::signed_in().await;
     let at = |seconds| world.clock.set(NOW.plus(Duration::from_secs(seconds)));
     at(1_800);
-    assert_eq!(world.code(&Request::of("GET", &halves)).await, None);
+    assert_eq!(world.code(&with_both("GET", &halves)).await, None);
     at(0);
-    assert_eq!(world.code(&Request::of("GET", &halves)).await, None);
+    assert_eq!(world.code(&with_both("GET", &halves)).await, None);
     let handshake = world.handshake(&halves).await;
-    assert_eq!(world.code(&Request::of("POST", &halves).handshake(&handshake)).await, None);
-    let dated = Request::of("GET", &halves).with("dpop", "a.b.c");
+    assert_eq!(world.code(&with_both("POST", &halves).handshake(&handshake)).await, None);
+    let dated = with_both("GET", &halves).with("dpop", "a.b.c");
     assert_eq!(world.code(&dated).await, Some(Code::ClockRegressed));
     at(5_400);
-    assert_eq!(world.code(&Request::of("GET", &halves)).await, MISMATCH, "unused for an hour by then");
+    assert_eq!(world.code(&with_both("GET", &halves)).await, MISMATCH, "unused for an hour by then");
     at(0);
-    assert_eq!(world.code(&Request::of("GET", &halves)).await, MISMATCH, "by the later of the two");
+    assert_eq!(world.code(&with_both("GET", &halves)).await, MISMATCH, "by the later of the two");
 }

@@ -11,14 +11,14 @@ use countersign::schemes::session::{
 use countersign::{Code, Denial, RequestView, Verdict};
 use http::{HeaderMap, Method};
 
-use crate::world::{EMAIL, PASSWORD, Request, World, is_session, typed};
+use crate::world::{EMAIL, Halved as _, PASSWORD, World, bare, is_session, typed, with_both};
 
 #[tokio::test]
 async fn both_halves_prove_the_user_by_their_id_and_not_their_address() {
     let world = World::new();
     let ann = world.ann().await;
     let (halves, record) = world.sign_in().await;
-    let Verdict::Permit(permit) = world.decide(&Request::of("GET", &halves)).await else { panic!("denied") };
+    let Verdict::Permit(permit) = world.decide(&with_both("GET", &halves)).await else { panic!("denied") };
     let principal = permit.principal().unwrap();
     assert_eq!(principal.subject.to_string(), format!("user:{}", ann.id));
     assert_eq!(principal.claims["sid"], record.id.to_string());
@@ -28,11 +28,11 @@ async fn both_halves_prove_the_user_by_their_id_and_not_their_address() {
 #[tokio::test]
 async fn one_half_alone_is_half_a_proof() {
     let (world, halves) = World::signed_in().await;
-    assert_eq!(world.code(&Request::new("GET").cookie(&halves.cookie)).await, Some(Code::ProofHalf));
-    assert_eq!(world.code(&Request::new("GET").token(&halves.token)).await, Some(Code::ProofHalf));
-    let foreign = Request::new("GET").cookie(&halves.cookie).with("authorization", "Basic YTpi");
+    assert_eq!(world.code(&bare("GET").cookie(&halves.cookie)).await, Some(Code::ProofHalf));
+    assert_eq!(world.code(&bare("GET").token(&halves.token)).await, Some(Code::ProofHalf));
+    let foreign = bare("GET").cookie(&halves.cookie).with("authorization", "Basic YTpi");
     assert_eq!(world.code(&foreign).await, Some(Code::ProofHalf), "an upstream's own login is none of ours");
-    assert_eq!(world.code(&Request::new("GET")).await, Some(Code::CredentialMissing));
+    assert_eq!(world.code(&bare("GET")).await, Some(Code::CredentialMissing));
 }
 
 #[tokio::test]
@@ -43,10 +43,10 @@ async fn a_cookie_that_a_browser_sends_by_itself_does_not_disturb_another_scheme
     let (key, _) = registry.create(terms, world.now(), &SystemRandom).await.unwrap();
     let (bearer, key) = (format!("Bearer {}", key.reveal().expose()), key.reveal());
     for (name, value) in [("authorization", &bearer), ("x-api-key", key.expose())] {
-        let verdict = world.decide(&Request::new("GET").cookie(&halves.cookie).with(name, value)).await;
+        let verdict = world.decide(&bare("GET").cookie(&halves.cookie).with(name, value)).await;
         assert!(matches!(&verdict, Verdict::Permit(_)) && !is_session(&verdict), "{name}");
     }
-    let both = Request::of("GET", &halves).with("x-api-key", key.expose());
+    let both = with_both("GET", &halves).with("x-api-key", key.expose());
     assert_eq!(world.code(&both).await, Some(Code::CredentialAmbiguous));
     for (name, value) in [
         ("authorization", "Bearer a.b.c"),
@@ -56,10 +56,10 @@ async fn a_cookie_that_a_browser_sends_by_itself_does_not_disturb_another_scheme
         ("signature-input", "sig=()"),
         ("asymmetricauthentication", "{}"),
     ] {
-        let request = Request::new("GET").cookie(&halves.cookie).with(name, value);
+        let request = bare("GET").cookie(&halves.cookie).with(name, value);
         assert_eq!(world.code(&request).await, Some(Code::CredentialMissing), "{name}: {value}");
     }
-    let mut request = Request::new("GET").cookie(&halves.cookie);
+    let mut request = bare("GET").cookie(&halves.cookie);
     for target in ["/a?_key=x", "/a?scheme=AsymmetricAuthentication"] {
         request.target = format!("https://bob.example{target}").parse().unwrap();
         assert_eq!(world.code(&request).await, Some(Code::CredentialMissing), "{target}");
@@ -80,16 +80,16 @@ async fn halves_of_two_sessions_and_halves_of_none_are_a_mismatch() {
         (&halves.cookie, &halves.cookie),
         (&halves.token, &halves.token),
     ] {
-        let request = Request::new("GET").cookie(cookie).token(token);
+        let request = bare("GET").cookie(cookie).token(token);
         assert_eq!(world.code(&request).await, Some(Code::ProofMismatch));
     }
-    assert_eq!(world.code(&Request::of("GET", &halves)).await, None);
+    assert_eq!(world.code(&with_both("GET", &halves)).await, None);
 }
 
 #[tokio::test]
 async fn anything_twice_is_ambiguous_and_anything_else_malformed() {
     let (world, halves) = World::signed_in().await;
-    let request = || Request::of("GET", &halves);
+    let request = || with_both("GET", &halves);
     let half = halves.cookie.reveal();
     for (name, value) in [
         ("cookie", format!("__Host-session={}", half.expose())),
@@ -106,10 +106,10 @@ async fn anything_twice_is_ambiguous_and_anything_else_malformed() {
     let twice = request().handshake(&handshake).handshake(&handshake);
     assert_eq!(world.code(&twice).await, Some(Code::CredentialAmbiguous));
     let value = format!("__Host-session={0}; __Host-session={0}", half.expose());
-    let one_line = Request::new("GET").token(&halves.token).with("cookie", &value);
+    let one_line = bare("GET").token(&halves.token).with("cookie", &value);
     assert_eq!(world.code(&one_line).await, Some(Code::CredentialAmbiguous));
 
-    let cookie = |value: &str| Request::new("GET").token(&halves.token).with("cookie", value);
+    let cookie = |value: &str| bare("GET").token(&halves.token).with("cookie", value);
     for value in ["__Host-session=", "__Host-session=fixed", &format!("__Host-session=\"{}\"", half.expose())]
     {
         assert_eq!(world.code(&cookie(value)).await, Some(Code::CredentialMalformed), "{value}");
@@ -125,9 +125,9 @@ async fn on_plain_loopback_the_cookie_has_another_name() {
     let world = World::with(SessionDemand::default(), Arc::new(NoKeyProof), SessionCookie::Loopback);
     let (world, halves) = world.with_ann().await;
     let value = format!("session={}", halves.cookie.reveal().expose());
-    let request = Request::new("GET").token(&halves.token).with("cookie", &value);
+    let request = bare("GET").token(&halves.token).with("cookie", &value);
     assert_eq!(world.code(&request).await, None);
-    assert_eq!(world.code(&Request::of("GET", &halves)).await, Some(Code::ProofHalf));
+    assert_eq!(world.code(&with_both("GET", &halves)).await, Some(Code::ProofHalf));
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn a_client_that_is_no_browser_proves_itself_beside_its_other_cookies() {
     let (world, halves) = World::signed_in().await;
     let signer = SessionSigner::new(halves.clone(), SessionCookie::Host, HandshakePolicy::UnsafeMethods);
     for method in [Method::GET, Method::POST] {
-        let mut request = Request::new(method.as_str()).with("cookie", "a=1; __Host-session=old; b=2");
+        let mut request = bare(method.as_str()).with("cookie", "a=1; __Host-session=old; b=2");
         let get = async || Ok::<_, ()>(world.handshake(&halves).await);
         signer.prove(&method, &mut request.headers, get).await.unwrap();
         let cookie = request.headers["cookie"].to_str().unwrap();
@@ -172,14 +172,11 @@ async fn bound(world: &World) -> Halves {
 async fn stolen_halves_of_a_bound_session_open_nothing() {
     let (world, _) = World::signed_in().await;
     let halves = bound(&world).await;
-    let stolen = Request::of("GET", &halves);
+    let stolen = with_both("GET", &halves);
     assert_eq!(world.code(&stolen).await, Some(Code::DpopInvalid), "no proof is understood");
     assert_eq!(world.code(&stolen.clone().with("dpop", "x")).await, Some(Code::DpopInvalid));
     let handshake = world.handshake(&halves).await;
-    assert_eq!(
-        world.code(&Request::of("POST", &halves).handshake(&handshake)).await,
-        Some(Code::DpopInvalid)
-    );
+    assert_eq!(world.code(&with_both("POST", &halves).handshake(&handshake)).await, Some(Code::DpopInvalid));
 }
 
 #[tokio::test]
@@ -188,16 +185,16 @@ async fn the_proof_of_a_bound_key_stands_in_for_a_handshake() {
     let world = World::with(demand, Arc::new(OnlyThumbprint("print")), SessionCookie::Host);
     let (world, unbound) = world.with_ann().await;
     let halves = bound(&world).await;
-    assert_eq!(world.code(&Request::of("POST", &halves)).await, Some(Code::DpopInvalid));
-    assert_eq!(world.code(&Request::of("POST", &halves).with("dpop", "x")).await, None);
-    let unbound = Request::of("POST", &unbound).with("dpop", "x");
+    assert_eq!(world.code(&with_both("POST", &halves)).await, Some(Code::DpopInvalid));
+    assert_eq!(world.code(&with_both("POST", &halves).with("dpop", "x")).await, None);
+    let unbound = with_both("POST", &unbound).with("dpop", "x");
     assert_eq!(
         world.code(&unbound).await,
         Some(Code::HandshakeMissing),
         "a proof of no key stands for nothing"
     );
     let foreign = Half::generate(&SystemRandom);
-    let bad = Request::of("POST", &halves).with("dpop", "x").handshake(&foreign);
+    let bad = with_both("POST", &halves).with("dpop", "x").handshake(&foreign);
     assert_eq!(world.code(&bad).await, Some(Code::HandshakeUsed), "nothing that is presented is skipped");
 }
 
@@ -205,7 +202,7 @@ async fn the_proof_of_a_bound_key_stands_in_for_a_handshake() {
 async fn a_proof_that_ends_before_its_request_is_whole_is_too_late() {
     let world = World::with(SessionDemand::default(), Arc::new(OnlyThumbprint("print")), SessionCookie::Host);
     let (world, _) = world.with_ann().await;
-    let request = Request::of("GET", &bound(&world).await).with("dpop", "x");
+    let request = with_both("GET", &bound(&world).await).with("dpop", "x");
     let view = request.view(world.now());
     let code = async || {
         let verdict = world.gate.decide(&world.rule, &view, &mut bytes::Bytes::new()).await;
@@ -222,6 +219,6 @@ async fn a_route_for_bound_sessions_takes_no_others() {
     let demand = SessionDemand { handshake: HandshakePolicy::Never, key_bound: true };
     let world = World::with(demand, Arc::new(OnlyThumbprint("print")), SessionCookie::Host);
     let (world, unbound) = world.with_ann().await;
-    assert_eq!(world.code(&Request::of("GET", &unbound)).await, Some(Code::DpopInvalid));
-    assert_eq!(world.code(&Request::of("GET", &bound(&world).await).with("dpop", "x")).await, None);
+    assert_eq!(world.code(&with_both("GET", &unbound)).await, Some(Code::DpopInvalid));
+    assert_eq!(world.code(&with_both("GET", &bound(&world).await).with("dpop", "x")).await, None);
 }

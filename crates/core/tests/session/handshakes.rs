@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign::Code;
 use countersign::crypto::SystemRandom;
 use countersign::schemes::session::handshakes::OUTSTANDING;
 use countersign::schemes::session::{Half, HandshakePolicy};
-use countersign::{Code, Purpose};
+use countersign::testing::NOW;
 use tokio::task::JoinSet;
 
-use crate::world::{NOW, Request, World};
+use crate::world::{Halved as _, World, with_both};
 
 #[tokio::test]
 async fn the_policy_decides_what_needs_a_handshake() {
@@ -28,7 +29,7 @@ async fn the_policy_decides_what_needs_a_handshake() {
         (Always, "POST", false, true),
     ] {
         let (world, halves) = World::demanding(policy).with_ann().await;
-        let mut request = Request::of(method, &halves);
+        let mut request = with_both(method, &halves);
         if upgrade {
             request = request.with("upgrade", "websocket").with("connection", "upgrade");
         }
@@ -44,7 +45,7 @@ async fn a_handshake_is_for_one_request_even_where_none_was_needed() {
     for method in ["POST", "GET"] {
         let (world, halves) = World::signed_in().await;
         let handshake = world.handshake(&halves).await;
-        let request = Request::of(method, &halves).handshake(&handshake);
+        let request = with_both(method, &halves).handshake(&handshake);
         assert_eq!(world.code(&request).await, None);
         assert_eq!(world.code(&request).await, Some(Code::HandshakeUsed));
     }
@@ -56,10 +57,10 @@ async fn a_handshake_that_was_never_given_or_belongs_to_another_session_is_not_t
     let (other, _) = world.sign_in().await;
     let foreign = world.handshake(&other).await;
     for handshake in [&foreign, &Half::generate(&SystemRandom), &halves.cookie, &halves.token] {
-        let request = Request::of("POST", &halves).handshake(handshake);
+        let request = with_both("POST", &halves).handshake(handshake);
         assert_eq!(world.code(&request).await, Some(Code::HandshakeUsed));
     }
-    let own = Request::of("POST", &other).handshake(&foreign);
+    let own = with_both("POST", &other).handshake(&foreign);
     assert_eq!(world.code(&own).await, None, "and trying it elsewhere has not burnt it");
 }
 
@@ -68,9 +69,9 @@ async fn a_handshake_lives_for_a_minute() {
     let (world, halves) = World::signed_in().await;
     let (first, second) = (world.handshake(&halves).await, world.handshake(&halves).await);
     world.clock.set(NOW.plus(Duration::from_millis(59_999)));
-    assert_eq!(world.code(&Request::of("POST", &halves).handshake(&first)).await, None);
+    assert_eq!(world.code(&with_both("POST", &halves).handshake(&first)).await, None);
     world.clock.set(NOW.plus(Duration::from_secs(60)));
-    let late = Request::of("POST", &halves).handshake(&second);
+    let late = with_both("POST", &halves).handshake(&second);
     assert_eq!(world.code(&late).await, Some(Code::HandshakeUsed));
 }
 
@@ -81,8 +82,7 @@ async fn a_ninth_handshake_ends_the_oldest_and_spent_ones_do_not_count() {
     for _ in 0..OUTSTANDING {
         given.push(world.handshake(&halves).await);
     }
-    let use_it =
-        async |handshake: &Half| world.code(&Request::of("POST", &halves).handshake(handshake)).await;
+    let use_it = async |handshake: &Half| world.code(&with_both("POST", &halves).handshake(handshake)).await;
     assert_eq!(use_it(&given[3]).await, None);
     given.push(world.handshake(&halves).await);
     assert_eq!(use_it(&given[0]).await, None, "eight were outstanding with it");
@@ -98,7 +98,7 @@ async fn a_ninth_handshake_ends_the_oldest_and_spent_ones_do_not_count() {
 async fn of_sixty_four_racing_uses_one_wins() {
     let (world, halves) = World::signed_in().await;
     let handshake = world.handshake(&halves).await;
-    let (world, request) = (Arc::new(world), Request::of("POST", &halves).handshake(&handshake));
+    let (world, request) = (Arc::new(world), with_both("POST", &halves).handshake(&handshake));
     let mut racing = JoinSet::new();
     for _ in 0..64 {
         let (world, request) = (world.clone(), request.clone());
@@ -120,7 +120,7 @@ async fn however_many_tabs_ask_at_once_eight_are_outstanding() {
     }
     let mut passed = 0;
     for handshake in asking.join_all().await {
-        let request = Request::of("POST", &halves).handshake(&handshake);
+        let request = with_both("POST", &halves).handshake(&handshake);
         passed += usize::from(world.code(&request).await.is_none());
     }
     assert_eq!(passed, OUTSTANDING);
@@ -130,8 +130,8 @@ async fn however_many_tabs_ask_at_once_eight_are_outstanding() {
 async fn whoever_only_wants_to_know_spends_no_handshake() {
     let (world, halves) = World::signed_in().await;
     let handshake = world.handshake(&halves).await;
-    let request = Request::of("POST", &halves).handshake(&handshake);
-    let asked = Request { purpose: Purpose::Explain, ..request.clone() };
+    let request = with_both("POST", &halves).handshake(&handshake);
+    let asked = request.clone().explained();
     assert_eq!(world.code(&asked).await, None);
     assert_eq!(world.code(&request).await, None);
     assert_eq!(world.code(&asked).await, Some(Code::HandshakeUsed));
@@ -141,7 +141,7 @@ async fn whoever_only_wants_to_know_spends_no_handshake() {
 async fn a_refused_request_burns_no_handshake() {
     let (world, halves) = World::signed_in().await;
     let handshake = world.handshake(&halves).await;
-    let request = Request::of("POST", &halves).handshake(&handshake);
+    let request = with_both("POST", &halves).handshake(&handshake);
     let refused = request.clone().with("origin", "https://evil.example");
     assert_eq!(world.code(&refused).await, Some(Code::CrossSite));
     assert_eq!(world.code(&request).await, None);

@@ -7,9 +7,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::schemes::session::handshakes::{HANDSHAKES, HANDSHAKES_GIVEN};
 use countersign::schemes::session::{Half, SESSIONS, USER_EMAILS, USER_SESSIONS, USERS};
 use countersign::store::Inventory;
+use countersign::testing::{NOW, seal_key};
 
-use crate::world::{EMAIL, NOW, PASSWORD, Request, World, passwords};
-use countersign::crypto::{SealKey, Secret};
+use crate::world::{EMAIL, Halved as _, PASSWORD, World, bare, passwords, with_both};
 use countersign::schemes::session::password::Password;
 
 /// Everything in the store: identifiers and values.
@@ -40,18 +40,14 @@ async fn a_dump_of_the_store_opens_nothing_tried_string_by_string() {
     let secrets: Vec<Half> = secrets.iter().filter_map(|text| Half::parse(text.as_bytes())).collect();
     assert!(secrets.len() > 100, "{} candidates", secrets.len());
     for tried in &secrets {
-        let as_cookie = Request::new("GET").cookie(tried).token(&halves.token);
-        let as_token = Request::new("GET").cookie(&halves.cookie).token(tried);
-        let as_handshake = Request::of("POST", &halves).handshake(tried);
+        let as_cookie = bare("GET").cookie(tried).token(&halves.token);
+        let as_token = bare("GET").cookie(&halves.cookie).token(tried);
+        let as_handshake = with_both("POST", &halves).handshake(tried);
         for request in [as_cookie, as_token, as_handshake] {
             assert!(world.code(&request).await.is_some());
         }
     }
-    assert_eq!(
-        world.code(&Request::of("POST", &halves).handshake(&handshake)).await,
-        None,
-        "the real ones do"
-    );
+    assert_eq!(world.code(&with_both("POST", &halves).handshake(&handshake)).await, None, "the real ones do");
 }
 
 #[tokio::test]
@@ -74,7 +70,7 @@ async fn no_string_of_a_dump_is_a_password_and_a_right_guess_shows_nothing() {
             assert!(!world.accounts.passwords().verify(password, Some(&ann.password)).await.unwrap());
         }
     }
-    let without_the_key = passwords(&SealKey::new(Secret::new([0; 32])), world.hashed.clone());
+    let without_the_key = passwords(&seal_key(0), world.hashed.clone());
     let right = Password::typed(PASSWORD).unwrap();
     assert!(!without_the_key.verify(right, Some(&ann.password)).await.unwrap());
 }
@@ -87,12 +83,12 @@ async fn no_decision_and_no_debug_output_holds_a_half() {
     let other = world.sign_in().await.0;
     let mut shown = format!("{halves:?} {handshake:?} {record:?}");
     for request in [
-        Request::of("POST", &halves).handshake(&handshake),
-        Request::of("POST", &halves).handshake(&handshake),
-        Request::of("POST", &halves),
-        Request::new("GET").cookie(&halves.cookie).token(&other.token),
-        Request::new("GET").cookie(&halves.cookie),
-        Request::new("GET").token(&halves.token),
+        with_both("POST", &halves).handshake(&handshake),
+        with_both("POST", &halves).handshake(&handshake),
+        with_both("POST", &halves),
+        bare("GET").cookie(&halves.cookie).token(&other.token),
+        bare("GET").cookie(&halves.cookie),
+        bare("GET").token(&halves.token),
     ] {
         shown += &format!("{:?} {:?}", request.view(now), world.decide(&request).await.decision());
     }

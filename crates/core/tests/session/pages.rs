@@ -2,13 +2,14 @@
 
 use countersign::Code;
 use countersign::schemes::session::{Halves, HandshakePolicy};
+use countersign::testing::Request;
 
-use crate::world::{Request, World};
+use crate::world::{Halved as _, World, bare, with_both};
 
 async fn code(method: &str, headers: &[(&'static str, &str)]) -> Option<Code> {
     let (world, halves) = World::demanding(HandshakePolicy::Never).with_ann().await;
     let with = |request: Request, (name, value): &(&'static str, &str)| request.with(name, value);
-    world.code(&headers.iter().fold(Request::of(method, &halves), with)).await
+    world.code(&headers.iter().fold(with_both(method, &halves), with)).await
 }
 
 #[tokio::test]
@@ -70,7 +71,7 @@ async fn an_origin_that_may_call_passes_although_it_is_another_site() {
 }
 
 fn socket(halves: &Halves, protocols: &str) -> Request {
-    Request::new("GET")
+    bare("GET")
         .cookie(&halves.cookie)
         .with("upgrade", "websocket")
         .with("connection", "upgrade")

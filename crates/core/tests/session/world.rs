@@ -1,14 +1,13 @@
 //! A store, a clock, users, and a gate before one route.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use countersign::crypto::{SealKey, Secret, SystemRandom};
-use countersign::request::Body;
+use countersign::crypto::{SealKey, SystemRandom};
 use countersign::schemes::api_key::{ApiKeyVerifier, LastUses};
 use countersign::schemes::session::passwords::{PasswordCost, PasswordLimits, Passwords};
 use countersign::schemes::session::{
@@ -16,21 +15,14 @@ use countersign::schemes::session::{
     SessionDemand, SessionRecord, SessionVerifier, Sessions, SignIn, Surroundings, UserRecord, Users,
     handshakes,
 };
-use countersign::time::{ManualClock, Timestamp};
-use countersign::{
-    Clock, Code, Denial, Gate, MemoryStore, Policy, PublicUrl, Purpose, RequestView, Requirement, Rule,
-    Scheme, Verdict, Workers,
-};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use countersign::testing::{self, Request, TestStore, rule, seal_key};
+use countersign::{Code, PublicUrl, Rule, Scheme, Timestamp, Verdict, Workers};
 
-pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 pub(crate) const LIFETIMES: Lifetimes =
     Lifetimes { idle: Duration::from_secs(3_600), absolute: Duration::from_secs(36_000) };
 pub(crate) const EMAIL: &str = "ann@example.org";
 pub(crate) const PASSWORD: &str = "correct horse battery";
 pub(crate) const CHEAP: PasswordCost = PasswordCost { memory_kib: 8, passes: 1 };
-
-pub(crate) type TestStore = Arc<MemoryStore<Arc<ManualClock>>>;
 
 /// Does the work at once, and counts it.
 #[derive(Default)]
@@ -45,12 +37,18 @@ impl Workers for Counted {
 }
 
 pub(crate) struct World {
-    pub(crate) clock: Arc<ManualClock>,
-    pub(crate) store: TestStore,
+    common: testing::World,
     pub(crate) hashed: Arc<Counted>,
-    pub(crate) accounts: Accounts<TestStore>,
-    pub(crate) gate: Gate<TestStore>,
+    pub(crate) accounts: Accounts<Arc<TestStore>>,
     pub(crate) rule: Arc<Rule>,
+}
+
+impl Deref for World {
+    type Target = testing::World;
+
+    fn deref(&self) -> &testing::World {
+        &self.common
+    }
 }
 
 impl World {
@@ -78,31 +76,24 @@ impl World {
         cookie: SessionCookie,
         restored_at: Option<Timestamp>,
     ) -> Self {
-        let clock = Arc::new(ManualClock::new(NOW));
-        let store = MemoryStore::new(clock.clone());
-        let store = Arc::new(match restored_at {
-            Some(moment) => store.refusing_proofs_before(moment),
-            None => store,
+        let common = testing::World::remembering(|memory| match restored_at {
+            Some(moment) => memory.refusing_proofs_before(moment),
+            None => memory,
         });
+        let store = &common.store;
         let hashed = Arc::new(Counted::default());
-        let passwords = passwords(&SealKey::new(Secret::new([9; 32])), hashed.clone());
+        let passwords = passwords(&seal_key(9), hashed.clone());
         let sessions = Sessions::new(store.clone(), LIFETIMES);
         let users = Users::new(store.clone());
         let accounts = Accounts::new(users, sessions, passwords, Arc::new(SystemRandom));
         let url = |text| PublicUrl::parse(text).unwrap();
         let origins = Origins::new(&url("https://bob.example"), [url("https://app.example")]);
         let surroundings = Surroundings { cookie, origins, key_proof };
-        let rule = Rule::requiring("test", Requirement::parse(["session", "api-key"]).unwrap())
-            .verifier(SessionVerifier::new(store.clone(), surroundings, demand))
-            .verifier(ApiKeyVerifier::new(store.clone(), Arc::new(LastUses::default())))
-            .policy(Policy::default())
-            .build();
-        let gate = Gate::new(store.clone(), clock.clone(), &SystemRandom);
-        Self { clock, store, hashed, accounts, gate, rule: Arc::new(rule.unwrap()) }
-    }
-
-    pub(crate) fn now(&self) -> Timestamp {
-        self.clock.now()
+        let rule = rule("session api-key", |rule| {
+            rule.verifier(SessionVerifier::new(store.clone(), surroundings, demand))
+                .verifier(ApiKeyVerifier::new(store.clone(), Arc::new(LastUses::default())))
+        });
+        Self { hashed, accounts, rule, common }
     }
 
     pub(crate) async fn ann(&self) -> UserRecord {
@@ -130,13 +121,12 @@ impl World {
     }
 
     pub(crate) async fn decide(&self, request: &Request) -> Verdict {
-        let view = request.view(self.now());
-        self.gate.decide(&self.rule, &view, &mut Bytes::new()).await
+        self.common.decide(&self.rule, request).await
     }
 
     /// `None`: it passed.
     pub(crate) async fn code(&self, request: &Request) -> Option<Code> {
-        self.decide(request).await.decision().denial().map(Denial::code)
+        self.common.code(&self.rule, request).await
     }
 }
 
@@ -149,54 +139,38 @@ pub(crate) fn typed<'a>(email: &'a str, password: &'a str) -> SignIn<'a> {
     SignIn { email, password, source, agent: Some("Browser/1"), presented: None, bound: None }
 }
 
-#[derive(Clone)]
-pub(crate) struct Request {
-    pub(crate) method: Method,
-    pub(crate) target: Uri,
-    pub(crate) headers: HeaderMap,
-    pub(crate) purpose: Purpose,
+/// A request that carries halves.
+pub(crate) trait Halved {
+    fn cookie(self, half: &Half) -> Self;
+
+    fn token(self, half: &Half) -> Self;
+
+    fn handshake(self, handshake: &Half) -> Self;
 }
 
-impl Request {
-    pub(crate) fn new(method: &str) -> Self {
-        let target = Uri::from_static("https://bob.example/orders");
-        Self { method: method.parse().unwrap(), target, headers: HeaderMap::new(), purpose: Purpose::Decide }
-    }
-
-    /// With both halves.
-    pub(crate) fn of(method: &str, halves: &Halves) -> Self {
-        Self::new(method).cookie(&halves.cookie).token(&halves.token)
-    }
-
-    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
-        self.headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
-        self
-    }
-
-    pub(crate) fn cookie(self, half: &Half) -> Self {
+impl Halved for Request {
+    fn cookie(self, half: &Half) -> Self {
         let value = format!("theme=dark; __Host-session={}; b=2", half.reveal().expose());
         self.with("cookie", &value)
     }
 
-    pub(crate) fn token(self, half: &Half) -> Self {
+    fn token(self, half: &Half) -> Self {
         self.with("authorization", &format!("Bearer {}", half.reveal().expose()))
     }
 
-    pub(crate) fn handshake(self, handshake: &Half) -> Self {
+    fn handshake(self, handshake: &Half) -> Self {
         self.with("handshake", handshake.reveal().expose())
     }
+}
 
-    pub(crate) fn view(&self, received_at: Timestamp) -> RequestView<'_> {
-        RequestView {
-            method: &self.method,
-            target: &self.target,
-            headers: &self.headers,
-            body: Body::Absent,
-            source: None,
-            received_at,
-            purpose: self.purpose,
-        }
-    }
+/// A request without halves.
+pub(crate) fn bare(method: &str) -> Request {
+    Request::new(method, "/orders")
+}
+
+/// A request with both halves.
+pub(crate) fn with_both(method: &str, halves: &Halves) -> Request {
+    bare(method).cookie(&halves.cookie).token(&halves.token)
 }
 
 pub(crate) fn is_session(verdict: &Verdict) -> bool {

@@ -11,10 +11,11 @@ use countersign::crypto::sha256;
 use countersign::fetch::FetchError;
 use countersign::schemes::webhook::Algorithm;
 use countersign::schemes::webhook::wire::CHALLENGE;
+use countersign::testing::{NOW, response};
 use countersign::{Carrier, Challenge, Workers};
 
 use crate::by_hand::KeyCallByHand;
-use crate::world::{ALICE, Call, Host, NOW, World};
+use crate::world::{ALICE, Call, Calling as _, World, connect};
 
 /// In the form of a hash; nobody has its token.
 const HASH: &str = "sha-256.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -38,7 +39,7 @@ async fn whatever_is_no_token_confirms_nothing_even_if_it_hashes_to_the_hash() {
     ] {
         let hash = format!("sha-256.{}", URL_SAFE_NO_PAD.encode(sha256(body.as_bytes())));
         let call = Call::get("/orders").naming(ALICE, &hash);
-        world.internet.put(ALICE, Host::Says(200, body.clone().into()));
+        world.internet.put(ALICE, response(200, body.clone()));
         assert_eq!(world.answer(&call).await, "401 webhook_denied", "{body}");
     }
 }
@@ -53,7 +54,7 @@ async fn the_token_with_another_status_confirms_nothing() {
         .into_iter()
         .chain([301, 302, 307, 400, 401, 403, 404, 500, 503].map(|status| (status, "401 webhook_denied")))
     {
-        world.internet.put(ALICE, Host::Says(status, token.clone().into()));
+        world.internet.put(ALICE, response(status, token.clone()));
         assert_eq!(world.answer(&call).await, answer, "{status}");
     }
 }
@@ -68,10 +69,10 @@ async fn no_answer_is_no_denial_of_alices() {
         (FetchError::Timeout(Duration::from_secs(2)), "504 webhook_timeout"),
         (FetchError::TooLarge(8192), "401 webhook_denied"),
     ] {
-        world.internet.put(ALICE, Host::Fails(error));
+        world.internet.put_error(ALICE, error);
         assert_eq!(world.answer(&genuine).await, answer);
     }
-    world.internet.put(ALICE, Host::Api(world.alice.clone()));
+    connect(&world.internet, &world.alice);
     assert_eq!(world.answer(&genuine).await, "200");
 }
 

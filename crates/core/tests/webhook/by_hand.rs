@@ -11,7 +11,7 @@ use countersign::schemes::webhook::{Algorithm, Token, TokenHash, receiver_url};
 use countersign::time::Timestamp;
 use http::HeaderName;
 
-use crate::world::{Api, Call};
+use crate::world::{Api, Call, Calling as _};
 
 /// What an introduced request carries besides its credential.
 pub(crate) const INTRODUCTION: [&str; 4] = ["signature-key", "webhook-key", "signature-input", "signature"];
@@ -53,7 +53,7 @@ impl IntroductionByHand {
         if !call.body.is_empty() {
             call.headers.insert(CONTENT_DIGEST, ContentDigest::of_sha256(&call.body));
         }
-        let receiver = receiver_url(&call.uri.to_string()).unwrap();
+        let receiver = receiver_url(&call.target.to_string()).unwrap();
         let content_digest = call.headers.get(CONTENT_DIGEST).map(|value| value.to_str().unwrap());
         let binding = Binding {
             webhook_url: api.url().as_str(),
@@ -61,7 +61,7 @@ impl IntroductionByHand {
             thumbprint: &thumbprint(&key().public()),
             expires: self.expires,
             method: call.method.as_str(),
-            target: &call.uri.to_string(),
+            target: &call.target.to_string(),
             content_digest: content_digest.unwrap_or_default(),
             scope: self.scope,
         };
@@ -116,6 +116,6 @@ fn signed(mut call: Call, also: &[&'static str], uncovered: &str, parameters: &P
     let mut components = cover_floor(&call.headers, false);
     components.extend(also.iter().map(|name| Component::field(HeaderName::from_static(name))));
     components.retain(|component| component.as_str() != format!("\"{uncovered}\""));
-    sign(&mut call.headers, &call.method, &call.uri, "cb", &components, parameters, &key()).unwrap();
+    sign(&mut call.headers, &call.method, &call.target, "cb", &components, parameters, &key()).unwrap();
     call
 }

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign::Policy;
 use countersign::fetch::ChosenBy;
-use countersign::{Policy, Purpose};
+use countersign::testing::NOW;
 
-use crate::world::{ALICE, CAROL, Call, NOW, World, callers};
+use crate::world::{ALICE, CAROL, Call, Calling as _, World, callers};
 
 #[tokio::test]
 async fn the_policy_judges_the_claimed_url_before_anybody_is_asked() {
@@ -45,7 +46,7 @@ async fn a_caller_over_its_limit_is_not_asked() {
 async fn to_explain_asks_nobody_and_burns_nothing() {
     let world = World::new();
     let call = world.proven(&world.alice, Call::get("/orders")).await;
-    let explained = Call { purpose: Purpose::Explain, ..call.clone() };
+    let explained = call.clone().explained();
     assert_eq!(world.answer(&explained).await, "401 webhook_not_asked");
     assert_eq!(world.asked(), 0);
     assert_eq!(world.answer(&call).await, "200");

@@ -2,20 +2,20 @@
 //! request still passes: nothing of hers was burned.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use countersign::crypto::SystemRandom;
 use countersign::schemes::webhook::signer::Requester;
 use countersign::schemes::webhook::wire::Question;
 use countersign::schemes::webhook::{Algorithm, Token, TokenHash};
+use countersign::testing::response;
 use tokio::task::JoinSet;
 
-use crate::world::{ALICE, Call, EVE, Host, World};
+use crate::world::{ALICE, Call, Calling as _, EVE, World, post};
 
 #[tokio::test]
 async fn alice_is_believed_after_one_question() {
     let world = World::new();
-    let call = world.proven(&world.alice, Call::post("/orders?id=1", "one order")).await;
+    let call = world.proven(&world.alice, post("/orders?id=1", "one order")).await;
     let verdict = world.decide(&world.rule(), &call).await;
     let decision = verdict.decision().to_json();
     assert_eq!(decision["outcome"], "permit");
@@ -56,8 +56,8 @@ async fn eve_naming_herself_is_not_listed_and_nobody_is_dialled() {
 async fn a_hash_that_alice_gave_to_eve_opens_nothing_at_bob_and_is_still_eves_to_ask_about() {
     let world = World::new();
     let genuine = world.proven(&world.alice, Call::get("/orders")).await;
-    let to_eve = world.proven(&world.alice, Call::get("/orders").to("eve.example")).await;
-    let relayed = Call { uri: genuine.uri.clone(), ..to_eve.clone() };
+    let to_eve = world.proven(&world.alice, Call::get("/orders").to_host("eve.example")).await;
+    let relayed = Call { target: genuine.target.clone(), ..to_eve.clone() };
     let bare = Call::get("/orders").naming(ALICE, to_eve.hash());
     assert_eq!(world.answer(&bare).await, "401 webhook_denied");
     assert_eq!(world.asked(), 1, "Alice was asked, and refused");
@@ -94,7 +94,7 @@ async fn one_token_proves_one_request() {
 async fn a_token_for_one_path_opens_no_other() {
     let world = World::new();
     let call = world.proven(&world.api(ALICE, Requester::without_keys), Call::get("/orders")).await;
-    let moved = Call { uri: "https://bob.example/admin".parse().unwrap(), ..call.clone() };
+    let moved = Call { target: "https://bob.example/admin".parse().unwrap(), ..call.clone() };
     assert_eq!(world.answer(&moved).await, "401 webhook_denied");
     assert_eq!(world.answer(&call).await, "200");
 }
@@ -102,7 +102,7 @@ async fn a_token_for_one_path_opens_no_other() {
 #[tokio::test]
 async fn of_64_requests_at_once_with_one_header_one_passes_and_one_asks() {
     let world = Arc::new(World::new());
-    world.internet.slow.store(true, Ordering::SeqCst);
+    world.internet.set_lag(8);
     let call = world.proven(&world.alice, Call::get("/orders")).await;
     let mut tasks = JoinSet::new();
     for _ in 0..64 {
@@ -146,9 +146,9 @@ async fn only_the_token_behind_the_hash_confirms() {
         let hash = TokenHash::of(&token, algorithm, &SystemRandom);
         let call = Call::get("/orders").naming(ALICE, hash.as_str());
         let others = Token::generate(&SystemRandom).reveal().to_owned();
-        world.internet.put(ALICE, Host::Says(200, others.into()));
+        world.internet.put(ALICE, response(200, others));
         assert_eq!(world.answer(&call).await, "401 webhook_denied");
-        world.internet.put(ALICE, Host::Says(200, token.reveal().to_owned().into()));
+        world.internet.put(ALICE, response(200, token.reveal().to_owned()));
         assert_eq!(world.answer(&call).await, "200");
     }
 }

@@ -2,9 +2,10 @@
 //! never a one-shot.
 
 use countersign::schemes::webhook::signer::Requester;
+use countersign::testing::NOW;
 
 use crate::by_hand::{INTRODUCTION, IntroductionByHand, KeyCallByHand};
-use crate::world::{ALICE, Call, NOW, World};
+use crate::world::{ALICE, Call, World, post};
 
 const SOON: u64 = NOW.as_secs() + 600;
 
@@ -60,11 +61,11 @@ async fn an_introduction_signs_the_request_the_credential_and_the_key_or_nobody_
         "webhook-key",
     ] {
         let by_hand = IntroductionByHand { uncovered, ..good.clone() };
-        let call = by_hand.prove(&world.alice, Call::post("/orders", "one order"), NOW).await;
+        let call = by_hand.prove(&world.alice, post("/orders", "one order"), NOW).await;
         assert_eq!(world.answer(&call).await, "401 signature_coverage", "{uncovered}");
     }
     assert_eq!(world.asked(), 0);
-    let call = good.prove(&world.alice, Call::post("/orders", "one order"), NOW).await;
+    let call = good.prove(&world.alice, post("/orders", "one order"), NOW).await;
     assert_eq!(world.answer(&call).await, "200");
 }
 
@@ -72,8 +73,8 @@ async fn an_introduction_signs_the_request_the_credential_and_the_key_or_nobody_
 async fn an_introduction_that_was_changed_does_not_verify_and_nobody_is_asked() {
     let world = World::new();
     let alice = world.api(ALICE, |alice| alice.limited_to("orders:read"));
-    let call = world.proven(&alice, Call::post("/orders?id=1", "one order")).await;
-    let other = world.proven(&alice, Call::post("/orders?id=1", "one order")).await;
+    let call = world.proven(&alice, post("/orders?id=1", "one order")).await;
+    let other = world.proven(&alice, post("/orders?id=1", "one order")).await;
     let with = |name: &'static str, value: &str| call.clone().without(&[name]).with(name, value);
     let terms = call.header("webhook-key");
     for (what, changed) in [
@@ -81,7 +82,7 @@ async fn an_introduction_that_was_changed_does_not_verify_and_nobody_is_asked() 
         ("expiry", with("webhook-key", &terms.replace("exp=1", "exp=2"))),
         ("credential", with("authorization", other.header("authorization"))),
         ("key", with("signature-key", &IntroductionByHand::until(SOON).signature_key)),
-        ("query", Call { uri: "https://bob.example/orders?id=2".parse().unwrap(), ..call.clone() }),
+        ("query", Call { target: "https://bob.example/orders?id=2".parse().unwrap(), ..call.clone() }),
     ] {
         assert_eq!(world.answer(&changed).await, "401 signature_invalid", "{what}");
     }
@@ -108,7 +109,7 @@ async fn a_request_that_is_signed_anew_is_not_what_the_token_is_bound_to() {
     let world = World::new();
     let by_hand = IntroductionByHand::until(SOON);
     let change: [fn(Call) -> Call; 3] = [
-        |call| Call { uri: "https://bob.example/orders?id=2".parse().unwrap(), ..call },
+        |call| Call { target: "https://bob.example/orders?id=2".parse().unwrap(), ..call },
         |call| Call { method: http::Method::DELETE, ..call },
         |call| {
             let other = "sha-256=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:";
@@ -116,7 +117,7 @@ async fn a_request_that_is_signed_anew_is_not_what_the_token_is_bound_to() {
         },
     ];
     for change in change {
-        let call = by_hand.prove(&world.alice, Call::post("/orders?id=1", "one order"), NOW).await;
+        let call = by_hand.prove(&world.alice, post("/orders?id=1", "one order"), NOW).await;
         let resigned = by_hand.sign(change(call.without(&INTRODUCTION)));
         assert_eq!(world.answer(&resigned).await, "401 webhook_denied");
         assert_no_key_was_kept(&world).await;
@@ -127,7 +128,7 @@ async fn a_request_that_is_signed_anew_is_not_what_the_token_is_bound_to() {
 async fn an_introduction_with_another_body_is_refused_and_its_key_not_kept() {
     let world = World::new();
     let call = IntroductionByHand::until(SOON);
-    let call = call.prove(&world.alice, Call::post("/orders", "one order"), NOW).await;
+    let call = call.prove(&world.alice, post("/orders", "one order"), NOW).await;
     for other in ["another order", ""] {
         let swapped = Call { body: other.into(), ..call.clone() };
         assert_ne!(world.answer(&swapped).await, "200", "{other:?}");

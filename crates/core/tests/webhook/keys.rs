@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use countersign::schemes::webhook::wire::OFFER;
-use countersign::{Policy, Purpose, Verdict};
+use countersign::testing::NOW;
+use countersign::{Policy, Verdict};
 
 use crate::by_hand::{INTRODUCTION, IntroductionByHand, KeyCallByHand};
-use crate::world::{ALICE, CAROL, Call, NOW, Sent, World};
+use crate::world::{ALICE, CAROL, Call, Calling as _, Sent, World, post};
 
 const SOON: u64 = NOW.as_secs() + 600;
 
@@ -30,12 +31,12 @@ async fn introduce(world: &World, introduction: &IntroductionByHand) {
 
 #[tokio::test]
 async fn the_first_call_introduces_a_key_and_the_next_ones_are_not_asked_about() {
-    for first in [Call::get("/orders?id=1"), Call::post("/orders", "one order")] {
+    for first in [Call::get("/orders?id=1"), post("/orders", "one order")] {
         let world = World::new();
         let introduction = world.proven(&world.alice, first.clone()).await;
         assert!(introduction.hash().starts_with("$2b$04$"), "whom it does not know it sends bcrypt");
         assert_eq!(world.send(&world.alice, first).await, sent("200", false, false));
-        for next in [Call::get("/"), Call::get("/orders?id=1"), Call::post("/orders?id=2", "another order")] {
+        for next in [Call::get("/"), Call::get("/orders?id=1"), post("/orders?id=2", "another order")] {
             assert_eq!(world.send(&world.alice, next).await, sent("200", true, false));
         }
         assert_eq!(world.asked(), 1);
@@ -60,7 +61,7 @@ async fn to_explain_a_signature_spends_it_not() {
     let world = World::new();
     world.send(&world.alice, Call::get("/orders")).await;
     let call = world.proven(&world.alice, Call::get("/orders")).await;
-    let explained = Call { purpose: Purpose::Explain, ..call.clone() };
+    let explained = call.clone().explained();
     for call in [&explained, &explained, &call] {
         assert_eq!(world.answer(call).await, "200");
     }
@@ -70,8 +71,8 @@ async fn to_explain_a_signature_spends_it_not() {
 async fn a_signature_holds_for_one_request_only() {
     let world = World::new();
     world.send(&world.alice, Call::get("/orders")).await;
-    let call = world.proven(&world.alice, Call::post("/orders?id=1", "one order")).await;
-    let with_uri = |uri: &str| Call { uri: uri.parse().unwrap(), ..call.clone() };
+    let call = world.proven(&world.alice, post("/orders?id=1", "one order")).await;
+    let with_uri = |uri: &str| Call { target: uri.parse().unwrap(), ..call.clone() };
     let mut retyped = call.clone();
     retyped.headers.insert("content-type", "text/html".parse().unwrap());
     let mut redigested = call.clone();
@@ -108,10 +109,10 @@ async fn all_of_a_request_must_be_signed() {
         "content-digest",
         "signature-agent",
     ] {
-        let call = KeyCallByHand { uncovered, ..good.clone() }.sign(Call::post("/orders", "one order"));
+        let call = KeyCallByHand { uncovered, ..good.clone() }.sign(post("/orders", "one order"));
         assert_eq!(world.answer(&call).await, "401 signature_coverage", "{uncovered}");
     }
-    let call = good.sign(Call::post("/orders", "one order"));
+    let call = good.sign(post("/orders", "one order"));
     assert_eq!(world.answer(&call).await, "200");
 }
 
@@ -235,7 +236,7 @@ async fn a_requester_limits_its_own_keys() {
 #[tokio::test]
 async fn a_signed_body_is_read_up_to_its_limit() {
     let world = introduced(&IntroductionByHand::until(SOON)).await;
-    let long = Call { body: vec![b'a'; 65].into(), ..Call::post("/orders", "") };
+    let long = Call { body: vec![b'a'; 65].into(), ..post("/orders", "") };
     let by_key = KeyCallByHand::new(ALICE, NOW).sign(long.clone());
     assert_eq!(world.answer(&by_key).await, "413 body_too_large");
     let introducing = world.proven(&world.alice, long).await;

@@ -5,9 +5,10 @@ use std::time::Duration;
 use countersign::schemes::webhook::signer::{OutgoingBody, ProveError, Requester};
 use countersign::schemes::webhook::wire::{CHALLENGE, Question};
 use countersign::schemes::webhook::{Algorithm, TokenHash};
+use countersign::testing::NOW;
 use http::{HeaderMap, StatusCode};
 
-use crate::world::{ALICE, Call, NOW, Sent, World};
+use crate::world::{ALICE, Call, Calling as _, Sent, World, post};
 
 fn saying(name: &'static str, value: &'static str) -> HeaderMap {
     [(name.parse().unwrap(), value.parse().unwrap())].into_iter().collect()
@@ -17,7 +18,7 @@ fn saying(name: &'static str, value: &'static str) -> HeaderMap {
 async fn a_peer_that_knows_only_the_seeds_protocol_is_asked_for_nothing_more() {
     let world = World::new();
     for turn in 0..5 {
-        let mut call = Call::post("/receiver", "one order").to("old.example");
+        let mut call = post("/receiver", "one order").to_host("old.example");
         let attempt = call.prove(&world.alice, NOW).await;
         assert_eq!(call.headers.contains_key("signature-key"), turn == 0, "one attempt to introduce");
         let question = Question { hash: call.hash().into(), url: "https://old.example/receiver".into() };
@@ -26,7 +27,7 @@ async fn a_peer_that_knows_only_the_seeds_protocol_is_asked_for_nothing_more() {
         assert!(hash.algorithm() == Algorithm::Bcrypt && hash.matches(&token));
         assert!(!world.alice.learn(&attempt, StatusCode::OK, &HeaderMap::new(), NOW));
     }
-    let mut later = Call::get("/receiver").to("old.example");
+    let mut later = Call::get("/receiver").to_host("old.example");
     later.prove(&world.alice, NOW.plus(Duration::from_secs(600))).await;
     assert!(later.headers.contains_key("signature-key"), "it may have learnt by then");
 }
@@ -64,7 +65,7 @@ async fn so_many_peers_are_remembered_and_then_those_who_were_heard_of_lately() 
 #[tokio::test]
 async fn what_one_peer_says_counts_for_that_peer() {
     let world = World::new();
-    let attempt = Call::get("/").to("old.example").prove(&world.alice, NOW).await;
+    let attempt = Call::get("/").to_host("old.example").prove(&world.alice, NOW).await;
     world.alice.learn(&attempt, StatusCode::OK, &HeaderMap::new(), NOW);
     assert!(world.proven(&world.alice, Call::get("/")).await.headers.contains_key("signature-key"));
 }
@@ -120,9 +121,9 @@ async fn a_peer_that_takes_sha_256_is_sent_that_from_then_on() {
 async fn a_body_that_is_not_known_yet_is_proven_by_a_question() {
     let world = World::new();
     for _ in 0..2 {
-        let mut call = Call::post("/", "one order");
+        let mut call = post("/", "one order");
         let body = OutgoingBody::Streaming;
-        let proving = world.alice.prove(&call.method, &call.uri, &mut call.headers, body, NOW);
+        let proving = world.alice.prove(&call.method, &call.target, &mut call.headers, body, NOW);
         assert!(!proving.await.unwrap().is_by_key());
         assert!(!call.headers.contains_key("signature") && !call.headers.contains_key("content-digest"));
         assert_eq!(world.answer(&call).await, "200");
@@ -134,9 +135,9 @@ async fn a_body_that_is_not_known_yet_is_proven_by_a_question() {
 async fn what_has_no_absolute_url_cannot_be_proven() {
     let world = World::new();
     for target in ["/orders", "*", "ftp://bob.example/"] {
-        let call = Call { uri: target.parse().unwrap(), ..Call::get("/") };
+        let call = Call { target: target.parse().unwrap(), ..Call::get("/") };
         let mut headers = call.headers.clone();
-        let proving = world.alice.prove(&call.method, &call.uri, &mut headers, OutgoingBody::Absent, NOW);
+        let proving = world.alice.prove(&call.method, &call.target, &mut headers, OutgoingBody::Absent, NOW);
         assert!(matches!(proving.await, Err(ProveError::Target(_))), "{target}");
     }
 }
@@ -169,7 +170,7 @@ async fn a_key_is_introduced_again_before_it_ends() {
 #[tokio::test]
 async fn a_refused_introduction_is_not_taken_for_a_kept_key() {
     let world = World::new();
-    let call = Call { body: vec![b'a'; 65].into(), ..Call::post("/", "") };
+    let call = Call { body: vec![b'a'; 65].into(), ..post("/", "") };
     assert_eq!(world.send(&world.alice, call).await.answer, "413 body_too_large");
     let refused = world.send(&world.eve, Call::get("/")).await;
     assert_eq!(refused, Sent { answer: "403 webhook_caller".into(), by_key: false, again: false });

@@ -3,12 +3,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::Verifier;
-use countersign::crypto::{Random, thumbprint};
+use countersign::crypto::thumbprint;
 use countersign::schemes::webhook::wire::Binding;
 use countersign::schemes::webhook::{Algorithm, Credential, Token, TokenHash};
+use countersign::testing::{Given, NOW};
 use serde_json::Value;
 
-use crate::world::{Call, NOW, World};
+use crate::world::{Call, World};
 
 fn vectors(name: &str) -> Vec<Value> {
     let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../vectors/webhook.json"));
@@ -45,15 +46,6 @@ fn every_answer_is_a_token_of_its_form_or_none() {
     }
 }
 
-/// What a vector says was random.
-struct Given(Vec<u8>);
-
-impl Random for Given {
-    fn fill(&self, out: &mut [u8]) {
-        out.copy_from_slice(&self.0);
-    }
-}
-
 #[test]
 fn every_binding_makes_its_token() {
     let bytes = |case: &Value, name: &str| URL_SAFE_NO_PAD.decode(text(case, name)).unwrap();
@@ -71,7 +63,7 @@ fn every_binding_makes_its_token() {
             scope: text(&case, "scope"),
         };
         assert_eq!(binding.digest()[..], bytes(&case, "digest"), "{case}");
-        let random = Given(bytes(&case, "random"));
+        let random = Given::new(bytes(&case, "random"));
         let made = Token::bound_to(&binding.digest(), &random);
         assert_eq!(made.reveal(), text(&case, "token"));
         assert_eq!(TokenHash::of(&made, Algorithm::Sha256, &random).as_str(), text(&case, "hash"));

@@ -2,22 +2,21 @@
 //! makes them in production; Eve's forgeries are put together from what she read.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use countersign::crypto::{Ed25519Key, Random, sha256};
+use countersign::crypto::Ed25519Key;
 use countersign::schemes::signature::{
     CONTENT_DIGEST, Component, ContentDigest, Parameters, SIGNATURE, cover_floor, sign,
 };
 use countersign::schemes::webhook::signer::{OutgoingBody, Requester};
 use countersign::schemes::webhook::wire::{INTRODUCTION_TAG, OFFER, SIGNATURE_KEY, WEBHOOK_KEY};
 use countersign::schemes::webhook::{Algorithm, TOKENS, UrlRules, WebhookUrl};
-use countersign::store::{Id, Inventory, MemoryStore};
-use countersign::time::{ManualClock, Timestamp};
+use countersign::store::{Id, Inventory};
+use countersign::testing::{self, NOW, Seeded};
+use countersign::time::Timestamp;
 use countersign::workers::OnThisThread;
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 
-pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 pub(crate) const ALICE: &str = "https://alice.example/.well-known/webhook-auth";
 pub(crate) const EVE: &str = "https://eve.example/.well-known/webhook-auth";
 
@@ -95,26 +94,10 @@ impl Made {
     }
 }
 
-/// Random enough to differ, and the same in every run.
-struct Counting(AtomicU64);
-
-impl Counting {
-    fn of(url: &str) -> Self {
-        Self(AtomicU64::new(url.len() as u64 * 1000))
-    }
-}
-
-impl Random for Counting {
-    fn fill(&self, out: &mut [u8]) {
-        let digest = sha256(&self.0.fetch_add(1, Ordering::SeqCst).to_be_bytes());
-        out.copy_from_slice(&digest[..out.len()]);
-    }
-}
-
 /// The requests that the API at `url` makes, one for each of `calls`.
 pub(crate) fn made(name: &str, url: &str, calls: &[(Receiver, Proof)], body: &'static str) -> Vec<Made> {
-    let store = Arc::new(MemoryStore::new(ManualClock::new(NOW)));
-    let random = Arc::new(Counting::of(url));
+    let store = testing::World::new().store;
+    let random = Arc::new(Seeded::new(url));
     let api = || {
         let url = WebhookUrl::parse(url, &UrlRules::default()).unwrap();
         let api = Requester::new(url, store.clone(), random.clone(), Arc::new(OnThisThread));
@@ -172,7 +155,7 @@ pub(crate) const EVES_ORDER: &str = "Eve's order";
 
 /// The key that Eve's requester introduces: it was the first thing that it made.
 pub(crate) fn eves_key() -> Ed25519Key {
-    Ed25519Key::generate(&Counting::of(EVE))
+    Ed25519Key::generate(&Seeded::new(EVE))
 }
 
 fn under_eves_key(mut headers: HeaderMap) -> HeaderMap {

@@ -11,11 +11,12 @@ use countersign::schemes::webhook::{
     receiver_url,
 };
 use countersign::store::Id;
+use countersign::testing::NOW;
 use countersign::{Purpose, RequestView};
 use http::header::{AUTHORIZATION, HOST};
 use http::{Method, StatusCode};
 
-use crate::messages::{EVE, NOW, Request};
+use crate::messages::{EVE, Request};
 use crate::model::{Protocol, Said, State};
 
 /// A mistake in what stands around the code of production.

@@ -6,18 +6,19 @@ use countersign::crypto::{Ed25519Key, Random};
 use countersign::schemes::signature::{Component, Derived, Parameters, cover_floor, sign};
 use countersign::schemes::webhook::wire::Binding;
 use countersign::schemes::webhook::{Algorithm, Token, TokenHash, receiver_url};
+use countersign::testing::Seeded;
 use countersign::time::Timestamp;
 use http::HeaderName;
 use serde_json::json;
 
 use super::{ALICE, HOUR, asked};
 use crate::bytes::Request;
-use crate::file::{Counted, NOW, Question, Step, step};
+use crate::file::{NOW, Question, Step, step};
 use crate::world::base_of;
 
 /// Who writes requests.
 pub(super) struct Alice {
-    pub(super) random: Counted,
+    pub(super) random: Seeded,
     pub(super) key: Ed25519Key,
     pub(super) jkt: String,
 }

@@ -19,7 +19,7 @@ use serde_json::json;
 use alice::Alice;
 
 use crate::bytes::{Request, answer};
-use crate::file::{Counted, File, Question, kept, settings};
+use crate::file::{File, Question, kept, settings, steady_numbers};
 use crate::world::World;
 
 const BOB: &str = "https://bob.example";
@@ -79,7 +79,7 @@ async fn requests_of_webhook_end_as_their_vectors_say() {
 
 fn made() -> File {
     let key = Ed25519Key::from_seed(Secret::new(decode_hex(SEED).unwrap()));
-    let alice = Alice { random: Counted::default(), jkt: thumbprint(&key.public()), key };
+    let alice = Alice { random: steady_numbers(), jkt: thumbprint(&key.public()), key };
     let callers = json!({ "alice": {
         "webhook_url": ALICE,
         "key": {
