@@ -95,6 +95,8 @@ pub enum Check {
     Spend,
     /// The subject's rate.
     Limit,
+    /// What is noted of whoever passes was written down.
+    Note,
     /// A request of an application of ours stays with the peer that it is for.
     Outbound,
     /// The upstream can be told who was proven.

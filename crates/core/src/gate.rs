@@ -17,7 +17,7 @@ use crate::redaction::{redact_method, redact_path};
 use crate::request::{BodySource, Purpose, RequestView};
 use crate::reservation::{Delivery, Reservation};
 use crate::rule::{Guard, Rule};
-use crate::spending::Spending;
+use crate::spending::{Note, Spending};
 use crate::store::{Store, StoreError};
 use crate::time::{Clock, Timestamp};
 
@@ -215,9 +215,19 @@ impl<S: Store> Gate<S> {
             return Ok(Judged { principal: Some(owed.principal), reservation: None, presented });
         }
         self.look_at_time(&owed, steps)?;
-        let Owed { principal, spends, .. } = owed;
+        let Owed { principal, spends, notes, .. } = owed;
         let reservation = self.spend(spends, &principal, request.received_at, steps).await?;
-        let reservation = self.take(guard, &principal, reservation, request.received_at, steps).await?;
+        let passed = match take(guard, &principal, request.received_at, steps) {
+            Ok(()) => self.note(notes, steps).await,
+            limited => limited,
+        };
+        if let Err(denial) = passed {
+            if let Some(reservation) = reservation {
+                // Somebody took the last of the limit at this moment, say: nothing was delivered.
+                self.settle(reservation, Delivery::Declined).await?;
+            }
+            return Err(denial);
+        }
         Ok(Judged { principal: Some(principal), reservation: reservation.map(Box::new), presented })
     }
 
@@ -306,28 +316,12 @@ impl<S: Store> Gate<S> {
         Ok(reservation)
     }
 
-    /// Takes of the subject's limit, last: a request that did not pass has cost nothing of it.
-    async fn take(
-        &self,
-        guard: &Guard,
-        principal: &Principal,
-        reservation: Option<Reservation>,
-        received_at: Timestamp,
-        steps: &mut Steps,
-    ) -> Result<Option<Reservation>, Denial> {
-        if !guard.has_limit() {
-            return Ok(reservation);
+    async fn note(&self, notes: Vec<Note>, steps: &mut Steps) -> Result<(), Denial> {
+        for note in notes {
+            let written = note.write(&self.store).await;
+            steps.refused(Check::Note, None, written.map_err(Denial::from))?;
         }
-        let taken = steps.check(Check::Limit, None, guard.take_of_limit(principal, received_at));
-        match (taken, reservation) {
-            (Ok(()), reservation) => Ok(reservation),
-            (Err(denial), None) => Err(denial),
-            (Err(denial), Some(reservation)) => {
-                // Somebody took the last of the limit at this moment: nothing was delivered.
-                self.settle(reservation, Delivery::Declined).await?;
-                Err(denial)
-            }
-        }
+        Ok(())
     }
 }
 
@@ -395,6 +389,19 @@ async fn look_at_body(mut owed: Owed, body: &mut dyn BodySource, steps: &mut Ste
         owed.spends.extend(steps.check(Check::Body, None, judged)?);
     }
     Ok(owed)
+}
+
+/// Takes of the subject's limit, when everything else has been taken: what does not pass costs nothing of it.
+fn take(
+    guard: &Guard,
+    principal: &Principal,
+    received_at: Timestamp,
+    steps: &mut Steps,
+) -> Result<(), Denial> {
+    match guard.has_limit() {
+        true => steps.check(Check::Limit, None, guard.take_of_limit(principal, received_at)),
+        false => Ok(()),
+    }
 }
 
 fn over_quota(rate: Rate, wait: Duration) -> Denial {

@@ -9,7 +9,7 @@ use crate::principal::{Principal, Scheme};
 use crate::request::{BodySource, RequestView};
 use crate::requirement::{Presentation, Presentations, Requirement, SchemeSet};
 use crate::rule::Guard;
-use crate::spending::Spending;
+use crate::spending::{Note, Spending};
 use crate::time::Timestamp;
 use crate::verifier::{BodyCheck, Presented, Proven};
 
@@ -27,6 +27,7 @@ pub(crate) struct Owed {
     pub(crate) principal: Principal,
     pub(crate) bodies: Vec<BodyCheck>,
     pub(crate) spends: Vec<Spending>,
+    pub(crate) notes: Vec<Note>,
     pub(crate) fresh_until: Option<Timestamp>,
 }
 
@@ -129,8 +130,8 @@ async fn verify(
 
 impl Owed {
     fn of(proven: Proven) -> Self {
-        let Proven { principal, also: _, body, spends, fresh_until } = proven;
-        Self { principal, bodies: body.into_iter().collect(), spends, fresh_until }
+        let Proven { principal, also: _, body, spends, notes, fresh_until } = proven;
+        Self { principal, bodies: body.into_iter().collect(), spends, notes, fresh_until }
     }
 
     /// Two proofs about one subject: what either owes is owed.
@@ -141,6 +142,7 @@ impl Owed {
         self.principal = principal.ok_or_else(|| Denial::new(Code::SubjectMismatch, cause))?;
         self.bodies.extend(other.body);
         self.spends.extend(other.spends);
+        self.notes.extend(other.notes);
         self.fresh_until = [self.fresh_until, other.fresh_until].into_iter().flatten().min();
         Ok(self)
     }

@@ -1,4 +1,4 @@
-//! What a permit costs: judged with everything else, and spent last.
+//! What a permit costs, spent when everything has been judged; and what it leaves behind.
 
 use bytes::Bytes;
 
@@ -8,7 +8,7 @@ use crate::reservation::{Reservation, Use};
 use crate::store::{Id, Space, Spend, Spent, Store, StoreError};
 use crate::time::Timestamp;
 
-/// What a permit costs, or leaves behind.
+/// What a permit costs.
 #[derive(Clone, Debug)]
 pub enum Spending {
     /// A proof that names itself.
@@ -50,9 +50,14 @@ pub enum Spending {
         /// Of the body that it is used with.
         digest: Digest,
     },
-    /// Something that is learnt if the request passes: the entry replaces whatever is there, or, with
-    /// `None`, takes it away.
-    Keep {
+}
+
+/// What a permit leaves behind: noted of a request that passes, and of no other.
+pub enum Note {
+    /// Whoever keeps it in memory is told.
+    Told(Box<dyn FnOnce() + Send>),
+    /// The entry replaces whatever is there, or, with `None`, takes it away.
+    Kept {
         /// Its space.
         space: Space,
         /// Its identifier.
@@ -60,6 +65,36 @@ pub enum Spending {
         /// Its value and its end.
         entry: Option<(Bytes, Timestamp)>,
     },
+    /// The entry replaces what was read, where that is still there: whoever took it away meanwhile has the last word.
+    Updated {
+        /// Its space.
+        space: Space,
+        /// Its identifier.
+        id: Id,
+        /// What was read.
+        old: Bytes,
+        /// What is there from now on.
+        new: Bytes,
+        /// Its end.
+        until: Timestamp,
+    },
+}
+
+impl Note {
+    /// Writes it down; durable where its space is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn write<S: Store>(self, store: &S) -> Result<(), StoreError> {
+        match self {
+            Self::Told(tell) => tell(),
+            Self::Kept { space, id, entry } => keep(store, space, id, entry).await?,
+            Self::Updated { space, id, old, new, until } => {
+                store.replace(space, id, old, new, Some(until)).await?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Spending {
@@ -89,7 +124,6 @@ impl Spending {
                 }
             }
             Self::Use { one, digest } => return one.reserve(store, digest, now).await.map(Some),
-            Self::Keep { space, id, entry } => keep(store, space, id, entry).await?,
         }
         Ok(None)
     }

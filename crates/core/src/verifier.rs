@@ -10,7 +10,7 @@ use crate::denial::{Challenge, Code, Denial};
 use crate::principal::{Principal, Scheme};
 use crate::request::{BodySource, Carrier, RequestView};
 use crate::requirement::Presentation;
-use crate::spending::Spending;
+use crate::spending::{Note, Spending};
 use crate::store::{Spend, StoreError};
 use crate::time::Timestamp;
 
@@ -43,8 +43,8 @@ pub trait Verifier: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Believes the credential or not. Spends nothing: what to spend comes back with the principal,
-    /// and the gate spends it after the policy agrees.
+    /// Believes the credential or not. Writes nothing, anywhere: what to spend and what to note come back with the
+    /// principal, and the gate does both after the policy agrees, on a permit alone.
     fn verify(
         &self,
         credential: Self::Credential,
@@ -116,6 +116,8 @@ pub struct Proven {
     pub body: Option<BodyCheck>,
     /// What must be spent.
     pub spends: Vec<Spending>,
+    /// What is noted if the request passes.
+    pub notes: Vec<Note>,
     /// Until when the proof itself is fresh; looked at again after the body came in.
     pub fresh_until: Option<Timestamp>,
 }
@@ -124,7 +126,7 @@ impl Proven {
     /// Nothing more is owed.
     #[must_use]
     pub const fn outright(principal: Principal) -> Self {
-        Self { principal, also: None, body: None, spends: Vec::new(), fresh_until: None }
+        Self { principal, also: None, body: None, spends: Vec::new(), notes: Vec::new(), fresh_until: None }
     }
 
     /// A proof that passes once and is fresh as long as it is remembered; its second use is

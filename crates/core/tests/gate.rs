@@ -80,8 +80,6 @@ impl Verifier for TestScheme {
         let mut principal = Principal::vouch_for(named(subject));
         principal.expires = Some(request.received_at.plus(Duration::from_secs(300)));
         Ok(Proven {
-            also: None,
-            principal,
             body: expected.map(|expected| BodyCheck {
                 limit: 8,
                 check: Box::new(move |body| match *body == expected {
@@ -99,6 +97,7 @@ impl Verifier for TestScheme {
                 replayed: Code::SignatureReplayed,
             }],
             fresh_until: Some(until),
+            ..Proven::outright(principal)
         })
     }
 }
@@ -595,4 +594,22 @@ fn randomness_can_be_handed_in() {
     // CRC-32 and base 62 computed by another implementation (zlib).
     let text = format!("cs_000000000000_{}12XkC9", "0".repeat(43));
     assert_eq!(key.reveal().expose(), &text);
+}
+
+#[tokio::test]
+async fn a_key_was_used_by_what_passed_and_by_nothing_else() {
+    let world = World::new();
+    let key = world.key(&[]).await;
+    let uses = Arc::new(LastUses::default());
+    let rule = |policy: Policy| {
+        let verifier = ApiKeyVerifier::new(world.store.clone(), uses.clone());
+        testing::rule("api-key", |rule| rule.verifier(verifier).policy(policy))
+    };
+    let request = Request::get("/").bearing(&key);
+    let policy = Policy { permissions: ["orders".to_owned()].into(), ..Policy::default() };
+    assert_eq!(world.code(&rule(policy), &request).await, Some(Code::PermissionMissing));
+    assert_eq!(world.code(&rule(Policy::default()), &request.clone().explained()).await, None);
+    assert!(uses.take().is_empty());
+    assert_eq!(world.code(&rule(Policy::default()), &request).await, None);
+    assert_eq!(uses.take().into_keys().collect::<Vec<_>>(), [key.id]);
 }

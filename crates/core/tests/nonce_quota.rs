@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::decision::Check;
-use countersign::spending::Spending;
+use countersign::spending::{Note, Spending};
 use countersign::store::{Id, Space, Spend};
 use countersign::testing::{self, Request, rule};
 use countersign::verifier::{Proven, Verifier};
@@ -59,7 +59,7 @@ impl Verifier for Nonces {
             .collect();
         // Something that is learnt, and no proof.
         let (space, id) = (Space::volatile("learnt"), Id::of(&[subject.as_bytes()]));
-        proven.spends.push(Spending::Keep { space, id, entry: None });
+        proven.notes.push(Note::Kept { space, id, entry: None });
         Ok(proven)
     }
 }

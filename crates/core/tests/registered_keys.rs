@@ -12,9 +12,10 @@ use countersign::schemes::api_key::{
     ApiKey, ApiKeyVerifier, KEYS, KeyKind, KeyRecord, KeyRegistry, KeyTerms, KeyUnavailable, LastUses,
     RegistryError,
 };
-use countersign::schemes::signature::RegisteredKeys;
+use countersign::schemes::signature::{RegisteredKeys, RequestSigner, SignatureVerifier};
+use countersign::schemes::webhook::signer::OutgoingBody;
 use countersign::store::Inventory;
-use countersign::testing::{self, NOW, Request, TestStore, ed25519, public_key, seal_key};
+use countersign::testing::{self, NOW, Nobody, Request, TestStore, ed25519, public_key, seal_key};
 use countersign::{Code, Denial, Permissions, Store, Timestamp, Verifier as _};
 
 const SECRET: &[u8; 32] = b"thirty-two bytes that are shared";
@@ -173,10 +174,30 @@ async fn a_use_is_noted_when_a_signature_held_and_not_for_an_explanation() {
     let id = world.public(7).await.unwrap().id;
     let found = world.keys.find(id.as_str(), NOW).await.unwrap();
     assert!(world.uses.take().is_empty(), "whoever names a key has not used it");
-    world.keys.note_use(&found, &Request::get("/orders").explained().view(NOW));
+    drop(world.keys.use_of(&found, &Request::get("/orders").view(NOW)));
+    assert!(world.uses.take().is_empty(), "nor has whoever signed what does not pass");
+
+    let gate = testing::World::new();
+    let verifier = SignatureVerifier::<_, Nobody> {
+        keys: Arc::new(RegisteredKeys::new(world.store.clone(), world.uses.clone(), None)),
+        wallets: false,
+        bots: None,
+        untagged: false,
+        max_signed_body: 0,
+    };
+    let rule = testing::rule("signature", |rule| rule.verifier(verifier));
+    let signer = RequestSigner::new(ed25519(7), id.to_string(), Arc::new(SystemRandom));
+    let mut request = Request::get("/orders");
+    let body = OutgoingBody::Absent;
+    signer.sign_request(&request.method, &request.target, &mut request.headers, body, NOW).unwrap();
+    let forged = Request { target: "https://bob.example/other".parse().unwrap(), ..request.clone() };
+    assert_eq!(gate.code(&rule, &forged).await, Some(Code::SignatureInvalid));
+    assert_eq!(gate.code(&rule, &request.clone().explained()).await, None);
     assert!(world.uses.take().is_empty());
-    world.keys.note_use(&found, &Request::get("/orders").view(NOW));
+    assert_eq!(gate.code(&rule, &request).await, None);
     assert_eq!(world.uses.take().into_iter().collect::<Vec<_>>(), [(id, NOW)]);
+    assert_eq!(gate.code(&rule, &request).await, Some(Code::SignatureReplayed));
+    assert!(world.uses.take().is_empty(), "nor has whoever replays what somebody signed");
 }
 
 #[tokio::test]

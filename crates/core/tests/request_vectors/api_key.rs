@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::bytes::Request;
 use crate::file::{File, NOW, Story, altered, kept, settings, signed, steady_numbers, step, story};
-use crate::keys::rule;
+use crate::keys::route;
 use crate::world::World;
 
 const BOB: &str = "https://bob.example";
@@ -25,9 +25,9 @@ async fn requests_of_api_key_end_as_their_vectors_say() {
     let file = kept("api_key", &made());
     for story in &file.stories {
         let (world, settings) = (World::new(), settings(&file, story));
-        let rule = rule(&world, &settings).await;
+        let route = route(&world, &settings).await;
         for step in &story.steps {
-            world.play(&rule, &settings, &story.name, step).await;
+            world.play(&route, &settings, &story.name, step).await;
         }
     }
 }

@@ -22,12 +22,12 @@ async fn requests_of_asymmetric_end_as_their_vectors_say() {
     for story in &file.stories {
         let (world, settings) = (World::new(), settings(&file, story));
         let rising = settings["asymmetric"]["nonce"] == "rising";
-        let rule = world.rule(&settings, |rule| rule.verifier(AsymmetricVerifier { rising }));
+        let route = world.route(&settings, |rule| rule.verifier(AsymmetricVerifier { rising }));
         for step in &story.steps {
             if let Some(base) = &step.base {
                 assert_eq!(*base, message(&Request::read(&step.request, BOB), step), "{}", story.name);
             }
-            world.play(&rule, &settings, &story.name, step).await;
+            world.play(&route, &settings, &story.name, step).await;
         }
     }
 }

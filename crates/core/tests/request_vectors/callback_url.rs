@@ -59,20 +59,20 @@ async fn requests_of_callback_url_end_as_their_vectors_say() {
             assert!(minted.url.expose().ends_with(text("token")));
         }
         let max_body = settings["callback"]["max_body"].as_u64().unwrap();
-        let verifier = CallbackVerifier {
+        let verifier = || CallbackVerifier {
             store: world.store.clone(),
-            keys,
-            public_url,
-            route,
+            keys: keys.clone(),
+            public_url: public_url.clone(),
+            route: route.clone(),
             limits: CallbackLimits {
                 max_body: usize::try_from(max_body).unwrap(),
                 lease: Duration::from_secs(90),
                 strict: settings["callback"]["strict"].as_bool().unwrap(),
             },
         };
-        let rule = world.rule(&settings, |rule| rule.verifier(verifier));
+        let route = world.route(&settings, |rule| rule.verifier(verifier()));
         for step in &story.steps {
-            world.play(&rule, &settings, &story.name, step).await;
+            world.play(&route, &settings, &story.name, step).await;
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use countersign::Store as _;
 use countersign::crypto::ethereum::decode_hex;
 use countersign::crypto::{Random, SealKey, Secret, SigningKey, VerifyingKey, encode_base62};
 use countersign::schemes::api_key::{
@@ -10,11 +11,10 @@ use countersign::schemes::api_key::{
 use countersign::schemes::signature::{RegisteredKeys, SignatureVerifier};
 use countersign::testing::Nobody;
 use countersign::time::Timestamp;
-use countersign::{Rule, Store as _};
 use serde_json::Value;
 
 use crate::file::NOW;
-use crate::world::{Store, World};
+use crate::world::{Route, Store, World};
 
 /// Makes a key of the store be called so.
 struct Named(String);
@@ -66,22 +66,25 @@ async fn register(store: &Store, key: &Value, seal: &SealKey) {
 }
 
 /// A route that takes these keys, sent as themselves or signing.
-pub(crate) async fn rule(world: &World, settings: &Value) -> Arc<Rule> {
+pub(crate) async fn route(world: &World, settings: &Value) -> Route {
     let seal = SealKey::new(Secret::new([9; 32]));
     for key in settings["keys"].as_array().unwrap() {
         register(&world.store, key, &seal).await;
     }
     let flag = |of: &str, name: &str| settings[of][name].as_bool().unwrap_or_default();
-    let signatures = SignatureVerifier {
-        keys: Arc::new(RegisteredKeys::new(world.store.clone(), Arc::default(), Some(seal))),
+    let keys = Arc::new(RegisteredKeys::new(world.store.clone(), Arc::default(), Some(seal)));
+    let signatures = || SignatureVerifier {
+        keys: keys.clone(),
         wallets: flag("signature", "wallets"),
         bots: None::<countersign::schemes::signature::WebBots<Nobody>>,
         untagged: flag("route", "untagged"),
         max_signed_body: 1024 * 1024,
     };
-    let api_keys = ApiKeyVerifier::new(world.store.clone(), Arc::<LastUses>::default());
-    let api_keys = api_keys.also_in_query(flag("route", "key_in_query"));
-    world.rule(settings, |rule| rule.verifier(api_keys).verifier(signatures))
+    let api_keys = || {
+        let verifier = ApiKeyVerifier::new(world.store.clone(), Arc::<LastUses>::default());
+        verifier.also_in_query(flag("route", "key_in_query"))
+    };
+    world.route(settings, |rule| rule.verifier(api_keys()).verifier(signatures()))
 }
 
 /// A key of `vectors/keys.json`.

@@ -72,10 +72,10 @@ async fn requests_of_session_end_as_their_vectors_say() {
         };
         let key_bound = settings["route"]["key_bound"].as_bool().unwrap();
         let demand = SessionDemand { handshake: HandshakePolicy::UnsafeMethods, key_bound };
-        let verifier = SessionVerifier::new(world.store.clone(), surroundings, demand);
-        let rule = world.rule(&settings, |rule| rule.verifier(verifier));
+        let verifier = || SessionVerifier::new(world.store.clone(), surroundings.clone(), demand);
+        let route = world.route(&settings, |rule| rule.verifier(verifier()));
         for step in &story.steps {
-            world.play(&rule, &settings, &story.name, step).await;
+            world.play(&route, &settings, &story.name, step).await;
         }
     }
 }

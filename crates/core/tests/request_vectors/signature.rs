@@ -18,7 +18,7 @@ use crate::bytes::Request;
 use crate::file::{
     File, NOW, Story, altered, kept, settings, signed, steady_numbers, step, story, what_is_kept,
 };
-use crate::keys::{jwk, rule, signing};
+use crate::keys::{jwk, route, signing};
 use crate::world::{World, base_of};
 
 const BOB: &str = "https://bob.example";
@@ -37,9 +37,9 @@ async fn requests_of_signature_end_as_their_vectors_say() {
     let file = kept("signature", &made());
     for story in &file.stories {
         let (world, settings) = (World::new(), settings(&file, story));
-        let rule = rule(&world, &settings).await;
+        let route = route(&world, &settings).await;
         for step in &story.steps {
-            world.play(&rule, &settings, &story.name, step).await;
+            world.play(&route, &settings, &story.name, step).await;
         }
     }
 }

@@ -31,16 +31,17 @@ async fn requests_of_bearer_end_as_their_vectors_say() {
         let text = |name: &str| issuer[name].as_str().unwrap();
         let keys = KeySet::read(issuer["jwks"].to_string().as_bytes()).unwrap();
         let terms = IssuerTerms::new(text("issuer"), text("audience"));
-        let verifier = BearerVerifier {
-            issuers: Arc::new(Issuers::new(vec![(terms, KeySource::Fixed(Arc::new(keys)))], None)),
+        let issuers = Arc::new(Issuers::new(vec![(terms, KeySource::Fixed(Arc::new(keys)))], None));
+        let verifier = || BearerVerifier {
+            issuers: issuers.clone(),
             dpop: Arc::new(Dpop::new(&Secret::new([9; 32]), NoncePolicy::Accepted)),
             // The issuer's keys are in a file.
             fetch: Nobody,
             longest_token: LONGEST_TOKEN,
         };
-        let rule = world.rule(&settings, |rule| rule.verifier(verifier));
+        let route = world.route(&settings, |rule| rule.verifier(verifier()));
         for step in &story.steps {
-            world.play(&rule, &settings, &story.name, step).await;
+            world.play(&route, &settings, &story.name, step).await;
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use countersign::rule::RuleBuilder;
 use countersign::schemes::signature::{Message, Signed, signature_base};
 use countersign::testing::{self, TestStore};
-use countersign::{Delivery, Requirement, Rule, Verdict};
+use countersign::{Delivery, Policy, Requirement, Rule, Verdict};
 use http::StatusCode;
 use serde_json::Value;
 
@@ -14,6 +14,12 @@ use crate::bytes::Request;
 use crate::file::{Outcome, Step, at};
 
 pub(crate) type Store = Arc<TestStore>;
+
+/// One route, and the same one for whoever has a permission that nobody has.
+pub(crate) struct Route {
+    rule: Arc<Rule>,
+    for_nobody: Arc<Rule>,
+}
 
 pub(crate) struct World(testing::World);
 
@@ -31,24 +37,39 @@ impl World {
     }
 
     /// The route, which accepts what the settings say.
-    pub(crate) fn rule(
-        &self,
-        settings: &Value,
-        verifiers: impl FnOnce(RuleBuilder) -> RuleBuilder,
-    ) -> Arc<Rule> {
+    pub(crate) fn route(&self, settings: &Value, verifiers: impl Fn(RuleBuilder) -> RuleBuilder) -> Route {
         let accepted = settings["route"]["accept"].as_array().unwrap();
         let accepted = Requirement::parse(accepted.iter().map(|name| name.as_str().unwrap())).unwrap();
-        Arc::new(verifiers(Rule::requiring("route", accepted)).build().unwrap())
+        let rule = |policy| {
+            let rule = Rule::requiring("route", accepted.clone()).policy(policy);
+            Arc::new(verifiers(rule).build().unwrap())
+        };
+        let nobodys = Policy { permissions: ["nobody's".to_owned()].into(), ..Policy::default() };
+        Route { rule: rule(Policy::default()), for_nobody: rule(nobodys) }
+    }
+
+    /// The same request would be refused by the policy, whatever it proves: that leaves nothing behind.
+    async fn refuse(&self, route: &Route, request: &Request, story: &str, step: &Step) {
+        self.store.writes();
+        let view = request.view(at(step));
+        let verdict = self.gate.decide(&route.for_nobody, &view, &mut request.body.clone()).await;
+        let refused = Outcome::of(&verdict);
+        assert!(refused.code.is_some(), "{story}: {}", step.request);
+        if step.outcome.subject.is_some() {
+            assert_eq!(refused, Outcome::parse("403 permission_missing"), "{story}: {}", step.request);
+        }
+        assert_eq!(self.store.writes(), 0, "{story}: {}", step.request);
     }
 
     /// A request arrives, and its outcome is the one that is written.
-    pub(crate) async fn play(&self, rule: &Arc<Rule>, settings: &Value, story: &str, step: &Step) {
+    pub(crate) async fn play(&self, route: &Route, settings: &Value, story: &str, step: &Step) {
         self.clock.set(at(step));
         let request = Request::read(&step.request, settings["public_url"].as_str().unwrap());
         if let Some(base) = step.base.as_ref().filter(|_| request.headers.contains_key("signature-input")) {
             assert_eq!(*base, base_of(&request), "{story}");
         }
-        let verdict = self.gate.decide(rule, &request.view(at(step)), &mut request.body.clone()).await;
+        self.refuse(route, &request, story, step).await;
+        let verdict = self.gate.decide(&route.rule, &request.view(at(step)), &mut request.body.clone()).await;
         assert_eq!(Outcome::of(&verdict), step.outcome, "{story}: {}", step.request);
         let (Verdict::Permit(mut permit), Some(application)) = (verdict, &step.application) else { return };
         let reservation = permit.take_reservation();

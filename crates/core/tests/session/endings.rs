@@ -1,13 +1,17 @@
 //! How sessions end, and how users do.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::SessionId;
 use countersign::crypto::SystemRandom;
-use countersign::schemes::session::{MOST_SESSIONS, NewSession, SESSIONS, SignIn, USERS};
+use countersign::schemes::session::{
+    HandshakePolicy, MOST_SESSIONS, NewSession, NoKeyProof, Origins, SESSIONS, SessionCookie, SessionDemand,
+    SessionVerifier, SignIn, Surroundings, USERS,
+};
 use countersign::store::Inventory as _;
 use countersign::testing::{NOW, Request};
-use countersign::{Code, Purpose, Store as _, Verdict};
+use countersign::{Code, Denial, Policy, PublicUrl, Purpose, Rule, Scheme, Store as _, Verdict};
 
 use crate::world::{EMAIL, Halved as _, LIFETIMES, PASSWORD, World, typed, with_both};
 
@@ -88,6 +92,31 @@ async fn a_refused_request_keeps_no_session_alive() {
     assert_eq!(world.code(&with_both("POST", &halves)).await, Some(Code::HandshakeMissing));
     let found = world.accounts.sessions().find(&halves.cookie, world.now()).await.unwrap().unwrap();
     assert_eq!(found.seen, NOW);
+}
+
+#[tokio::test]
+async fn a_request_that_the_policy_refuses_keeps_no_session_alive_and_one_that_passes_does() {
+    let (world, halves) = World::signed_in().await;
+    world.clock.advance(Duration::from_secs(600));
+    let policy = Policy { permissions: ["orders".to_owned()].into(), ..Policy::default() };
+    let rule = Rule::requiring("orders", Scheme::Session.into()).policy(policy);
+    let own = PublicUrl::parse("https://bob.example").unwrap();
+    let surroundings = Surroundings {
+        cookie: SessionCookie::Host,
+        origins: Origins::new(&own, []),
+        key_proof: Arc::new(NoKeyProof),
+    };
+    let demand = SessionDemand { handshake: HandshakePolicy::UnsafeMethods, key_bound: false };
+    let rule = rule.verifier(SessionVerifier::new(world.store.clone(), surroundings, demand));
+    let rule = Arc::new(rule.build().unwrap());
+    let request = with_both("GET", &halves);
+    let verdict = world.gate.decide(&rule, &request.view(world.now()), &mut bytes::Bytes::new()).await;
+    assert_eq!(verdict.decision().denial().map(Denial::code), Some(Code::PermissionMissing));
+    let seen =
+        async || world.accounts.sessions().find(&halves.cookie, world.now()).await.unwrap().unwrap().seen;
+    assert_eq!(seen().await, NOW);
+    assert_eq!(world.code(&request).await, None);
+    assert_eq!(seen().await, world.now());
 }
 
 #[tokio::test]

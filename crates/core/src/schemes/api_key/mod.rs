@@ -22,7 +22,7 @@ use http::header::AUTHORIZATION;
 use crate::crypto::{equal, sha256};
 use crate::denial::{Challenge, Code, Denial};
 use crate::principal::{Principal, Scheme, Subject};
-use crate::request::{BodySource, Carrier, Purpose, RequestView};
+use crate::request::{BodySource, Carrier, RequestView};
 use crate::schemes::authorization::Authorization;
 use crate::store::{Store, StoreError};
 use crate::time::Timestamp;
@@ -123,13 +123,11 @@ impl<S: Store> Verifier for ApiKeyVerifier<S> {
         if record.terms.signed_only {
             return Err(invalid(format!("{id} may sign, and is not to be sent as itself")));
         }
-        if request.purpose == Purpose::Decide {
-            self.uses.note(id, request.received_at);
-        }
         let mut principal = Principal::vouch_for(Subject::Key(id));
         principal.permissions = record.granted();
         principal.expires = record.terms.expires;
-        Ok(Proven::outright(principal))
+        let notes = vec![LastUses::noting(&self.uses, id, request.received_at)];
+        Ok(Proven { notes, ..Proven::outright(principal) })
     }
 
     fn challenge(&self) -> Option<Challenge> {

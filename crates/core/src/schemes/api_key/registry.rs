@@ -1,12 +1,13 @@
 //! Making, rotating, revoking and listing keys: the operator's side.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::crypto::{KeyError, Random};
+use crate::spending::Note;
 use crate::store::{Id, Inventory, Store, StoreError};
 use crate::time::Timestamp;
 
@@ -275,6 +276,12 @@ impl LastUses {
         let mut uses = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
         let used = uses.entry(id).or_insert(now);
         *used = now.max(*used);
+    }
+
+    /// The note of a use that has not passed yet.
+    pub(crate) fn noting(uses: &Arc<Self>, id: KeyId, now: Timestamp) -> Note {
+        let uses = uses.clone();
+        Note::Told(Box::new(move || uses.note(id, now)))
     }
 
     /// What was noted since this was last asked.

@@ -101,13 +101,9 @@ impl Verifier for AsymmetricVerifier {
                 not_higher: Code::SignatureReplayed,
             });
         }
-        Ok(Proven {
-            also: None,
-            principal: Principal::vouch_for(Subject::Ethereum(address)),
-            body: None,
-            spends,
-            fresh_until: Some(until.min(timestamp.plus(WINDOW))),
-        })
+        let principal = Principal::vouch_for(Subject::Ethereum(address));
+        let fresh_until = Some(until.min(timestamp.plus(WINDOW)));
+        Ok(Proven { spends, fresh_until, ..Proven::outright(principal) })
     }
 
     fn challenge(&self) -> Option<Challenge> {

@@ -20,6 +20,7 @@ use crate::denial::{Challenge, Code, Denial};
 use crate::principal::{Principal, Scheme, SessionId, Subject};
 use crate::request::{BodySource, Carrier, Purpose, RequestView};
 use crate::schemes::dpop::DPOP;
+use crate::spending::Note;
 use crate::store::{Id, Store, StoreError};
 use crate::time::Timestamp;
 use crate::verifier::{Proven, Verifier};
@@ -131,23 +132,22 @@ impl<S: Store> SessionVerifier<S> {
         }
         Ok(proven)
     }
+}
 
-    /// Writes down, once a minute, that the session is in use. Whoever ended it meanwhile has the last word:
-    /// nothing is written where nothing is.
-    async fn note_use(
-        &self,
-        bytes: Bytes,
-        mut record: SessionRecord,
-        place: Id,
-        request: &RequestView<'_>,
-    ) -> Result<(), StoreError> {
-        if request.purpose != Purpose::Decide || !record.is_stale(request.received_at) {
-            return Ok(());
-        }
-        record.seen = request.received_at;
-        let until = Some(record.lives_until());
-        self.store.replace(SESSIONS, place, bytes, record.encode()?, until).await.map(drop)
+/// Once a minute, that the session is in use. Whoever ended it meanwhile has the last word: nothing is written where
+/// nothing is.
+fn use_of(
+    bytes: Bytes,
+    mut record: SessionRecord,
+    place: Id,
+    now: Timestamp,
+) -> Result<Option<Note>, StoreError> {
+    if !record.is_stale(now) {
+        return Ok(None);
     }
+    record.seen = now;
+    let (new, until) = (record.encode()?, record.lives_until());
+    Ok(Some(Note::Updated { space: SESSIONS, id: place, old: bytes, new, until }))
 }
 
 impl<S: Store> Verifier for SessionVerifier<S> {
@@ -193,8 +193,8 @@ impl<S: Store> Verifier for SessionVerifier<S> {
         let mut principal = Principal::vouch_for(Subject::User(record.user));
         principal.claims.insert(SESSION_CLAIM.to_owned(), record.id.to_string().into());
         principal.expires = Some(record.ends);
-        self.note_use(bytes, record, place, request).await?;
-        Ok(Proven { spends, fresh_until, ..Proven::outright(principal) })
+        let notes = use_of(bytes, record, place, request.received_at)?.into_iter().collect();
+        Ok(Proven { spends, notes, fresh_until, ..Proven::outright(principal) })
     }
 
     fn challenge(&self) -> Option<Challenge> {

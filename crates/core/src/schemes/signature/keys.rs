@@ -9,8 +9,9 @@ use super::signed::Signed;
 use crate::crypto::{Digest, SealKey, VerifyingKey, sha256};
 use crate::denial::{Code, Denial};
 use crate::principal::{KeyId, Permissions, Principal, Subject};
-use crate::request::{Purpose, RequestView};
+use crate::request::RequestView;
 use crate::schemes::api_key::{KEYS, KeyRecord, LastUses};
+use crate::spending::Note;
 use crate::store::{Store, StoreError};
 use crate::time::Timestamp;
 
@@ -117,12 +118,11 @@ impl<S: Store> RegisteredKeys<S> {
         }
     }
 
-    /// Notes that a signature by this key held; not where a request is only explained. Whoever names
-    /// a key without its signature has not used it.
-    pub fn note_use(&self, found: &Found, request: &RequestView<'_>) {
-        if request.purpose == Purpose::Decide {
-            self.uses.note(found.id, request.received_at);
-        }
+    /// What is noted of a request that a signature by this key lets pass. Whoever names a key without its signature
+    /// has not used it.
+    #[must_use]
+    pub fn use_of(&self, found: &Found, request: &RequestView<'_>) -> Note {
+        LastUses::noting(&self.uses, found.id, request.received_at)
     }
 
     /// Whether the key of this name still passes.

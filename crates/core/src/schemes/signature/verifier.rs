@@ -176,10 +176,13 @@ impl<S: Store, F: Fetch> SignatureVerifier<S, F> {
         };
         verify(signed, &message, &found.key)
             .map_err(|denial| told(with_base(&denial, signed, &message), signed, request))?;
-        self.keys.note_use(&found, request);
         let principal = found.principal();
         let spend = spend(&principal.subject.to_string(), &proof, request);
-        Ok(Proven { also: found.is_api_key.then_some(Scheme::ApiKey), ..Proven::once(principal, spend) })
+        Ok(Proven {
+            also: found.is_api_key.then_some(Scheme::ApiKey),
+            notes: vec![self.keys.use_of(&found, request)],
+            ..Proven::once(principal, spend)
+        })
     }
 
     /// Why a signature is not read.
@@ -279,6 +282,7 @@ fn together(mut before: Proven, proven: Proven) -> Result<Proven, Denial> {
     };
     before.principal = principal;
     before.spends.extend(proven.spends);
+    before.notes.extend(proven.notes);
     before.fresh_until = before.fresh_until.min(proven.fresh_until);
     Ok(before)
 }

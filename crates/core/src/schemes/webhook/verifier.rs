@@ -23,7 +23,7 @@ use crate::schemes::signature::{
     Message, SIGNATURE, SIGNATURE_INPUT, covered_body, covers, fresh, verify_ed25519,
 };
 use crate::source::Source;
-use crate::spending::Spending;
+use crate::spending::Note;
 use crate::store::{Id, Spend, Store};
 use crate::time::{SKEW, Timestamp};
 use crate::verifier::{Proven, Verifier};
@@ -175,10 +175,12 @@ impl<S: Store, F: Fetch> WebhookVerifier<S, F> {
             return Err(Denial::new(Code::WebhookNotAsked, format!("{url} would be asked")));
         }
         let confirmed = self.confirm(exchange, listed, request).await?;
-        self.budget.proven(request.source.map(Source::counted_as), request.received_at);
         let mut proven = Proven::outright(self.principal(&url));
+        let (budget, source, at) =
+            (self.budget.clone(), request.source.map(Source::counted_as), request.received_at);
+        proven.notes.push(Note::Told(Box::new(move || budget.proven(source, at))));
         if let Some(introduction) = confirmed.introduction {
-            proven.spends.push(Spending::Keep {
+            proven.notes.push(Note::Kept {
                 space: INTRODUCED,
                 id: KeptKey::place(&url, &introduction.thumbprint),
                 entry: introduction.entry(request.received_at),

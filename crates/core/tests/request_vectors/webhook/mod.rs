@@ -55,23 +55,24 @@ async fn requests_of_webhook_end_as_their_vectors_say() {
             callers.add(caller.as_str().unwrap(), None, &UrlRules::default()).unwrap();
         }
         let script = Script::default();
-        let verifier = WebhookVerifier {
+        let callers = Arc::new(callers);
+        let verifier = || WebhookVerifier {
             store: world.store.clone(),
             fetch: script.clone(),
             workers: Arc::new(OnThisThread),
             budget: Arc::default(),
-            callers: Arc::new(callers),
+            callers: callers.clone(),
             rules: UrlRules::default(),
             max_signed_body: 1024 * 1024,
         };
-        let rule = world.rule(&settings, |rule| rule.verifier(verifier));
+        let route = world.route(&settings, |rule| rule.verifier(verifier()));
         for step in &story.steps {
             let question = step.question.as_ref();
             script.0.lock().unwrap().extend(question.map(|question| Question {
                 request: question.request.clone(),
                 answer: question.answer.clone(),
             }));
-            world.play(&rule, &settings, &story.name, step).await;
+            world.play(&route, &settings, &story.name, step).await;
             assert!(script.0.lock().unwrap().is_empty(), "{}: nobody was asked", story.name);
         }
     }
