@@ -10,6 +10,50 @@ use std::path::{Path, PathBuf};
 /// `a::b`: the module that a file is, from its crate's root, which is the empty path.
 type Module = Vec<String>;
 
+/// What each crate may use of ours, and what of others' it may not: arrows between crates go down alone.
+const CRATES: [(&str, &[&str], &[&str]); 7] = [
+    ("core", &[], &["tokio", "hyper", "redb", "redis", "rustls", "tracing"]),
+    ("http1", &[], &["tokio", "hyper", "httparse", "bytes"]),
+    ("io", &["countersign"], &["axum", "clap"]),
+    ("tower", &["countersign"], &["hyper", "axum", "clap"]),
+    (
+        "gateway",
+        &["countersign", "countersign-http1", "countersign-io", "countersign-tower"],
+        &["clap", "clap_complete", "clap_mangen", "tracing-subscriber", "mimalloc"],
+    ),
+    ("demo", &["countersign", "countersign-gateway", "countersign-io"], &["clap", "tracing-subscriber"]),
+    (
+        "cli",
+        &["countersign", "countersign-demo", "countersign-gateway", "countersign-io", "countersign-tower"],
+        &[],
+    ),
+];
+
+#[test]
+fn a_crate_uses_nothing_that_stands_above_it() {
+    for source in sources() {
+        let folder = source.parent().unwrap();
+        let name = folder.file_name().unwrap().to_str().unwrap();
+        let found = CRATES.iter().find(|(known, ..)| *known == name);
+        let (_, ours, never) = found.unwrap_or_else(|| panic!("say what {name} may use"));
+        let used = dependencies(&fs::read_to_string(folder.join("Cargo.toml")).unwrap());
+        assert!(!used.is_empty(), "{name}");
+        for dependency in used {
+            let is_ours = dependency.starts_with("countersign");
+            assert!(!is_ours || ours.contains(&&*dependency), "{name} uses {dependency}");
+            assert!(!never.contains(&&*dependency), "{name} uses {dependency}");
+        }
+    }
+}
+
+/// The names under `[dependencies]` of a manifest.
+fn dependencies(manifest: &str) -> Vec<String> {
+    let section = manifest.split("\n[").find_map(|section| section.strip_prefix("dependencies]\n"));
+    let lines = section.unwrap_or_default().lines().filter(|line| line.starts_with(char::is_alphabetic));
+    let name = |line: &str| line.split(['.', ' ', '=']).next().unwrap_or_default().to_owned();
+    lines.map(name).collect()
+}
+
 /// The one circle that is still there: it is to be untied, and nobody may join it.
 const STILL_TIED: [&str; 14] = [
     "endpoint",

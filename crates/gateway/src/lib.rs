@@ -1,4 +1,7 @@
-//! The Countersign gateway: a proxy that forwards nothing without a permit. A library that prints nothing.
+//! The Countersign gateway: a proxy that forwards nothing without a permit. A library that prints nothing: what people
+//! read is the command line's.
+
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod audit;
 pub mod config;

@@ -22,7 +22,13 @@ pub(super) enum Sink {
 
 impl Sink {
     pub(super) fn open(path: Option<&PathBuf>) -> io::Result<Self> {
-        let Some(path) = path else { return Ok(Self::Standard(io::stdout())) };
+        let Some(path) = path else {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "where the audit log goes unless a file is named"
+            )]
+            return Ok(Self::Standard(io::stdout()));
+        };
         let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
         let is_regular = file.metadata()?.is_file();
         // A crash may have cut off the last line.
