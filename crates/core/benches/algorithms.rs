@@ -16,6 +16,7 @@ use countersign::schemes::asymmetric::{Credential, signer, wire};
 use countersign::schemes::signature::{
     ERC8128, Message, Parameters, SignAs, Signed, sign_erc8128, signature_base, verify, verify_erc8128,
 };
+use countersign::testing::NOW;
 use countersign::{Body, Purpose, RequestView};
 use http::{HeaderMap, Method, Uri};
 
@@ -26,7 +27,6 @@ mod timing;
 
 use timing::Contender;
 
-const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const ROUNDS: usize = 101;
 const TARGET: &str = "https://api.example/orders/1?expand=lines";
 

@@ -12,16 +12,16 @@ use bytes::Bytes;
 use countersign::crypto::{SystemRandom, sha256};
 use countersign::request::Body;
 use countersign::schemes::api_key::{ApiKey, ApiKeyVerifier, KeyRegistry, KeyTerms, LastUses};
+use countersign::testing::NOW;
 use countersign::time::ManualClock;
 use countersign::{
-    Clock, Gate, MemoryStore, Policy, Purpose, RequestView, Requirement, Rule, Timestamp, Verdict, Verifier,
+    Clock, Gate, MemoryStore, Policy, Purpose, RequestView, Requirement, Rule, Verdict, Verifier,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::header::{ACCEPT, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Uri};
 
 const KEYS: usize = 10_000;
-const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
 type Keys = Arc<MemoryStore<Arc<ManualClock>>>;
 

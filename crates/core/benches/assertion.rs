@@ -11,14 +11,14 @@ use std::task::{Context, Poll, Waker};
 use countersign::assertion::{ASSERTION, Asserter, AssertionKeys, AssertionVerifier, Statement};
 use countersign::crypto::{Ed25519Key, SealKey, Secret, SystemRandom};
 use countersign::request::Body;
+use countersign::testing::NOW;
 use countersign::time::ManualClock;
 use countersign::{
-    KeyId, MemoryStore, Permissions, Principal, PublicUrl, Purpose, RequestView, Scheme, Subject, Timestamp,
+    KeyId, MemoryStore, Permissions, Principal, PublicUrl, Purpose, RequestView, Scheme, Subject,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, Method, Uri};
 
-const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const AUDIENCE: &str = "http://127.0.0.1:3000";
 
 fn now_or_panic<T>(future: impl Future<Output = T>) -> T {

@@ -18,6 +18,7 @@ use countersign::schemes::asymmetric::AsymmetricVerifier;
 use countersign::schemes::signature::{
     Directories, Parameters, RegisteredKeys, SignAs, SignatureVerifier, WebBots, sign_erc8128,
 };
+use countersign::testing::NOW;
 use countersign::time::ManualClock;
 use countersign::{
     Body, Code, Fetch, FetchError, FetchRequest, FetchResponse, Gate, MemoryStore, PublicUrl, Purpose,
@@ -30,7 +31,6 @@ mod timing;
 
 use timing::Contender;
 
-const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const ROUNDS: usize = 31;
 /// As much as the gateway takes of a head, in bytes.
 const HEAD: usize = 32 * 1024;

@@ -18,15 +18,14 @@ use countersign::schemes::callback_url::{
     CallbackKeys, CallbackLimits, CallbackRoute, CallbackTerms, CallbackVerifier, Callbacks, Minter,
     TokenForm, keyring_terms,
 };
+use countersign::testing::NOW;
 use countersign::time::ManualClock;
 use countersign::{
-    Delivery, Gate, MemoryStore, PublicUrl, Purpose, RequestView, Requirement, Rule, Timestamp, Verdict,
-    Verifier,
+    Delivery, Gate, MemoryStore, PublicUrl, Purpose, RequestView, Requirement, Rule, Verdict, Verifier,
 };
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, Method, Uri};
 
-const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const TTL: Duration = Duration::from_secs(900);
 
 type Store = Arc<MemoryStore<Arc<ManualClock>>>;

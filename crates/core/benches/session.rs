@@ -20,18 +20,17 @@ use countersign::schemes::session::{
     SessionDemand, SessionRecord, SessionVerifier, Sessions, Surroundings, Users,
 };
 use countersign::store::Id;
+use countersign::testing::NOW;
 use countersign::time::ManualClock;
 use countersign::workers::OnThisThread;
 use countersign::{
-    Gate, MemoryStore, PublicUrl, Purpose, RequestView, Requirement, Rule, Store, Timestamp, Verdict,
-    Verifier,
+    Gate, MemoryStore, PublicUrl, Purpose, RequestView, Requirement, Rule, Store, Verdict, Verifier,
 };
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::header::{ACCEPT, AUTHORIZATION, COOKIE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 const SESSION_COUNT: usize = 10_000;
-const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
 type Shared = Arc<MemoryStore<Arc<ManualClock>>>;
 

@@ -57,8 +57,7 @@ impl Recent {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const NOW: Timestamp = Timestamp::from_secs(1_000);
+    use crate::testing::NOW;
 
     fn value() -> HeaderValue {
         HeaderValue::from_static("a.b.c")

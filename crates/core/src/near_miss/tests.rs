@@ -1,9 +1,6 @@
-use http::{HeaderMap, Uri};
-
 use super::*;
-use crate::request::{Body, Purpose};
 use crate::requirement::Requirement;
-use crate::time::Timestamp;
+use crate::testing::{NOW, Request};
 
 const KEY: &str = "cs_Ab0Cd1Ef2Gh3_j6PmtnMsUxEBAHxusYQOtX8FOsr4qXJf4JOcMxDj06s2n1GPo";
 const HALF: &str = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopq";
@@ -14,20 +11,9 @@ fn on(accept: &str, target: &str, lines: &[(&'static str, &str)]) -> Vec<String>
 }
 
 fn found(method: &str, accept: &str, target: &str, lines: &[(&'static str, &str)]) -> Vec<String> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in lines {
-        headers.append(*name, HeaderValue::from_str(value).unwrap());
-    }
-    let (method, target) = (method.parse().unwrap(), target.parse::<Uri>().unwrap());
-    let request = RequestView {
-        method: &method,
-        target: &target,
-        headers: &headers,
-        body: Body::Absent,
-        source: None,
-        received_at: Timestamp::from_secs(1_800_000_000),
-        purpose: Purpose::Decide,
-    };
+    let request =
+        lines.iter().fold(Request::new(method, target), |request, (name, value)| request.with(name, value));
+    let request = request.view(NOW);
     let named = Requirement::parse(accept.split(' ')).unwrap().schemes();
     let found = near_misses(&request, named, SchemeSet::default());
     found.into_iter().map(Cow::into_owned).collect()

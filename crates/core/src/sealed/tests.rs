@@ -5,17 +5,15 @@ use crate::crypto::{Algorithm, Secret, SystemRandom};
 use crate::denial::Code;
 use crate::issuer::keyring::{Keyring, KeyringTerms};
 use crate::schemes::api_key::KeyTerms;
-use crate::store::MemoryStore;
-use crate::time::ManualClock;
+use crate::testing::{NOW, TestStore, World};
 use std::time::Duration;
 
-type Shared = Arc<MemoryStore<Arc<ManualClock>>>;
+type Shared = Arc<TestStore>;
 
-const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn empty() -> Shared {
-    Arc::new(MemoryStore::new(Arc::new(ManualClock::new(NOW))))
+    World::new().store
 }
 
 fn seal(byte: u8) -> SealKey {

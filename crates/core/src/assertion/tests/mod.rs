@@ -6,29 +6,27 @@ use serde_json::{Value, json};
 
 use super::recent::LEFT;
 use super::*;
+use crate::crypto::SystemRandom;
 use crate::crypto::jwt::Jwt;
-use crate::crypto::{SealKey, Secret, SystemRandom};
 use crate::denial::{Code, Denial};
 use crate::principal::{Permissions, Principal, Scheme, Subject};
 use crate::public_url::PublicUrl;
-use crate::request::{Body, Purpose, RequestView};
-use crate::store::MemoryStore;
-use crate::time::{ManualClock, SKEW, Timestamp};
+use crate::testing::{NOW, TestStore, World, seal_key};
+use crate::time::{SKEW, Timestamp};
 
 mod fetched;
 mod verifying;
 
-const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const AUDIENCE: &str = "http://127.0.0.1:3000";
 
-type Shared = Arc<MemoryStore<Arc<ManualClock>>>;
+type Shared = Arc<TestStore>;
 
 fn store() -> Shared {
-    Arc::new(MemoryStore::new(Arc::new(ManualClock::new(NOW))))
+    World::new().store
 }
 
 fn asserter_on(store: &Shared, seal: u8) -> Asserter<Shared> {
-    Asserter::new(store.clone(), SealKey::new(Secret::new([seal; 32])), Arc::new(SystemRandom))
+    Asserter::new(store.clone(), seal_key(seal), Arc::new(SystemRandom))
 }
 
 fn asserter() -> Asserter<Shared> {

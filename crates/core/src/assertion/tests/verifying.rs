@@ -1,6 +1,7 @@
 //! What a verifier takes, and what it refuses, as what.
 
 use super::*;
+use crate::testing::Request;
 
 struct Upstream {
     asserter: Asserter<Shared>,
@@ -9,9 +10,7 @@ struct Upstream {
 
 /// A request as the upstream has it.
 struct Arrived {
-    method: Method,
-    target: Uri,
-    headers: HeaderMap,
+    request: Request,
     at: Timestamp,
 }
 
@@ -24,15 +23,7 @@ impl Upstream {
     }
 
     async fn verify(&self, arrived: &Arrived) -> Result<Assertion, Code> {
-        let view = RequestView {
-            method: &arrived.method,
-            target: &arrived.target,
-            headers: &arrived.headers,
-            body: Body::Absent,
-            source: None,
-            received_at: arrived.at,
-            purpose: Purpose::Decide,
-        };
+        let view = arrived.request.view(arrived.at);
         self.verifier.verify(&view).await.map_err(|denial| {
             let challenges: Vec<_> =
                 denial.challenges().iter().map(crate::denial::Challenge::as_str).collect();
@@ -47,21 +38,17 @@ impl Upstream {
 
     async fn arrived(&self, case: &Case) -> Arrived {
         let value = case.asserted(&self.asserter, NOW).await.unwrap();
-        Arrived {
-            method: case.method.clone(),
-            target: case.target.clone(),
-            headers: HeaderMap::from_iter([(ASSERTION, value)]),
-            at: NOW,
-        }
+        let request = Request { target: case.target.clone(), ..Request::get("/").by(case.method.clone()) };
+        Arrived { request: request.with(ASSERTION, value.to_str().unwrap()), at: NOW }
     }
 
     /// The default request with an assertion that says something else, signed by the gateway's own key.
     async fn judged(&self, typ: &str, change: impl FnOnce(&mut Value)) -> Result<Assertion, Code> {
         let mut arrived = self.arrived(&Case::default()).await;
-        let mut claims = said(&arrived.headers[ASSERTION]);
+        let mut claims = said(&arrived.request.headers[ASSERTION]);
         change(&mut claims);
         let token = self.asserter.keys(NOW).await.unwrap().sign(typ, &claims).unwrap();
-        arrived.headers.insert(ASSERTION, token.parse().unwrap());
+        arrived.request.headers.insert(ASSERTION, token.parse().unwrap());
         self.verify(&arrived).await
     }
 }
@@ -96,14 +83,14 @@ async fn what_was_asserted_is_who_sent_the_request() {
 async fn a_request_without_one_assertion_is_refused() {
     let upstream = Upstream::new().await;
     let mut arrived = upstream.arrived(&Case::default()).await;
-    let value = arrived.headers.remove(ASSERTION).unwrap();
+    let value = arrived.request.headers.remove(ASSERTION).unwrap();
     assert_eq!(upstream.verify(&arrived).await.unwrap_err(), Code::CredentialMissing);
-    arrived.headers.append(ASSERTION, value.clone());
-    arrived.headers.append(ASSERTION, value);
+    arrived.request.headers.append(ASSERTION, value.clone());
+    arrived.request.headers.append(ASSERTION, value);
     assert_eq!(upstream.verify(&arrived).await.unwrap_err(), Code::CredentialAmbiguous);
-    arrived.headers.insert(ASSERTION, "a.b".parse().unwrap());
+    arrived.request.headers.insert(ASSERTION, "a.b".parse().unwrap());
     assert_eq!(upstream.verify(&arrived).await.unwrap_err(), Code::TokenInvalid);
-    arrived.headers.insert(ASSERTION, "x".repeat(LONGEST + 1).parse().unwrap());
+    arrived.request.headers.insert(ASSERTION, "x".repeat(LONGEST + 1).parse().unwrap());
     assert_eq!(upstream.verify(&arrived).await.unwrap_err(), Code::TokenInvalid);
 }
 
@@ -118,17 +105,18 @@ async fn a_stolen_assertion_is_about_no_other_request() {
             upstream.verify(&arrived).await.unwrap_err()
         }
     };
-    assert_eq!(stolen(|arrived| arrived.method = Method::DELETE).await, Code::TokenInvalid);
-    assert_eq!(stolen(|arrived| arrived.method = Method::HEAD).await, Code::TokenInvalid);
+    assert_eq!(stolen(|arrived| arrived.request.method = Method::DELETE).await, Code::TokenInvalid);
+    assert_eq!(stolen(|arrived| arrived.request.method = Method::HEAD).await, Code::TokenInvalid);
     for path in
         ["/orders/2?page=2", "/orders/1?page=3", "/orders/1", "/orders/1?page=2&", "/orders/%31?page=2"]
     {
         let mut arrived = upstream.arrived(&Case::default()).await;
-        arrived.target = target(path);
+        arrived.request.target = target(path);
         assert_eq!(upstream.verify(&arrived).await.unwrap_err(), Code::TokenInvalid, "{path}");
     }
-    let elsewhere =
-        |arrived: &mut Arrived| arrived.target = "https://carol.example/orders/1?page=2".parse().unwrap();
+    let elsewhere = |arrived: &mut Arrived| {
+        arrived.request.target = "https://carol.example/orders/1?page=2".parse().unwrap();
+    };
     assert_eq!(stolen(elsewhere).await, Code::TokenInvalid);
 }
 
@@ -214,12 +202,12 @@ async fn what_another_key_signed_is_no_assertion() {
     let upstream = Upstream::new().await;
     let mut arrived = upstream.arrived(&Case::default()).await;
     let theirs = Case::default().asserted(&asserter(), NOW).await.unwrap();
-    arrived.headers.insert(ASSERTION, theirs.clone());
+    arrived.request.headers.insert(ASSERTION, theirs.clone());
     assert_eq!(upstream.verify(&arrived).await.unwrap_err(), Code::TokenInvalid, "a key that is not known");
     // Under the name of a key that is.
-    let ours = upstream.arrived(&Case::default()).await.headers[ASSERTION].clone();
+    let ours = upstream.arrived(&Case::default()).await.request.headers[ASSERTION].clone();
     let header = ours.to_str().unwrap().split('.').next().unwrap();
     let (_, rest) = theirs.to_str().unwrap().split_once('.').unwrap();
-    arrived.headers.insert(ASSERTION, format!("{header}.{rest}").parse().unwrap());
+    arrived.request.headers.insert(ASSERTION, format!("{header}.{rest}").parse().unwrap());
     assert_eq!(upstream.verify(&arrived).await.unwrap_err(), Code::TokenInvalid);
 }

@@ -114,15 +114,12 @@ mod tests {
     use http::{HeaderMap, Method, Uri};
 
     use super::*;
-    use crate::crypto::{Ed25519Key, Secret, SystemRandom};
-    use crate::request::{Body, Purpose};
+    use crate::crypto::{Secret, SystemRandom};
     use crate::schemes::dpop::DpopSigner;
-
-    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+    use crate::testing::{NOW, Request, ed25519};
 
     fn key(seed: u8) -> DpopSigner {
-        let key = Ed25519Key::from_seed(Secret::new([seed; 32]));
-        DpopSigner::new(key.into(), Arc::new(SystemRandom)).unwrap()
+        DpopSigner::new(ed25519(seed), Arc::new(SystemRandom)).unwrap()
     }
 
     fn judge(policy: NoncePolicy) -> DpopKeyProof {
@@ -146,15 +143,8 @@ mod tests {
     }
 
     fn with<T>(headers: &HeaderMap, asked: impl FnOnce(&RequestView<'_>) -> T) -> T {
-        asked(&RequestView {
-            method: &Method::GET,
-            target: &target(),
-            headers,
-            body: Body::Absent,
-            source: None,
-            received_at: NOW,
-            purpose: Purpose::Decide,
-        })
+        let request = Request { headers: headers.clone(), ..Request::get("/orders") };
+        asked(&request.view(NOW))
     }
 
     #[test]

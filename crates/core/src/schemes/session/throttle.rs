@@ -243,8 +243,7 @@ mod tests {
     use std::net::Ipv6Addr;
 
     use super::*;
-
-    const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+    use crate::testing::NOW;
 
     fn at(seconds: u64) -> Timestamp {
         NOW.plus(Duration::from_secs(seconds))

@@ -120,41 +120,22 @@ fn another_scheme(request: &RequestView<'_>, authorization: Authorization<'_>) -
 #[cfg(test)]
 mod tests {
     use http::header::{AUTHORIZATION, COOKIE};
-    use http::{HeaderMap, HeaderValue, Method, Uri};
+    use http::{HeaderMap, HeaderValue, Method};
 
     use super::*;
-    use crate::crypto::{Random, SystemRandom};
-    use crate::request::{Body, Purpose};
+    use crate::crypto::SystemRandom;
     use crate::schemes::session::{HandshakePolicy, signer::SessionSigner};
-    use crate::time::Timestamp;
+    use crate::testing::{Given, NOW, Request};
 
     fn read_of(headers: &HeaderMap) -> Result<Option<SessionCredential>, Denial> {
-        let target = Uri::from_static("https://bob.example/");
-        let view = RequestView {
-            method: &Method::GET,
-            target: &target,
-            headers,
-            body: Body::Absent,
-            source: None,
-            received_at: Timestamp::from_secs(1),
-            purpose: Purpose::Decide,
-        };
-        read(&view, SessionCookie::Host)
+        let request = Request { headers: headers.clone(), ..Request::get("/") };
+        read(&request.view(NOW), SessionCookie::Host)
     }
 
     fn headers(values: &[(HeaderName, &str)]) -> HeaderMap {
         let header =
             |(name, value): &(HeaderName, &str)| (name.clone(), HeaderValue::from_str(value).unwrap());
         values.iter().map(header).collect()
-    }
-
-    /// Gives the same bytes again and again.
-    struct Fixed(u8);
-
-    impl Random for Fixed {
-        fn fill(&self, out: &mut [u8]) {
-            out.fill(self.0);
-        }
     }
 
     #[test]
@@ -177,12 +158,12 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn what_a_signer_sends_is_read_back(cookie: u8, token: u8, handshake: u8, theirs in "([a-z]=[a-z]{1,3}(; )?){0,3}") {
-            let halves = Halves { cookie: Half::generate(&Fixed(cookie)), token: Half::generate(&Fixed(token)) };
+            let halves = Halves { cookie: Half::generate(&Given::new([cookie])), token: Half::generate(&Given::new([token])) };
             let signer = SessionSigner::new(halves, SessionCookie::Host, HandshakePolicy::Always);
             let mut sent = headers(&[(COOKIE, &theirs)]);
             let ready = {
                 let proving = signer.prove(&Method::GET, &mut sent, async || {
-                    Ok::<_, ()>(Half::generate(&Fixed(handshake)))
+                    Ok::<_, ()>(Half::generate(&Given::new([handshake])))
                 });
                 let mut context = std::task::Context::from_waker(std::task::Waker::noop());
                 std::pin::pin!(proving).poll(&mut context).is_ready()

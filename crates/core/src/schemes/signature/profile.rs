@@ -186,10 +186,10 @@ pub(super) fn within(
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, Method, Uri};
+    use http::HeaderMap;
 
     use super::*;
-    use crate::request::Purpose;
+    use crate::testing::{NOW, Request};
 
     const PARTS: &str = r#""@method" "@scheme" "@authority" "@path" "@query""#;
 
@@ -205,19 +205,9 @@ mod tests {
     }
 
     fn judged(components: &str, body: Body, content_type: bool, also: &[&str]) -> Result<(), String> {
-        let mut headers = HeaderMap::new();
-        if content_type {
-            headers.insert(CONTENT_TYPE, "text/plain".parse().unwrap());
-        }
-        let request = RequestView {
-            method: &Method::GET,
-            target: &Uri::from_static("https://example.com/"),
-            headers: &headers,
-            body,
-            source: None,
-            received_at: Timestamp::from_secs(0),
-            purpose: Purpose::Decide,
-        };
+        let request = Request::get("/").announcing(body);
+        let request = if content_type { request.with(CONTENT_TYPE, "text/plain") } else { request };
+        let request = request.view(NOW);
         covers(&signed(components, ""), &request, also).map_err(|denial| {
             assert_eq!(denial.code(), Code::SignatureCoverage);
             denial.cause().to_owned()
@@ -267,18 +257,9 @@ mod tests {
     #[test]
     fn a_body_that_was_announced_or_withheld_needs_a_digest_and_none_without_one_needs_nothing() {
         let judge = |body, digest: Option<&str>| {
-            let mut headers = HeaderMap::new();
-            headers.extend(digest.map(|digest| (CONTENT_DIGEST, digest.parse().unwrap())));
-            let request = RequestView {
-                method: &Method::POST,
-                target: &Uri::from_static("https://example.com/"),
-                headers: &headers,
-                body,
-                source: None,
-                received_at: Timestamp::from_secs(0),
-                purpose: Purpose::Decide,
-            };
-            let check = covered_body(&request, 7).map_err(|denial| denial.code())?;
+            let mut request = Request::post("/", "").announcing(body);
+            request.headers.extend(digest.map(|digest| (CONTENT_DIGEST, digest.parse().unwrap())));
+            let check = covered_body(&request.view(NOW), 7).map_err(|denial| denial.code())?;
             Ok(check.map(|demand| (demand.limit, (demand.check)(&Bytes::new()).is_ok())))
         };
         let of_nothing = ContentDigest::of_sha256(b"");

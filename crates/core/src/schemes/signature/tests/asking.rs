@@ -1,13 +1,12 @@
 //! `Accept-Signature`: what is asked for is read back, and followed without signing less than one's own.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::algorithms::parameters;
-use super::fields;
 use crate::crypto::Algorithm;
-use crate::request::{Body, Purpose, RequestView};
+use crate::request::{Body, RequestView};
 use crate::schemes::signature::*;
-use crate::time::Timestamp;
+use crate::testing::{NOW, Request};
 
 fn wanted(label: &str) -> Wanted {
     let text = |text: &str| Some(text.to_owned());
@@ -87,17 +86,7 @@ fn what_cannot_be_written_is_refused() {
 
 #[test]
 fn a_challenge_asks_for_what_is_required_of_this_request() {
-    let headers = fields(&[("content-type", "text/plain")]);
-    let target = Uri::from_static("https://example.com/");
-    let mut request = RequestView {
-        method: &Method::GET,
-        target: &target,
-        headers: &headers,
-        body: Body::Absent,
-        source: None,
-        received_at: Timestamp::from_secs(0),
-        purpose: Purpose::Decide,
-    };
+    let request = Request::get("/").with("content-type", "text/plain");
     let asked = |request: &RequestView<'_>| {
         let also = [HeaderName::from_static("x-thing"), HeaderName::from_static("content-type")];
         let wanted = Wanted::of_request(request, "sig1", "countersign", &also);
@@ -105,10 +94,12 @@ fn a_challenge_asks_for_what_is_required_of_this_request() {
     };
     let parts = r#"sig1=("@method" "@scheme" "@authority" "@path" "@query" "content-type""#;
     let rest = r#" "x-thing");created;expires;tag="countersign""#;
-    assert_eq!(asked(&request), format!("{parts}{rest}"));
+    assert_eq!(asked(&request.view(NOW)), format!("{parts}{rest}"));
     for body in [Body::Announced, Body::Withheld] {
-        request.body = body;
-        assert_eq!(asked(&request), format!("{parts} \"content-digest\"{rest}"));
+        assert_eq!(
+            asked(&request.clone().announcing(body).view(NOW)),
+            format!("{parts} \"content-digest\"{rest}")
+        );
     }
 }
 

@@ -7,13 +7,15 @@ use http::{HeaderMap, HeaderValue, Method, Uri};
 
 use super::super::*;
 use crate::crypto::ethereum::EthereumKey;
-use crate::crypto::{Ed25519Key, Secret, SigningKey, SystemRandom, VerifyingKey};
-use crate::request::{Body, Purpose, RequestView};
+use crate::crypto::{SystemRandom, VerifyingKey};
+use crate::request::Body;
 use crate::schemes::api_key::{ApiKey, DERIVATION};
 use crate::schemes::proof::ProofError;
 use crate::schemes::webhook::signer::OutgoingBody;
+use crate::testing::{Request, ed25519};
 use crate::time::Timestamp;
 
+/// Almost a second later: what is signed has whole ones.
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_999);
 const BODY: &[u8] = b"{\"item\":\"tea\"}";
 
@@ -26,7 +28,7 @@ fn typed() -> HeaderMap {
 }
 
 fn signer() -> (RequestSigner, VerifyingKey) {
-    let key: SigningKey = Ed25519Key::from_seed(Secret::new([7; 32])).into();
+    let key = ed25519(7);
     let public = key.verifying_key().clone();
     (RequestSigner::new(key, "abcdefghijkl", Arc::new(SystemRandom)), public)
 }
@@ -38,16 +40,9 @@ fn signed(signer: &RequestSigner, mut headers: HeaderMap, body: OutgoingBody<'_>
 
 /// As the verifier goes about it.
 fn judged(headers: &HeaderMap, signed: &Signed, body: Body, key: &VerifyingKey) {
-    let (method, target) = (Method::POST, target());
-    let request = RequestView {
-        method: &method,
-        target: &target,
-        headers,
-        body,
-        source: None,
-        received_at: NOW,
-        purpose: Purpose::Decide,
-    };
+    let request = Request { target: target(), headers: headers.clone(), ..Request::post("/", "") };
+    let request = request.announcing(body);
+    let request = request.view(NOW);
     fresh(signed, NOW).unwrap();
     covers(signed, &request, &[]).unwrap();
     verify(signed, &Message::from(&request), key).unwrap();
