@@ -1,36 +1,18 @@
 //! Keys that are asked for: when, how often, and what holds while nobody answers.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::StatusCode;
 
 use super::*;
-use crate::fetch::{ChosenBy, Fetch, FetchError, FetchRequest, FetchResponse};
+use crate::fetch::ChosenBy;
+use crate::testing::{Table, response};
 
-/// A gateway whose answers are scripted.
-#[derive(Default)]
-struct Script {
-    answer: Mutex<Option<(StatusCode, String)>>,
-    asked: Mutex<Vec<FetchRequest>>,
-}
-
-impl Fetch for Script {
-    async fn fetch(&self, request: FetchRequest) -> Result<FetchResponse, FetchError> {
-        self.asked.lock().unwrap().push(request);
-        match &*self.answer.lock().unwrap() {
-            Some((status, body)) => {
-                let body = Bytes::from(body.clone());
-                Ok(FetchResponse { status: *status, headers: HeaderMap::new(), body })
-            }
-            None => Err(FetchError::Unreachable("down".into())),
-        }
-    }
-}
+/// Where a gateway's keys are.
+const KEYS: &str = "https://bob.example/.well-known/jwks.json";
 
 struct World {
-    script: Arc<Script>,
+    network: Arc<Table>,
     keys: AssertionKeys,
 }
 
@@ -48,22 +30,22 @@ fn after(seconds: u64) -> Timestamp {
 
 impl World {
     fn new(kids: &[&str]) -> Self {
-        let script = Arc::new(Script::default());
-        let world = Self { keys: AssertionKeys::served_by(&gateway(), script.clone()), script };
+        let network = Arc::new(Table::default());
+        let world = Self { keys: AssertionKeys::served_by(&gateway(), network.clone()), network };
         world.answers(StatusCode::OK, &jwks(kids));
         world
     }
 
     fn answers(&self, status: StatusCode, body: &str) {
-        *self.script.answer.lock().unwrap() = Some((status, body.to_owned()));
+        self.network.put(KEYS, response(status.as_u16(), body.to_owned()));
     }
 
     fn is_down(&self) {
-        *self.script.answer.lock().unwrap() = None;
+        self.network.clear();
     }
 
     fn asked(&self) -> usize {
-        self.script.asked.lock().unwrap().len()
+        self.network.asked().len()
     }
 
     async fn has(&self, kid: &str, at: Timestamp) -> Result<bool, Code> {
@@ -78,8 +60,8 @@ async fn keys_are_asked_for_once_and_again_after_five_minutes() {
         assert_eq!(world.has("a", after(at)).await, Ok(true));
     }
     assert_eq!(world.asked(), 1);
-    let request = world.script.asked.lock().unwrap()[0].clone();
-    assert_eq!(request.url, "https://bob.example/.well-known/jwks.json");
+    let request = world.network.asked().remove(0);
+    assert_eq!(request.url, KEYS);
     assert_eq!((request.method, request.chosen_by), (Method::GET, ChosenBy::Configuration));
     world.answers(StatusCode::OK, &jwks(&["b"]));
     assert_eq!(world.has("a", after(300)).await, Ok(false), "withdrawn");
