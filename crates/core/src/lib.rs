@@ -23,6 +23,7 @@ mod presented;
 pub mod principal;
 pub mod public_url;
 pub mod redaction;
+pub mod remote_keys;
 pub mod request;
 pub mod requirement;
 pub mod reservation;

@@ -4,32 +4,29 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Uri};
-use serde::Deserialize;
-use serde_json::Value;
+use http::Uri;
 
 use crate::crypto::jwt::JwtKey;
-use crate::denial::{Code, Denial};
+use crate::denial::Denial;
 use crate::fetch::{ChosenBy, Fetch, FetchError, FetchRequest, FetchResponse};
 use crate::public_url::PublicUrl;
+use crate::remote_keys::{Pace, Published, RemoteKeys, ask, jwk_set, life};
 use crate::time::Timestamp;
 
 /// Where a gateway serves the keys of its assertions, and nothing else.
 pub const PATH: &str = "/.well-known/jwks.json";
-/// How long the keys are used before they are asked for anew.
-const FRESH: Duration = Duration::from_secs(300);
-/// How long they are used while the gateway does not answer.
-const KEPT: Duration = Duration::from_secs(24 * 3600);
-/// How long the gateway is left in peace after it was asked, whatever names a key that it does not have.
-const PAUSE: Duration = Duration::from_secs(5);
-/// How long the gateway may take to answer.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How large its answer may be, in bytes.
+/// How large the gateway's answer may be, in bytes.
 const LARGEST: usize = 64 * 1024;
+/// Every request here is by the one gateway: a key of its own that is not known is its newest, and nobody else can
+/// have it asked. Its keys serve for a day in all.
+const PACE: Pace = Pace {
+    longest_life: Duration::from_secs(300),
+    stale: Duration::from_secs(24 * 3600 - 300),
+    unknown: Duration::from_secs(5),
+};
 
 /// The keys that verify assertions.
 pub struct AssertionKeys(Kind);
@@ -44,17 +41,17 @@ type Answer = Pin<Box<dyn Future<Output = Result<FetchResponse, FetchError>> + S
 
 struct Asked {
     url: Uri,
-    ask: Box<dyn Fn(FetchRequest) -> Answer + Send + Sync>,
-    kept: Mutex<Kept>,
-    /// Held by the one request that asks; the others wait.
-    asking: async_lock::Mutex<()>,
+    fetch: AnyFetch,
+    keys: RemoteKeys<Keys>,
 }
 
-#[derive(Default)]
-struct Kept {
-    keys: Option<(Timestamp, Arc<Keys>)>,
-    asked: Option<Timestamp>,
-    failed: String,
+/// A [`Fetch`] of whatever type.
+struct AnyFetch(Box<dyn Fn(FetchRequest) -> Answer + Send + Sync>);
+
+impl Fetch for AnyFetch {
+    fn fetch(&self, request: FetchRequest) -> impl Future<Output = Result<FetchResponse, FetchError>> + Send {
+        (self.0)(request)
+    }
 }
 
 /// A text that is no JWK set, or has no key that verifies assertions.
@@ -83,16 +80,12 @@ impl AssertionKeys {
     #[must_use]
     pub fn served_at(url: Uri, fetch: impl Fetch) -> Self {
         let fetch = Arc::new(fetch);
-        let ask = move |request| -> Answer {
+        let fetch = move |request| -> Answer {
             let fetch = fetch.clone();
             Box::pin(async move { fetch.fetch(request).await })
         };
-        Self(Kind::Asked(Asked {
-            url,
-            ask: Box::new(ask),
-            kept: Mutex::default(),
-            asking: async_lock::Mutex::new(()),
-        }))
+        let keys = RemoteKeys::new(format!("the keys at {url}"), PACE);
+        Self(Kind::Asked(Asked { url, fetch: AnyFetch(Box::new(fetch)), keys }))
     }
 
     /// The key that is called so.
@@ -119,80 +112,23 @@ impl fmt::Debug for AssertionKeys {
 
 impl Asked {
     async fn find(&self, kid: &str, now: Timestamp) -> Result<Option<JwtKey>, Denial> {
-        if self.kept().is_due(kid, now) {
-            let known = self.kept().usable(now).is_some_and(|keys| keys.contains_key(kid));
-            // The old key will do while somebody else asks.
-            let asking = if known { self.asking.try_lock() } else { Some(self.asking.lock().await) };
-            // Whoever asked meanwhile may have had the answer.
-            if asking.is_some() && self.kept().is_due(kid, now) {
-                self.refresh(now).await;
-            }
-        }
-        let kept = self.kept();
-        match kept.usable(now) {
-            Some(keys) => Ok(keys.get(kid).cloned()),
-            None => Err(Denial::new(Code::KeysUnavailable, format!("{}: {}", self.url, kept.failed))),
-        }
+        let knows = |keys: &Keys| keys.contains_key(kid);
+        let keys = self.keys.having(knows, now, true, |_| self.ask()).await?;
+        Ok(keys.get(kid).cloned())
     }
 
-    async fn refresh(&self, now: Timestamp) {
-        let request = FetchRequest {
-            method: Method::GET,
-            url: self.url.clone(),
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-            chosen_by: ChosenBy::Configuration,
-            timeout: PATIENCE,
-            max_bytes: LARGEST,
-            repeatable: true,
-        };
-        let answer = match (self.ask)(request).await {
-            Ok(answer) if answer.status == StatusCode::OK => {
-                read(&answer.body).map_err(|error| error.to_string())
-            }
-            Ok(answer) => Err(format!("it answered {}", answer.status.as_u16())),
-            Err(error) => Err(error.to_string()),
-        };
-        let mut kept = self.kept();
-        kept.asked = Some(now);
-        match answer {
-            Ok(keys) => kept.keys = Some((now, Arc::new(keys))),
-            Err(why) => kept.failed = why,
-        }
+    async fn ask(&self) -> Result<Published<Keys>, String> {
+        let answer =
+            ask(&self.url, "application/json", ChosenBy::Configuration, LARGEST, &self.fetch).await?;
+        let keys = read(&answer.body).map_err(|error| error.to_string())?;
+        Ok(Published { keys, life: life(&answer.headers) })
     }
-
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Kept {
-    fn usable(&self, now: Timestamp) -> Option<&Keys> {
-        let (had, keys) = self.keys.as_ref()?;
-        (now.since(*had) < KEPT).then_some(&**keys)
-    }
-
-    /// Whether the gateway is to be asked before a token of this key is judged.
-    fn is_due(&self, kid: &str, now: Timestamp) -> bool {
-        if self.asked.is_some_and(|asked| now.since(asked) < PAUSE) {
-            return false;
-        }
-        match &self.keys {
-            Some((had, keys)) => now.since(*had) >= FRESH || !keys.contains_key(kid),
-            None => true,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct KeySet {
-    keys: Vec<Value>,
 }
 
 /// Keys that are none here are passed over (RFC 7517 §5).
 fn read(jwks: &[u8]) -> Result<Keys, JwksError> {
-    let set: KeySet = serde_json::from_slice(jwks).map_err(|_| JwksError)?;
-    let keys = set.keys.iter().filter_map(|jwk| {
+    let set = jwk_set(jwks).map_err(|_| JwksError)?;
+    let keys = set.iter().filter_map(|jwk| {
         let kid = jwk.get("kid")?.as_str()?;
         Some((kid.to_owned(), JwtKey::from_jwk(&jwk.to_string()).ok()?))
     });

@@ -100,3 +100,14 @@ async fn while_nobody_answers_the_last_keys_hold_for_a_day() {
     assert_eq!(world.has("a", after(3 * day)).await, Ok(true));
     assert_eq!(AssertionKeys::told(b"{\"keys\":[]}").unwrap_err(), JwksError);
 }
+
+#[tokio::test]
+async fn a_key_that_is_not_known_while_nobody_answers_may_be_a_new_one() {
+    let world = World::new(&["a"]);
+    assert_eq!(world.has("a", NOW).await, Ok(true));
+    world.is_down();
+    assert_eq!(world.has("b", after(5)).await, Err(Code::KeysUnavailable));
+    assert_eq!((world.has("a", after(5)).await, world.asked()), (Ok(true), 2));
+    world.answers(StatusCode::OK, &jwks(&["a", "b"]));
+    assert_eq!(world.has("b", after(15)).await, Ok(true));
+}

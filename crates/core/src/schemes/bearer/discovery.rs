@@ -2,21 +2,17 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::ACCEPT;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use http::Uri;
 use serde::Deserialize;
 
 use super::key_set::KeySet;
-use crate::fetch::{ChosenBy, Fetch, FetchRequest, FetchResponse};
-use crate::schemes::signature::jwks::life;
+use crate::fetch::{ChosenBy, Fetch, FetchResponse};
+use crate::remote_keys::{ask, life};
 
-/// How long an issuer may take to answer one question.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How large an answer may be, in bytes.
+/// What metadata and keys are written in.
+const JSON: &str = "application/json";
+/// How large an answer may be, in bytes: up to 256 keys.
 const LARGEST: usize = 256 * 1024;
-/// How long keys are fresh, at most.
-const LONGEST_LIFE: Duration = Duration::from_secs(3600);
 
 #[derive(Deserialize)]
 struct Metadata {
@@ -31,7 +27,10 @@ struct Metadata {
 pub(super) async fn discover(issuer: &str, fetch: &impl Fetch) -> Result<Uri, String> {
     let mut why = String::new();
     for url in well_known(issuer) {
-        match ask(&url, ChosenBy::Configuration, fetch).await.and_then(|answer| read(&answer, issuer)) {
+        match ask(&url, JSON, ChosenBy::Configuration, LARGEST, fetch)
+            .await
+            .and_then(|answer| read(&answer, issuer))
+        {
             Ok(keys) => return Ok(keys),
             Err(wrong) => why = format!("{url}: {wrong}"),
         }
@@ -52,9 +51,9 @@ pub(super) async fn keys(
 ) -> Result<(KeySet, Duration), String> {
     let own = by_operator || issuer.parse().is_ok_and(|issuer: Uri| same_origin(&issuer, url));
     let chosen_by = if own { ChosenBy::Configuration } else { ChosenBy::Request };
-    let answer = ask(url, chosen_by, fetch).await.map_err(|why| format!("{url}: {why}"))?;
+    let answer = ask(url, JSON, chosen_by, LARGEST, fetch).await.map_err(|why| format!("{url}: {why}"))?;
     let keys = KeySet::read(&answer.body).map_err(|why| format!("{url}: {why}"))?;
-    Ok((keys, life(&answer.headers).min(LONGEST_LIFE)))
+    Ok((keys, life(&answer.headers)))
 }
 
 /// OpenID Connect appends to the issuer, RFC 8414 §3.1 inserts before its path.
@@ -66,24 +65,6 @@ fn well_known(issuer: &str) -> [Uri; 2] {
     let inserted = format!("{origin}/.well-known/oauth-authorization-server{path}");
     // An issuer was parsed as a URL when it was configured.
     [appended, inserted].map(|url| url.parse().unwrap_or_default())
-}
-
-async fn ask(url: &Uri, chosen_by: ChosenBy, fetch: &impl Fetch) -> Result<FetchResponse, String> {
-    let question = FetchRequest {
-        method: Method::GET,
-        url: url.clone(),
-        headers: HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]),
-        body: Bytes::new(),
-        chosen_by,
-        timeout: PATIENCE,
-        max_bytes: LARGEST,
-        repeatable: true,
-    };
-    let answer = fetch.fetch(question).await.map_err(|error| error.to_string())?;
-    match answer.status {
-        StatusCode::OK => Ok(answer),
-        status => Err(format!("it answered {}", status.as_u16())),
-    }
 }
 
 fn read(answer: &FetchResponse, issuer: &str) -> Result<Uri, String> {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::left_out::{LeftOut, shown, told};
 use crate::crypto::jwt::{JwtAlgorithm, JwtKey};
 use crate::crypto::{KeyError, Secret, VerifyingKey};
+use crate::remote_keys::jwk_set;
 
 /// A set with more keys is nobody's.
 const MOST_KEYS: usize = 256;
@@ -49,11 +49,6 @@ impl Candidates {
     }
 }
 
-#[derive(Deserialize)]
-struct Written {
-    keys: Vec<Value>,
-}
-
 impl KeySet {
     /// Reads a JWK set. Keys that verify no tokens here are left out, for others may use them
     /// (RFC 7517 §5): encryption keys, shared secrets, curves that are not known. Why is remembered.
@@ -61,12 +56,12 @@ impl KeySet {
     /// # Errors
     /// It is no JWK set, or has more than 256 keys.
     pub fn read(json: &[u8]) -> Result<Self, &'static str> {
-        let written: Written = serde_json::from_slice(json).map_err(|_| "it is no JWK set")?;
-        if written.keys.len() > MOST_KEYS {
+        let written = jwk_set(json)?;
+        if written.len() > MOST_KEYS {
             return Err("it has more than 256 keys");
         }
         let mut set = Self::default();
-        for (jwk, number) in written.keys.into_iter().zip(1..) {
+        for (jwk, number) in written.into_iter().zip(1..) {
             let name = jwk.get("kid").and_then(Value::as_str).map(str::to_owned);
             match JwtKey::from_jwk(&jwk.to_string()) {
                 Ok(key) => set.keys.push((name, Arc::new(key))),

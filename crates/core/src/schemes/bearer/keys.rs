@@ -1,7 +1,6 @@
-//! Where an issuer's keys come from, and how they are remembered: asked for when they are needed, again
-//! when they are old or a token names one that is not there, and no more often than that.
+//! Where an issuer's keys come from, and which of them a token may mean.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
@@ -12,15 +11,16 @@ use super::key_set::{Candidates, KeySet};
 use crate::crypto::jwt::JwtAlgorithm;
 use crate::denial::{Code, Denial};
 use crate::fetch::Fetch;
+use crate::remote_keys::{Pace, Published, RemoteKeys};
 use crate::request::{Purpose, RequestView};
-use crate::time::Timestamp;
 
-/// How long keys that are no longer fresh still serve, while there are no newer ones.
-pub const KEPT: Duration = Duration::from_secs(24 * 3600);
-/// How long an issuer is left in peace after an attempt that failed.
-const PAUSE: Duration = Duration::from_secs(10);
-/// How long an issuer is left in peace about keys that it does not list.
-const UNKNOWN: Duration = Duration::from_secs(30);
+/// An issuer may begin to sign with a new key at any moment, and keys that are gone must not count for long, whatever
+/// their answer says.
+const PACE: Pace = Pace {
+    longest_life: Duration::from_secs(3600),
+    stale: Duration::from_secs(24 * 3600),
+    unknown: Duration::from_secs(30),
+};
 
 /// Where the keys of an issuer come from.
 #[derive(Clone)]
@@ -39,26 +39,20 @@ pub enum KeySource {
 pub(super) struct IssuerKeys {
     issuer: String,
     source: KeySource,
-    kept: Mutex<Kept>,
-    /// Held by the one request that asks. When its caller leaves, the next one in line asks.
-    asking: async_lock::Mutex<()>,
+    remote: RemoteKeys<Listed>,
 }
 
-#[derive(Default)]
-struct Kept {
-    keys: Option<Arc<KeySet>>,
-    fresh_until: Timestamp,
-    /// Where they were, by the issuer's metadata.
-    found_at: Option<Uri>,
-    /// When the last answer came, or did not.
-    asked: Option<Timestamp>,
-    /// Why the last attempt failed, if it did.
-    failed: Option<String>,
+/// What an issuer publishes.
+struct Listed {
+    /// Where, by its metadata.
+    place: Uri,
+    keys: Arc<KeySet>,
 }
 
 impl IssuerKeys {
     pub(super) fn new(issuer: String, source: KeySource) -> Self {
-        Self { issuer, source, kept: Mutex::default(), asking: async_lock::Mutex::new(()) }
+        let remote = RemoteKeys::new(format!("the keys of {issuer}"), PACE);
+        Self { issuer, source, remote }
     }
 
     /// Whether these are the keys of the same issuer from the same place on the network: then what is
@@ -93,28 +87,10 @@ impl IssuerKeys {
             // Published keys are no secrets: nobody need be asked.
             return Err(self.invalid("it shares no secret with us"));
         }
-        if let Some(meant) = self.kept().fresh(now).and_then(|keys| wanted.among(keys)) {
-            return Ok(meant);
-        }
-        if self.kept().is_due(wanted, now) {
-            if request.purpose == Purpose::Explain {
-                let cause = format!("{} would be asked for its keys; explain asks nobody", self.issuer);
-                let known = self.kept().usable(now).and_then(|keys| wanted.among(keys));
-                return known.ok_or_else(|| unavailable(cause, Duration::ZERO));
-            }
-            self.refresh(wanted, now, fetch).await;
-        }
-        let (known, failed, next) = {
-            let kept = self.kept();
-            (kept.usable(now).cloned(), kept.failed.clone(), kept.next_attempt(wanted, now))
-        };
-        let knows = known.as_ref().is_some_and(|keys| wanted.is_known_to(keys));
-        match (known, failed) {
-            // A key that is not known may be one of a set that could not be had.
-            (_, Some(why)) if !knows => Err(unavailable(why, next.since(now))),
-            (Some(keys), _) => self.only(wanted, &keys),
-            (None, _) => Err(unavailable(format!("the keys of {} are out of date", self.issuer), PAUSE)),
-        }
+        let may_ask = request.purpose == Purpose::Decide;
+        let knows = |listed: &Listed| wanted.is_known_to(&listed.keys);
+        let listed = self.remote.having(knows, now, may_ask, |known| self.ask(known, fetch)).await?;
+        self.only(wanted, &listed.keys)
     }
 
     /// Whether its issuer took a token back before its time: known of an issuer in this process alone.
@@ -143,82 +119,14 @@ impl IssuerKeys {
         Denial::new(Code::TokenInvalid, format!("{}: {why}", self.issuer))
     }
 
-    async fn refresh(&self, wanted: Wanted<'_>, now: Timestamp, fetch: &impl Fetch) {
-        let known = self.kept().usable(now).is_some_and(|keys| wanted.is_known_to(keys));
-        let _asking = if known {
-            // The old keys will do while somebody else asks.
-            let Some(asking) = self.asking.try_lock() else { return };
-            asking
-        } else {
-            self.asking.lock().await
-        };
-        // Whoever asked meanwhile may have had the answer.
-        let known_place = {
-            let kept = self.kept();
-            if !kept.is_due(wanted, now) {
-                return;
-            }
-            // Keys that are old, or that could not be had, may have moved.
-            kept.found_at.clone().filter(|_| kept.failed.is_none() && now < kept.fresh_until)
-        };
-        let answer = self.ask(known_place, fetch).await;
-        let mut kept = self.kept();
-        kept.asked = Some(now);
-        match answer {
-            Ok((place, keys, life)) => {
-                kept.keys = Some(Arc::new(keys));
-                kept.fresh_until = now.plus(life);
-                kept.found_at = Some(place);
-                kept.failed = None;
-            }
-            Err(why) => kept.failed = Some(format!("the keys of {} cannot be had: {why}", self.issuer)),
-        }
-    }
-
-    async fn ask(
-        &self,
-        known_place: Option<Uri>,
-        fetch: &impl Fetch,
-    ) -> Result<(Uri, KeySet, Duration), String> {
-        let (place, by_operator) = match (&self.source, known_place) {
+    async fn ask(&self, known: Option<Arc<Listed>>, fetch: &impl Fetch) -> Result<Published<Listed>, String> {
+        let (place, by_operator) = match (&self.source, known) {
             (KeySource::At(place), _) => (place.clone(), true),
-            (_, Some(place)) => (place, false),
+            (_, Some(known)) => (known.place.clone(), false),
             (_, None) => (discovery::discover(&self.issuer, fetch).await?, false),
         };
         let (keys, life) = discovery::keys(&place, &self.issuer, by_operator, fetch).await?;
-        Ok((place, keys, life))
-    }
-
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Kept {
-    /// The keys, unless they are too old for anything.
-    fn usable(&self, now: Timestamp) -> Option<&Arc<KeySet>> {
-        self.keys.as_ref().filter(|_| now < self.fresh_until.plus(KEPT))
-    }
-
-    /// The keys, while they are fresh: nearly every request.
-    fn fresh(&self, now: Timestamp) -> Option<&Arc<KeySet>> {
-        self.keys.as_ref().filter(|_| now < self.fresh_until)
-    }
-
-    /// Whether the issuer is to be asked before a token is judged.
-    fn is_due(&self, wanted: Wanted<'_>, now: Timestamp) -> bool {
-        now >= self.next_attempt(wanted, now)
-    }
-
-    /// When the issuer may be asked.
-    fn next_attempt(&self, wanted: Wanted<'_>, now: Timestamp) -> Timestamp {
-        let Some(asked) = self.asked else { return Timestamp::default() };
-        let paused = if self.failed.is_some() { asked.plus(PAUSE) } else { Timestamp::default() };
-        match self.usable(now) {
-            Some(keys) if wanted.is_known_to(keys) => self.fresh_until.max(paused),
-            Some(_) => asked.plus(UNKNOWN),
-            None => paused,
-        }
+        Ok(Published { keys: Listed { place, keys: Arc::new(keys) }, life })
     }
 }
 
@@ -254,8 +162,4 @@ impl Wanted<'_> {
     fn was_in_vain(self, set: &Arc<KeySet>) -> bool {
         self.in_vain.is_some_and(|tried| Arc::ptr_eq(tried, set))
     }
-}
-
-fn unavailable(cause: String, wait: Duration) -> Denial {
-    Denial::new(Code::KeysUnavailable, cause).retry_after(wait.max(Duration::from_secs(1)))
 }

@@ -48,7 +48,7 @@ use verified::Verified;
 pub use in_process::{InProcess, OwnFuture, OwnIssuer};
 pub use issuers::{ACCESS_TOKEN, FOREIGN_TYPES, IssuerTerms, Issuers};
 pub use key_set::{Candidates, KeySet, MOST_TRIED};
-pub use keys::{KEPT, KeySource};
+pub use keys::KeySource;
 pub use wire::{Credential, LONGEST_TOKEN};
 
 /// Verifies tokens of listed issuers.

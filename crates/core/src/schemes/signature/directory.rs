@@ -2,33 +2,31 @@
 //! agents alone, remembered, and asked for again no more often than they need be.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::ACCEPT;
-use http::{HeaderMap, HeaderValue, Method, Uri};
+use http::Uri;
 
 use super::agent_key::{AgentKey, Keys};
 use super::jwks::{self, MEDIA_TYPE};
 use crate::denial::{Code, Denial};
-use crate::fetch::{ChosenBy, Fetch, FetchRequest};
+use crate::fetch::{ChosenBy, Fetch};
 use crate::public_url::PublicUrl;
+use crate::remote_keys::{Pace, Published, RemoteKeys, ask};
 use crate::request::{Purpose, RequestView};
 use crate::time::{SKEW, Timestamp};
 
 /// Where an agent's directory is.
 const PATH: &str = "/.well-known/http-message-signatures-directory";
-/// How long an agent may take to answer, from the look-up of its name to the last byte.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// How large a directory may be, in bytes.
 const LARGEST: usize = 64 * 1024;
-/// How long a directory that is no longer fresh still serves, while there is no newer one.
-const KEPT: Duration = Duration::from_secs(24 * 3600);
-/// How long an agent is left in peace after an attempt that failed.
-const PAUSE: Duration = Duration::from_secs(10);
-/// How long an agent is left in peace about keys that it has not listed.
-const UNKNOWN: Duration = Duration::from_secs(60);
+/// An agent says how soon it changes its keys, and is asked on behalf of whoever names it: seldom about keys that it
+/// does not list.
+const PACE: Pace = Pace {
+    longest_life: Duration::from_secs(24 * 3600),
+    stale: Duration::from_secs(24 * 3600),
+    unknown: Duration::from_secs(60),
+};
 
 /// Which agents are listed, and their directories as they were last had.
 #[derive(Default)]
@@ -37,22 +35,8 @@ pub struct Directories {
 }
 
 struct Directory {
-    origin: String,
     url: Uri,
-    kept: Mutex<Kept>,
-    /// Held by the one request that asks. When its caller leaves, the next one in line asks.
-    asking: async_lock::Mutex<()>,
-}
-
-/// What is known of a directory at some moment.
-#[derive(Clone, Default)]
-struct Kept {
-    keys: Option<Arc<Keys>>,
-    fresh_until: Timestamp,
-    /// When the last answer came, or did not.
-    asked: Option<Timestamp>,
-    /// Why the last attempt failed, if it did.
-    failed: Option<String>,
+    keys: RemoteKeys<Keys>,
 }
 
 impl Directories {
@@ -85,20 +69,19 @@ impl Directories {
         let unlisted = || invalid(format!("{origin} is not among signature.web_bot_auth"));
         let directory = directory.ok_or_else(unlisted)?;
         let now = request.received_at;
-        if directory.kept().is_due(keyid, now) {
-            if request.purpose == Purpose::Explain {
-                return directory.kept().unasked(origin, keyid, now);
-            }
-            directory.refresh(keyid, now, fetch).await;
-        }
-        directory.kept().key(origin, keyid, now)
+        let may_ask = request.purpose == Purpose::Decide;
+        let knows = |keys: &Keys| keys.contains_key(keyid);
+        let keys = directory.keys.having(knows, now, may_ask, |_| directory.ask(fetch)).await?;
+        let found = keys.get(keyid);
+        let unknown = || invalid(format!("no key in the directory of {origin} has that thumbprint"));
+        found.ok_or_else(unknown)?.at(now)
     }
 
     /// Whether the directory of the agent at `origin`, as it was last had, lists this key at `now`.
     #[must_use]
     pub fn still_lists(&self, origin: &str, keyid: &str, now: Timestamp) -> bool {
-        let directory = self.by_origin.get(origin);
-        directory.is_some_and(|directory| directory.kept().key(origin, keyid, now).is_ok())
+        let keys = self.by_origin.get(origin).and_then(|directory| directory.keys.usable(now));
+        keys.is_some_and(|keys| keys.get(keyid).is_some_and(|key| key.at(now).is_ok()))
     }
 }
 
@@ -106,102 +89,13 @@ impl Directory {
     fn new(origin: String) -> Self {
         // An origin and a path that is one make a URL.
         let url = format!("{origin}{PATH}").parse().unwrap_or_default();
-        Self { origin, url, kept: Mutex::default(), asking: async_lock::Mutex::new(()) }
+        let keys = RemoteKeys::new(format!("the keys in the directory of {origin}"), PACE);
+        Self { url, keys }
     }
 
-    async fn refresh(&self, keyid: &str, now: Timestamp, fetch: &impl Fetch) {
-        let _asking = if self.kept().usable(now).is_some_and(|keys| keys.contains_key(keyid)) {
-            // The old key will do while somebody else asks.
-            let Some(asking) = self.asking.try_lock() else { return };
-            asking
-        } else {
-            self.asking.lock().await
-        };
-        // Whoever asked meanwhile may have had the answer.
-        if !self.kept().is_due(keyid, now) {
-            return;
-        }
-        let answer = match fetch.fetch(self.question()).await {
-            Ok(response) => jwks::read(&response),
-            Err(error) => Err(error.to_string()),
-        };
-        let mut kept = self.kept();
-        kept.asked = Some(now);
-        match answer {
-            Ok((keys, life)) => {
-                kept.keys = Some(Arc::new(keys));
-                kept.fresh_until = now.plus(life);
-                kept.failed = None;
-            }
-            Err(why) => kept.failed = Some(format!("the directory of {} cannot be had: {why}", self.origin)),
-        }
-    }
-
-    fn question(&self) -> FetchRequest {
-        FetchRequest {
-            method: Method::GET,
-            url: self.url.clone(),
-            headers: HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(MEDIA_TYPE))]),
-            body: Bytes::new(),
-            // The operator listed this very origin.
-            chosen_by: ChosenBy::Configuration,
-            timeout: PATIENCE,
-            max_bytes: LARGEST,
-            repeatable: true,
-        }
-    }
-
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Kept {
-    /// The keys, unless they are too old for anything.
-    fn usable(&self, now: Timestamp) -> Option<&Arc<Keys>> {
-        self.keys.as_ref().filter(|_| now < self.fresh_until.plus(KEPT))
-    }
-
-    /// Whether the agent is to be asked before a request with this `keyid` is judged.
-    fn is_due(&self, keyid: &str, now: Timestamp) -> bool {
-        now >= self.next_attempt(keyid, now)
-    }
-
-    /// When the agent may be asked about this `keyid`.
-    fn next_attempt(&self, keyid: &str, now: Timestamp) -> Timestamp {
-        let Some(asked) = self.asked else { return Timestamp::default() };
-        let paused = if self.failed.is_some() { asked.plus(PAUSE) } else { Timestamp::default() };
-        match self.usable(now) {
-            Some(keys) if keys.contains_key(keyid) => self.fresh_until.max(paused),
-            Some(_) => asked.plus(UNKNOWN),
-            None => paused,
-        }
-    }
-
-    fn key(&self, origin: &str, keyid: &str, now: Timestamp) -> Result<AgentKey, Denial> {
-        let found = self.usable(now).map(|keys| keys.get(keyid));
-        if let Some(Some(found)) = found {
-            return found.at(now);
-        }
-        let Some(why) = &self.failed else {
-            return Err(match found {
-                Some(_) => invalid(format!("no key in the directory of {origin} has that thumbprint")),
-                None => unavailable(format!("the directory of {origin} is out of date"), PAUSE),
-            });
-        };
-        // A key that is not known may be one of a directory that could not be had.
-        Err(unavailable(why.clone(), self.next_attempt(keyid, now).since(now)))
-    }
-
-    /// What can be said of a key without asking anybody.
-    fn unasked(&self, origin: &str, keyid: &str, now: Timestamp) -> Result<AgentKey, Denial> {
-        match self.usable(now).and_then(|keys| keys.get(keyid)) {
-            Some(found) => found.at(now),
-            None => {
-                let cause = format!("the directory of {origin} would be asked for; explain asks nobody");
-                Err(unavailable(cause, Duration::ZERO))
-            }
-        }
+    async fn ask(&self, fetch: &impl Fetch) -> Result<Published<Keys>, String> {
+        // The operator listed this very origin.
+        jwks::read(&ask(&self.url, MEDIA_TYPE, ChosenBy::Configuration, LARGEST, fetch).await?)
     }
 }
 
@@ -219,8 +113,4 @@ impl AgentKey {
 
 fn invalid(cause: String) -> Denial {
     Denial::new(Code::SignatureInvalid, cause)
-}
-
-fn unavailable(cause: String, wait: Duration) -> Denial {
-    Denial::new(Code::KeysUnavailable, cause).retry_after(wait.max(Duration::from_secs(1)))
 }

@@ -20,7 +20,7 @@ mod fields;
 mod identifier;
 mod input;
 mod item;
-pub(super) mod jwks;
+mod jwks;
 mod keys;
 mod message;
 mod plain;
