@@ -1,9 +1,10 @@
 //! `Signature-Input` and `Signature` (RFC 9421 §4): the signatures on a request that are ours to judge.
 
-use http::header::GetAll;
+use http::header::{CONNECTION, GetAll};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sfv::Parser;
 
+use super::component::Name;
 use super::fields::{Input, Inputs, Signatures};
 use super::identifier::ReadComponents;
 use super::plain;
@@ -30,7 +31,7 @@ impl Signed {
     /// lines. `credential_malformed` if a header is no dictionary of the right kind, a label is in
     /// one header alone, one of ours has a component or parameter that cannot be read, there are
     /// more than 4 of ours or 32 in all, one covers more than 64 components, or both headers
-    /// together exceed 16 KiB.
+    /// together exceed 16 KiB. `framing` if `Connection` names a field that one of ours covers.
     pub fn read(headers: &HeaderMap, tags: &[&str]) -> Result<Vec<Self>, Denial> {
         let is_ours = |parameters: &Parameters| tags.contains(&parameters.tag.as_deref().unwrap_or_default());
         let role = |parameters: &Parameters| if is_ours(parameters) { Role::Must } else { Role::Others };
@@ -74,6 +75,35 @@ impl Presented {
     /// As [`Signed::read`]; but of those that may hold, one whose bytes are missing, or that has a component
     /// or parameter that cannot be read, spoils nothing but itself.
     pub(super) fn read(headers: &HeaderMap, role: &dyn Fn(&Parameters) -> Role) -> Result<Self, Denial> {
+        let presented = Self::read_lines(headers, role)?;
+        presented.look_at_connection(headers)?;
+        Ok(presented)
+    }
+
+    /// A proxy removes what `Connection` names (RFC 9110 §7.6.1). Behind it, the request would be another than the one
+    /// that was signed.
+    fn look_at_connection(&self, headers: &HeaderMap) -> Result<(), Denial> {
+        let mut lines = headers.get_all(CONNECTION).iter().peekable();
+        if lines.peek().is_none() {
+            return Ok(());
+        }
+        let options: Vec<&[u8]> = lines
+            .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+            .map(<[u8]>::trim_ascii)
+            .collect();
+        let judged = self.must.iter().chain(self.may.iter().flatten());
+        for component in judged.flat_map(|signed| &signed.components) {
+            if let Name::Field(name) = component.name()
+                && options.iter().any(|option| option.eq_ignore_ascii_case(name.as_str().as_bytes()))
+            {
+                let cause = format!("Connection names {name}, which a signature covers");
+                return Err(Denial::new(Code::Framing, cause));
+            }
+        }
+        Ok(())
+    }
+
+    fn read_lines(headers: &HeaderMap, role: &dyn Fn(&Parameters) -> Role) -> Result<Self, Denial> {
         let inputs = headers.get_all(SIGNATURE_INPUT);
         if inputs.iter().next().is_none() {
             return Ok(Self::default());
@@ -253,6 +283,48 @@ mod tests {
         ) {
             both_ways(&format!("{label}=({names}){first}{second}{tag}"), &format!("{label}{other}=:{signature}:"));
             both_ways(&format!("{label}=({names}){first}{second};tag=\"t\""), &format!("{label}=:AQI=:"));
+        }
+    }
+
+    #[test]
+    fn connection_names_nothing_that_a_signature_of_ours_covers() {
+        let read = |connection: &[&str], components: &str, role: Role| {
+            let input = format!("sig=(\"@method\" {components});tag=\"t\", other=(\"x-other\")");
+            let mut headers = HeaderMap::new();
+            for (name, value) in [("signature-input", input.as_str()), ("signature", "sig=::, other=::")] {
+                headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+            }
+            for line in connection {
+                headers.append(CONNECTION, HeaderValue::from_str(line).unwrap());
+            }
+            let is_ours = |parameters: &Parameters| parameters.tag.as_deref() == Some("t");
+            let read = Presented::read(&headers, &|parameters| {
+                if is_ours(parameters) { role } else { Role::Others }
+            });
+            read.map(drop).map_err(|denial| denial.code())
+        };
+        for role in [Role::Must, Role::May] {
+            for connection in [
+                &["x-tenant"][..],
+                &["close, X-Tenant"],
+                &["keep-alive", "a,\tX-TENANT ,b"],
+                &["x-tenant", "close"],
+            ] {
+                for components in
+                    ["\"x-tenant\"", "\"x-tenant\";bs", "\"x-tenant\";key=\"a\"", "\"a\" \"x-tenant\";sf"]
+                {
+                    assert_eq!(
+                        read(connection, components, role),
+                        Err(Code::Framing),
+                        "{connection:?} {components}"
+                    );
+                }
+            }
+            for connection in
+                [&[][..], &["close"], &["keep-alive", "x-tenants, tenant"], &["x-other, @method, method"]]
+            {
+                assert_eq!(read(connection, "\"x-tenant\"", role), Ok(()), "{connection:?}");
+            }
         }
     }
 }
