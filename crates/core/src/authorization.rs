@@ -107,6 +107,20 @@ mod tests {
         assert_eq!(Authorization::parse("Basic YTpi"), Authorization::Foreign);
     }
 
+    #[test]
+    fn a_tab_behind_the_scheme_hides_no_credential_of_ours() {
+        let half = "a".repeat(43);
+        for between in ["\t", "\t ", " \t", "\t\t"] {
+            let read =
+                |scheme: &str, rest: &str| Authorization::parse(&format!("{scheme}{between}{rest}")).scheme();
+            assert_eq!(read("Bearer", "cs_x"), Some(Scheme::ApiKey), "{between:?}");
+            assert_eq!(read("Bearer", &half), Some(Scheme::Session), "{between:?}");
+            assert_eq!(read("bearer", "a.b.c"), Some(Scheme::Bearer), "{between:?}");
+            assert_eq!(read("DPoP", "a.b.c"), Some(Scheme::Bearer), "{between:?}");
+            assert_eq!(read("Webhook", "u h"), Some(Scheme::Webhook), "{between:?}");
+        }
+    }
+
     proptest::proptest! {
         /// Of the Bearer grammars at most one takes a value, and what it takes is a part of that value.
         #[test]

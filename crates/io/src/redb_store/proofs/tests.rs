@@ -60,6 +60,27 @@ fn a_crash_while_the_clock_was_ahead_is_told_by_the_same_leap_and_a_second_leap_
 }
 
 #[test]
+fn a_cut_off_from_before_the_leap_stays_and_one_from_under_it_goes() {
+    let leap = Leap { from: at(2), to: at(3_600) };
+    let set_back = |cut_off| {
+        let refused = Refused { cut_off: Some(at(cut_off)), ..Refused::default() };
+        refused.and_the_clock_back(at(8), Some(at(3_607)), Some(leap), at(3_605)).cut_off
+    };
+    assert_eq!(
+        set_back(30),
+        Some(at(30)),
+        "a restore half a minute before: what was accepted then may come again"
+    );
+    assert_eq!(set_back(3_599), Some(at(3_599)));
+    assert_eq!(
+        set_back(3_600),
+        Some(at(8)),
+        "it would refuse all for an hour, and the leap tells those apart"
+    );
+    assert_eq!(set_back(3_607), Some(at(8)));
+}
+
+#[test]
 fn a_mark_far_ahead_of_the_last_is_a_leap_and_the_next_ones_are_none() {
     let proofs = Proofs::new(Found {
         ledger: Ledger::default(),
