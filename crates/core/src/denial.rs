@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue, Method};
 use serde::{Deserialize, Serialize};
 
 use crate::store::StoreError;
+use crate::time::Timestamp;
 
 /// Declares every code once: its name on the wire, its status, and what its caller should do.
 macro_rules! codes {
@@ -229,6 +230,7 @@ pub struct Denial {
     allow: Option<Box<str>>,
     asks: Box<[(HeaderName, HeaderValue)]>,
     covered: Option<Box<Covered>>,
+    ended: Option<Timestamp>,
 }
 
 /// What a caller whose signature does not hold is told about it: nothing that it did not send.
@@ -257,6 +259,7 @@ impl Denial {
             allow: None,
             asks: Box::default(),
             covered: None,
+            ended: None,
         }
     }
 
@@ -274,6 +277,18 @@ impl Denial {
     pub fn retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
         self
+    }
+
+    /// The same, for what ended at `end` and is refused for that alone. While the clock stands before that moment, and
+    /// has shown a later one, nobody can know whether it has, and the caller is told so.
+    #[must_use]
+    pub const fn ended_at(mut self, end: Timestamp) -> Self {
+        self.ended = Some(end);
+        self
+    }
+
+    pub(crate) const fn ended(&self) -> Option<Timestamp> {
+        self.ended
     }
 
     /// The same, with the challenges of the schemes that would be accepted.

@@ -207,7 +207,9 @@ impl<S: Store> Gate<S> {
         look_at_order(behind.as_ref(), &credentials, steps)?;
         look_at_unread(&view, presented, steps)?;
         look_at_claimed(guard, &credentials, request.received_at, steps)?;
-        let owed = credentials.verify(body, steps).await?;
+        let owed = credentials.verify(body, steps).await;
+        let owed =
+            owed.map_err(|denial| behind.iter().fold(denial, |denial, behind| behind.doubting(denial)))?;
         look_at_policy(guard, &owed.principal, request.received_at, steps)?;
         self.look_at_proofs(behind, &owed, request.received_at, steps)?;
         let owed = look_at_body(owed, body, steps).await?;
@@ -342,6 +344,15 @@ impl Behind {
     fn denial(&self) -> Denial {
         let denial = Denial::new(Code::ClockRegressed, self.told());
         denial.retry_after(self.latest.since(self.received_at))
+    }
+
+    /// For what has ended by the latest moment alone: a 401 would make its caller throw away what is good, if that
+    /// moment was wrong.
+    fn doubting(&self, denial: Denial) -> Denial {
+        match denial.ended() {
+            Some(end) if self.received_at < end => self.denial().noting(denial.cause()),
+            _ => denial,
+        }
     }
 }
 

@@ -25,6 +25,7 @@ use http::HeaderName;
 struct TestScheme {
     scheme: Scheme,
     header: HeaderName,
+    cookie: Option<&'static str>,
     fresh_for: Duration,
     needs_order: bool,
 }
@@ -34,6 +35,7 @@ impl TestScheme {
         Self {
             scheme: Scheme::Signature,
             header: HeaderName::from_static("test-proof"),
+            cookie: None,
             fresh_for: Duration::from_secs(60),
             needs_order: true,
         }
@@ -53,7 +55,8 @@ impl Verifier for TestScheme {
     }
 
     fn carriers(&self) -> Vec<Carrier> {
-        vec![Carrier::Header(self.header.clone())]
+        let header = Carrier::Header(self.header.clone());
+        std::iter::once(header).chain(self.cookie.map(Carrier::Cookie)).collect()
     }
 
     fn extract(&self, request: &RequestView<'_>) -> Result<Option<String>, Denial> {
@@ -450,13 +453,21 @@ async fn nothing_is_spent_by_a_clock_that_went_back_whatever_a_verifier_says_it_
 async fn what_had_expired_by_a_clock_that_went_back_stays_expired() {
     let world = World::new();
     let rule = world.rule("api-key");
-    let key = world.key_until(NOW.plus(Duration::from_secs(600))).await;
+    let second = Duration::from_secs(1);
+    let key = world.key_until(NOW.plus(600 * second)).await;
+    let ended = Request::get("/").bearing(&world.key_until(NOW.plus(second)).await);
+    let unknown = Request::get("/").bearing(&ApiKey::generate(&SystemRandom));
     let request = Request::get("/").bearing(&key);
     assert_eq!(world.code(&rule, &request).await, None);
-    world.clock.set(NOW.plus(Duration::from_secs(3600)));
+    world.clock.set(NOW.plus(3600 * second));
     assert_eq!(world.code(&rule, &request).await, Some(Code::KeyInvalid));
-    world.clock.set(NOW);
-    assert_eq!(world.code(&rule, &request).await, Some(Code::KeyInvalid), "by the later of the two");
+    world.clock.set(NOW.plus(second));
+    let denial = world.denial(&rule, &request).await;
+    assert_eq!(denial.code(), Code::ClockRegressed, "by the later of the two alone");
+    assert!(denial.cause().contains("expired") && denial.retry().is_some(), "{}", denial.cause());
+    for invalid in [&ended, &unknown] {
+        assert_eq!(world.code(&rule, invalid).await, Some(Code::KeyInvalid), "whichever moment is right");
+    }
     world.gate.accept_clock(NOW);
     assert_eq!(world.code(&rule, &request).await, None, "the clock was wrong");
 }
@@ -466,11 +477,42 @@ async fn a_gate_knows_what_the_clock_has_shown_to_a_process_before_it() {
     let world = World::gated(|gate| gate.with_latest(NOW.plus(Duration::from_secs(3600))));
     let rule = world.rule("api-key signature");
     let key = world.key_until(NOW.plus(Duration::from_secs(600))).await;
-    assert_eq!(world.code(&rule, &Request::get("/").bearing(&key)).await, Some(Code::KeyInvalid));
+    assert_eq!(world.code(&rule, &Request::get("/").bearing(&key)).await, Some(Code::ClockRegressed));
     let dated = Request::get("/").with("test-proof", "alice 1");
     assert_eq!(world.code(&rule, &dated).await, Some(Code::ClockRegressed));
     world.gate.accept_clock(NOW);
     assert_eq!(world.code(&rule, &dated).await, None);
+}
+
+#[tokio::test]
+async fn what_was_presented_is_taken_out_before_forwarding_and_what_was_not_is_somebody_elses() {
+    let cookie = Scheme::Session;
+    let world = World::new();
+    let with_cookie = TestScheme {
+        scheme: cookie,
+        header: HeaderName::from_static("other-proof"),
+        cookie: Some("theirs"),
+        ..TestScheme::new()
+    };
+    let rule = testing::rule("api-key signature session", |rule| {
+        rule.verifier(TestScheme::new()).verifier(world.api_keys()).verifier(with_cookie)
+    });
+    let key = world.key(&[]).await;
+    for (request, scheme) in [
+        (Request::get("/").bearing(&key), Scheme::ApiKey),
+        (Request::get("/").with("test-proof", "alice 1"), Scheme::Signature),
+        (Request::get("/").with("other-proof", "alice 2"), cookie),
+    ] {
+        let Verdict::Permit(permit) = world.decide(&rule, &request).await else { panic!("{scheme} passes") };
+        let carriers: Vec<_> = permit.carriers().collect();
+        assert!(carriers.iter().any(|(of, _)| *of == scheme), "{scheme}: {carriers:?}");
+        let others = carriers.iter().filter(|(of, _)| *of != scheme).collect::<Vec<_>>();
+        let sent_along = (cookie, &Carrier::Cookie("theirs"));
+        match scheme == cookie {
+            true => assert!(others.is_empty() && carriers.contains(&sent_along), "{carriers:?}"),
+            false => assert_eq!(others, [&sent_along], "a browser's cookie is sent without being presented"),
+        }
+    }
 }
 
 #[tokio::test]

@@ -15,6 +15,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use countersign::time::Timestamp;
+
 /// Which file, and how far it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
@@ -38,6 +40,17 @@ impl Mark {
         // Of one length always, or overwriting it in its place would leave something of the last.
         (mark.text() == text).then_some(mark)
     }
+}
+
+/// What lies on the disk, as the writer has left it.
+pub(super) struct Written {
+    pub(super) beside: Beside,
+    /// What the file says after the last commit.
+    pub(super) mark: Mark,
+    /// What the clock had shown by then.
+    pub(super) shown: Timestamp,
+    /// Keeps others out, on a file of its own.
+    pub(super) lock: File,
 }
 
 /// The mark of a store's file.

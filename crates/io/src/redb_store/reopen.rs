@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::writer::Written;
+use super::beside::Written;
 use super::{Shared, file};
 use crate::OpenError;
 

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fs::File;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -14,7 +13,7 @@ use countersign::time::Timestamp;
 use redb::Database;
 use tokio::sync::oneshot;
 
-use super::beside::{Beside, Mark};
+use super::beside::{Mark, Written};
 use super::cache::Key;
 use super::change::{Answer, Operation, Outcome};
 use super::fault::{Fault, fault};
@@ -125,16 +124,6 @@ impl Drop for Writer {
             tracing::error!("the store's writer had panicked");
         }
     }
-}
-
-/// What lies on the disk.
-pub(super) struct Written {
-    /// The mark beside the file, and what the file says after the last commit.
-    pub(super) beside: Beside,
-    pub(super) mark: Mark,
-    /// What the clock had shown by then.
-    pub(super) shown: Timestamp,
-    pub(super) lock: File,
 }
 
 /// What runs in the thread.

@@ -118,7 +118,11 @@ impl<S: Store> Verifier for ApiKeyVerifier<S> {
             return Err(invalid(format!("not the secret of {id}")));
         }
         if let Some(lapsed) = record.lapsed(request.received_at) {
-            return Err(invalid(format!("{id} is {}", lapsed.as_str())));
+            let denial = invalid(format!("{id} is {}", lapsed.as_str()));
+            return Err(match (lapsed, record.terms.expires) {
+                (Lapsed::Expired, Some(end)) => denial.ended_at(end),
+                _ => denial,
+            });
         }
         if record.terms.signed_only {
             return Err(invalid(format!("{id} may sign, and is not to be sent as itself")));

@@ -85,8 +85,9 @@ impl<S: Store> SessionVerifier<S> {
             );
             return Err(mismatch(cause));
         }
-        if record.lives_until() <= now {
-            return Err(mismatch(format!("{} has expired", record.id)));
+        let end = record.lives_until();
+        if end <= now {
+            return Err(mismatch(format!("{} has expired", record.id)).ended_at(end));
         }
         let user = self.users.get(record.user).await?;
         if !user.is_some_and(|user| user.lets(record.generation)) {
