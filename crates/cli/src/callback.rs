@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::management::{management, text};
 use super::shared::Shared;
 use super::{Failure, Outcome, escape, say};
-use countersign_gateway::schemes::callback_url::minting::Wanted;
+use countersign_gateway::schemes::callback_url::Wanted;
 use countersign_gateway::terminal;
 
 #[derive(Debug, Subcommand)]

@@ -41,7 +41,7 @@ async fn run(flags: &DevFlags) -> Outcome {
             "{error}\n  If another `countersign dev` runs here, stop it or give --folder another folder."
         ))
     })?;
-    let management = Management::here(bound.gateway().clone());
+    let management = Management::here(bound.opened().clone());
     let key = fresh_key(&management).await?;
     tokio::spawn(async move { axum::serve(api, built_in_api()).await });
     introduce(&folder, listen, &key);

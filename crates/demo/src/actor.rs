@@ -57,7 +57,7 @@ async fn play(part: Part, casting: &Casting) -> Outcome {
             let bound = gateway(casting, &configuration::of_bob(&stage)).await?;
             let log = front::open(folder, stage.bob.front, Some(stage.bob.gateway)).await?;
             apps::bob(application);
-            take_orders(casting, Role { log, does: Does::Bob(Management::here(bound.gateway().clone())) });
+            take_orders(casting, Role { log, does: Does::Bob(Management::here(bound.opened().clone())) });
             bound.run().await;
         }
         Part::Eve => {

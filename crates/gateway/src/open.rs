@@ -4,24 +4,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use countersign::assertion::Asserter;
+use countersign::Clock;
 use countersign::crypto::{Random, SealKey, SystemRandom};
-use countersign::schemes::api_key::LastUses;
-use countersign::schemes::signature::RegisteredKeys;
-use countersign::schemes::webhook::Budget;
 use countersign::sealed::{Found, SealMismatch};
-use countersign::{Clock, Workers};
 use countersign_io::workers::Pool;
-use countersign_io::{AnyStore, OpenError, RuntimeTimer, StoreUrl, SystemClock};
-use tokio::sync::watch;
+use countersign_io::{AnyStore, OpenError, StoreUrl, SystemClock};
 
 use crate::audit::Audit;
 use crate::config::{Config, StoreConfig};
-use crate::decisions::Decisions;
-use crate::metrics::Metrics;
+use crate::life::Life;
 use crate::proofs::KeyFileError;
-use crate::runtime::{Gateway, Parts, Runtime, RuntimeError};
+use crate::recorder::Recorder;
+use crate::runtime::{Live, Runtime, RuntimeError};
 use crate::seal::{SecretFileError, make_seal_key, passing_seal_key, seal_key};
+use crate::shared::Shared;
 
 /// Why a gateway did not come up.
 #[derive(Debug, thiserror::Error)]
@@ -179,11 +175,22 @@ impl Sealed {
     }
 }
 
+/// What was opened. Clones share it.
+#[derive(Clone)]
+pub struct Opened {
+    /// What lives as long as the process.
+    pub shared: Shared,
+    /// What a new configuration replaces.
+    pub live: Live,
+    /// How it ends.
+    pub life: Life,
+}
+
 /// Opens everything that `config` names.
 ///
 /// # Errors
 /// [`SetUpError`].
-pub async fn open(config: Config) -> Result<Arc<Gateway>, SetUpError> {
+pub async fn open(config: Config) -> Result<Opened, SetUpError> {
     open_as(config, false).await
 }
 
@@ -191,21 +198,22 @@ pub async fn open(config: Config) -> Result<Arc<Gateway>, SetUpError> {
 ///
 /// # Errors
 /// [`SetUpError`].
-pub async fn open_restored(config: Config) -> Result<Arc<Gateway>, SetUpError> {
-    let gateway = open_as(config, true).await?;
-    let details = serde_json::json!({ "url": gateway.runtime.load().config.store.url.to_string() });
-    if let Err(why) = gateway.audit.change(gateway.clock.now(), "store-restored", &details).await {
-        let _ = gateway.store.close().await;
+pub async fn open_restored(config: Config) -> Result<Opened, SetUpError> {
+    let opened = open_as(config, true).await?;
+    let Shared { store, clock, recorder, .. } = &opened.shared;
+    let details = serde_json::json!({ "url": opened.live.load().config.store.url.to_string() });
+    if let Err(why) = recorder.audit.change(clock.now(), "store-restored", &details).await {
+        let _ = store.close().await;
         return Err(SetUpError::File { what: "audit".to_owned(), error: std::io::Error::other(why) });
     }
     tracing::warn!(
         "the store was put back from a copy: proofs made before now are refused. What was revoked, ended or used \
          after the copy was made may pass again: look through `countersign key list`, `callback list` and `user list`"
     );
-    Ok(gateway)
+    Ok(opened)
 }
 
-async fn open_as(config: Config, restored: bool) -> Result<Arc<Gateway>, SetUpError> {
+async fn open_as(config: Config, restored: bool) -> Result<Opened, SetUpError> {
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sealed = Sealed::open(&config.store, &clock, &random, restored).await?;
@@ -219,43 +227,8 @@ async fn open_as(config: Config, restored: bool) -> Result<Arc<Gateway>, SetUpEr
             .map_or_else(|| "audit".to_owned(), |path| path.display().to_string()),
         error,
     })?;
-    let uses = Arc::new(LastUses::default());
-    let metrics = Metrics::default();
-    let workers: Arc<dyn Workers> = Arc::new(Pool::default());
-    let webhook_budget = Arc::new(Budget::queueing(Arc::new(RuntimeTimer)));
-    let registered_keys = RegisteredKeys::new(store.clone(), uses.clone(), Some(seal_key.clone()));
-    let registered_keys = Arc::new(registered_keys);
-    let asserter = Arc::new(Asserter::new(store.clone(), seal_key.clone(), random.clone()));
-    let parts = Parts {
-        store: &store,
-        uses: &uses,
-        clock: &clock,
-        random: &random,
-        workers: &workers,
-        webhook_budget: &webhook_budget,
-        registered_keys: &registered_keys,
-        seal_key: &seal_key,
-        asserter: &asserter,
-        metrics: &metrics,
-        before: None,
-    };
-    let runtime = Runtime::new(config, &parts)?;
-    Ok(Arc::new(Gateway {
-        store,
-        uses,
-        clock,
-        random,
-        workers,
-        webhook_budget,
-        registered_keys,
-        asserter,
-        seal_key,
-        decisions: Decisions::default(),
-        audit,
-        metrics,
-        runtime: ArcSwap::from_pointee(runtime),
-        deliveries: watch::Sender::new(0),
-        draining: watch::Sender::new(false),
-        ending: watch::Sender::new(false),
-    }))
+    let (workers, recorder) = (Arc::new(Pool::default()), Recorder::new(audit));
+    let shared = Shared { store, clock, random, workers, seal_key, recorder };
+    let runtime = Runtime::build(config, &shared, None)?;
+    Ok(Opened { shared, live: Arc::new(ArcSwap::from_pointee(runtime)), life: Life::default() })
 }

@@ -10,7 +10,8 @@ use tokio::signal::unix::Signal;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::{self, Config, Overrides};
-use crate::runtime::{Gateway, Runtime};
+use crate::open::Opened;
+use crate::runtime::Runtime;
 use crate::server::tls;
 
 /// How often it is looked whether the file was replaced.
@@ -20,22 +21,22 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct Reloader {
     path: PathBuf,
     overrides: Overrides,
-    gateway: Arc<Gateway>,
+    opened: Opened,
     tls: Arc<ArcSwapOption<rustls::ServerConfig>>,
     hang_up: Signal,
 }
 
 impl Reloader {
-    /// Watches `path` for `gateway`, and for `hang_up`.
+    /// Watches `path` for what was opened with it, and for `hang_up`.
     #[must_use]
     pub const fn new(
         path: PathBuf,
         overrides: Overrides,
-        gateway: Arc<Gateway>,
+        opened: Opened,
         tls: Arc<ArcSwapOption<rustls::ServerConfig>>,
         hang_up: Signal,
     ) -> Self {
-        Self { path, overrides, gateway, tls, hang_up }
+        Self { path, overrides, opened, tls, hang_up }
     }
 
     /// Reloads on SIGHUP, and when the file is replaced by a rename: another file then stands in its
@@ -47,7 +48,7 @@ impl Reloader {
         loop {
             tokio::select! {
                 _ = self.hang_up.recv() => {
-                    if let Err(why) = self.gateway.audit.reopen().await {
+                    if let Err(why) = self.opened.shared.recorder.audit.reopen().await {
                         tracing::error!(why, "the audit log was not opened anew");
                     }
                 }
@@ -75,7 +76,7 @@ impl Reloader {
 
     fn reload(&self) -> Result<usize, String> {
         let loaded = config::load(&self.path, &self.overrides).map_err(|error| error.to_string())?;
-        let before = self.gateway.runtime.load_full();
+        let before = self.opened.live.load_full();
         if let Some(what) = needs_restart(&before.config, &loaded.config) {
             return Err(format!("{what} cannot change while the gateway runs: restart it"));
         }
@@ -84,12 +85,12 @@ impl Reloader {
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
-        let parts = self.gateway.parts(Some(&before));
-        let runtime = Runtime::new(loaded.config, &parts).map_err(|error| error.to_string())?;
-        let routes = runtime.routes.len();
+        let runtime = Runtime::build(loaded.config, &self.opened.shared, Some(&before));
+        let runtime = runtime.map_err(|error| error.to_string())?;
+        let routes = runtime.config.routes.len();
         // Nothing below this line can fail.
         self.tls.store(tls);
-        self.gateway.runtime.store(Arc::new(runtime));
+        self.opened.live.store(Arc::new(runtime));
         Ok(routes)
     }
 }

@@ -1,25 +1,28 @@
-//! Which route serves a path: raw segments are matched, the most specific route wins.
+//! What serves a path: raw segments are matched, the most specific path wins.
 
 use std::collections::HashMap;
 
 use countersign::path::{Segment, Template};
 use http::Method;
 
-/// A route among those of one path: its methods (`None`: all) and its number.
+/// The methods that a route may serve.
+pub(crate) const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// One of those that serve one path: its methods (`None`: all) and its number.
 pub type Candidate = (Option<Vec<Method>>, usize);
 
 /// What serves a path and method.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found<'a> {
-    /// This route.
-    Route(usize),
+    /// What has this number.
+    Here(usize),
     /// Nothing serves the path.
     Nothing,
     /// The path is served, with these methods.
     OtherMethods(&'a [Candidate]),
 }
 
-/// Routes by path.
+/// What serves paths, by number.
 #[derive(Debug, Default)]
 pub struct Router {
     root: Node,
@@ -34,28 +37,46 @@ struct Node {
 }
 
 impl Router {
-    /// Adds a route for `methods` (`None`: all).
+    /// Adds what serves `methods` (`None`: all).
     ///
     /// # Errors
-    /// The number of a route that is as specific and shares a method: a tie.
+    /// The number of what is as specific and shares a method: a tie.
     pub fn insert(
         &mut self,
         template: &Template,
         methods: Option<Vec<Method>>,
-        route: usize,
+        number: usize,
     ) -> Result<(), usize> {
         let mut node = &mut self.root;
         for segment in template.segments() {
             node = match segment {
                 Segment::Literal(text) => node.literals.entry(text.clone()).or_default(),
                 Segment::Parameter(_) => node.parameter.get_or_insert_default(),
-                Segment::Rest => return add(&mut node.rest, methods, route),
+                Segment::Rest => return add(&mut node.rest, methods, number),
             };
         }
-        add(&mut node.here, methods, route)
+        add(&mut node.here, methods, number)
     }
 
-    /// The route for a raw path and a method. GET admits HEAD.
+    /// What serves this very path, whatever its parameters are called.
+    #[must_use]
+    pub fn at(&self, template: &Template) -> &[Candidate] {
+        let mut node = &self.root;
+        for segment in template.segments() {
+            let next = match segment {
+                Segment::Literal(text) => node.literals.get(text),
+                Segment::Parameter(_) => node.parameter.as_deref(),
+                Segment::Rest => return &node.rest,
+            };
+            match next {
+                Some(next) => node = next,
+                None => return &[],
+            }
+        }
+        &node.here
+    }
+
+    /// What serves a raw path and a method. GET admits HEAD.
     #[must_use]
     pub fn find(&self, path: &str, method: &Method) -> Found<'_> {
         let mut segments = path.strip_prefix('/').unwrap_or(path).split('/');
@@ -68,11 +89,11 @@ impl Router {
             let head = *method == Method::HEAD;
             candidates.iter().find(|(methods, _)| head && admits(methods, &Method::GET))
         });
-        found.map_or(Found::OtherMethods(candidates), |(_, route)| Found::Route(*route))
+        found.map_or(Found::OtherMethods(candidates), |(_, number)| Found::Here(*number))
     }
 
     /// Like [`Router::find`], `None` where an upstream that decodes escapes and cuts path parameters
-    /// (`;`) would read a path that another route serves: a way around the more specific route.
+    /// (`;`) would read a path that something else serves: a way around the more specific route.
     #[must_use]
     pub fn find_unambiguous(&self, path: &str, method: &Method) -> Option<Found<'_>> {
         let found = self.find(path, method);
@@ -83,7 +104,7 @@ impl Router {
     }
 }
 
-fn add(place: &mut Vec<Candidate>, methods: Option<Vec<Method>>, route: usize) -> Result<(), usize> {
+fn add(place: &mut Vec<Candidate>, methods: Option<Vec<Method>>, number: usize) -> Result<(), usize> {
     let shares = |theirs: &Option<Vec<Method>>| match (&methods, theirs) {
         (Some(ours), Some(theirs)) => ours.iter().any(|method| theirs.contains(method)),
         _ => true,
@@ -91,7 +112,7 @@ fn add(place: &mut Vec<Candidate>, methods: Option<Vec<Method>>, route: usize) -
     if let Some((_, other)) = place.iter().find(|(theirs, _)| shares(theirs)) {
         return Err(*other);
     }
-    place.push((methods, route));
+    place.push((methods, number));
     Ok(())
 }
 
@@ -153,7 +174,7 @@ mod tests {
 
     fn get(router: &Router, path: &str) -> Option<usize> {
         match router.find(path, &Method::GET) {
-            Found::Route(number) => Some(number),
+            Found::Here(number) => Some(number),
             _ => None,
         }
     }
@@ -194,8 +215,8 @@ mod tests {
         let path = Template::parse("/a").unwrap();
         router.insert(&path, Some(vec![Method::GET]), 0).unwrap();
         router.insert(&path, Some(vec![Method::POST]), 1).unwrap();
-        assert_eq!(router.find("/a", &Method::HEAD), Found::Route(0));
-        assert_eq!(router.find("/a", &Method::POST), Found::Route(1));
+        assert_eq!(router.find("/a", &Method::HEAD), Found::Here(0));
+        assert_eq!(router.find("/a", &Method::POST), Found::Here(1));
         assert!(
             matches!(router.find("/a", &Method::PUT), Found::OtherMethods(methods) if methods.len() == 2)
         );
@@ -207,14 +228,25 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_at_a_path_is_found_by_its_shape() {
+        let router = router(&["/a/{x}", "/a/*"]);
+        let at = |path| router.at(&Template::parse(path).unwrap()).iter().map(|(_, number)| *number);
+        assert!(at("/a/{y}").eq([0]));
+        assert!(at("/a/*").eq([1]));
+        for path in ["/a", "/a/b", "/a/{x}/c", "/*", "/b"] {
+            assert_eq!(at(path).count(), 0, "{path}");
+        }
+    }
+
+    #[test]
     fn an_escape_that_leads_around_a_more_specific_route_has_no_reading() {
         let router = router(&["/*", "/admin/*"]);
         let find = |path| router.find_unambiguous(path, &Method::GET);
         assert_eq!(find("/%61dmin/x"), None);
         assert_eq!(find("/admin;a=b/x"), None);
         assert_eq!(find("/admin%3bx/y"), None);
-        assert_eq!(find("/a%20b"), Some(Found::Route(0)));
-        assert_eq!(find("/admin/%61;b"), Some(Found::Route(1)));
+        assert_eq!(find("/a%20b"), Some(Found::Here(0)));
+        assert_eq!(find("/admin/%61;b"), Some(Found::Here(1)));
     }
 
     proptest::proptest! {

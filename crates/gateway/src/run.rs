@@ -12,11 +12,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::config::{Loaded, Overrides};
+use crate::life::Life;
 use crate::management::{self, AdminToken};
-use crate::open::{SetUpError, open, open_restored};
+use crate::open::{Opened, SetUpError, open, open_restored};
 use crate::outbound::Outbounds;
 use crate::reload::Reloader;
-use crate::runtime::Gateway;
+use crate::runtime::Live;
 use crate::seal::read_secret;
 use crate::server::{self, Listener, tls};
 
@@ -30,7 +31,7 @@ type Admin = (TcpListener, Option<AdminToken>);
 
 /// What was bound, before anything is served.
 pub struct Bound {
-    gateway: Arc<Gateway>,
+    opened: Opened,
     listener: Listener,
     admin: Option<Admin>,
     outbounds: Outbounds,
@@ -60,7 +61,7 @@ impl Bound {
         let token_file = server.admin_token_file.clone();
         let tls = server.tls.as_ref().map(tls::server_config).transpose()?;
         let tls = Arc::new(ArcSwapOption::from(tls));
-        let gateway = match restored {
+        let opened = match restored {
             true => open_restored(loaded.config).await?,
             false => open(loaded.config).await?,
         };
@@ -68,24 +69,24 @@ impl Bound {
         let management = match management::bind(&socket).await {
             Ok(management) => management,
             Err(error) => {
-                let _ = gateway.store.close().await;
+                let _ = opened.shared.store.close().await;
                 return Err(error.into());
             }
         };
         let ports = async {
             let (listener, admin) = Self::bind_ports(listen, admin_listen, token_file, tls.clone()).await?;
-            let outbounds = Outbounds::bind(&gateway).await?;
+            let outbounds = Outbounds::bind(&opened).await?;
             Ok((listener, admin, outbounds))
         };
         match ports.await {
             Ok((listener, admin, outbounds)) => {
-                let reloader = Reloader::new(path.to_owned(), overrides, gateway.clone(), tls, hang_up);
-                Ok(Self { gateway, listener, admin, outbounds, management, socket, reloader, stop })
+                let reloader = Reloader::new(path.to_owned(), overrides, opened.clone(), tls, hang_up);
+                Ok(Self { opened, listener, admin, outbounds, management, socket, reloader, stop })
             }
             Err(error) => {
                 // Nobody crashed: the next start shall find a store that was closed.
                 let _ = std::fs::remove_file(&socket);
-                let _ = gateway.store.close().await;
+                let _ = opened.shared.store.close().await;
                 Err(error)
             }
         }
@@ -119,10 +120,10 @@ impl Bound {
         Ok((listener, admin))
     }
 
-    /// The gateway.
+    /// What was opened.
     #[must_use]
-    pub fn gateway(&self) -> &Arc<Gateway> {
-        &self.gateway
+    pub const fn opened(&self) -> &Opened {
+        &self.opened
     }
 
     /// Where callers connect.
@@ -133,41 +134,41 @@ impl Bound {
 
     /// Serves until SIGTERM or SIGINT, then drains and closes.
     pub async fn run(self) {
-        let Self { gateway, listener, admin, outbounds, management, socket, reloader, stop } = self;
+        let Self { opened, listener, admin, outbounds, management, socket, reloader, stop } = self;
+        let Opened { shared, live, life } = &opened;
         if let Ok(address) = listener.socket.local_addr() {
-            let public_url = gateway.runtime.load().config.server.public_url.to_string();
+            let public_url = live.load().config.server.public_url.to_string();
             tracing::info!(%address, tls = listener.tls.load().is_some(), public_url, "listening");
         }
-        for warning in gateway.store.warnings() {
+        for warning in shared.store.warnings() {
             tracing::warn!("{warning}");
         }
         if let Some((listener, token)) = admin {
             if let Ok(address) = listener.local_addr() {
                 tracing::info!(%address, management = token.is_some(), "admin");
             }
-            let router = management::admin(gateway.clone(), token);
+            let router = management::admin(&opened, token);
             let listener = listener.tap_io(|stream| {
                 let _ = stream.set_nodelay(true);
             });
             tokio::spawn(async move { axum::serve(listener, router).await });
         }
-        let router = management::router(gateway.clone());
-        tokio::spawn(management::serve(gateway.clone(), management, router));
-        tokio::spawn(note_uses(gateway.clone()));
-        tokio::spawn(trim(gateway.clone()));
+        tokio::spawn(management::serve(life.clone(), management, management::router(&opened)));
+        tokio::spawn(note_uses(live.clone()));
+        tokio::spawn(trim(live.clone()));
         tokio::spawn(reloader.watch());
 
-        let outbounds = outbounds.serve(&gateway);
-        let serving = server::serve(gateway.clone(), listener);
+        let outbounds = outbounds.serve(&opened);
+        let serving = server::serve(server::Doors::new(&opened), listener);
         let serving = tokio::spawn(async move {
             serving.await;
             let _ = outbounds.await;
         });
         stop.wait().await;
-        drain(&gateway, serving).await;
+        drain(live, life, serving).await;
         // Before the store is free: the next gateway's socket must not be the one that is removed.
         let _ = std::fs::remove_file(socket);
-        close(&gateway).await;
+        close(&opened).await;
     }
 }
 
@@ -184,19 +185,18 @@ fn listen_on(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 /// Refuses new connections, lets requests in progress end, and cuts off what takes too long.
-async fn drain(gateway: &Arc<Gateway>, serving: tokio::task::JoinHandle<()>) {
-    let patience = gateway.runtime.load().config.server.drain_timeout;
+async fn drain(live: &Live, life: &Life, serving: tokio::task::JoinHandle<()>) {
+    let patience = live.load().config.server.drain_timeout;
     tracing::info!(?patience, "draining");
-    gateway.draining.send_replace(true);
+    life.drain();
     let mut serving = serving;
-    let mut deliveries = gateway.deliveries.subscribe();
     let served = async {
         let _ = (&mut serving).await;
         // Callers may have left before what they brought was delivered.
-        let _ = deliveries.wait_for(|under_way| *under_way == 0).await;
+        life.delivered().await;
     };
     let drained = timeout(patience, served).await.is_ok();
-    gateway.ending.send_replace(true);
+    life.end();
     // A task that has ended must not be waited for again.
     if !drained {
         tracing::warn!("requests in progress were cut off");
@@ -205,14 +205,14 @@ async fn drain(gateway: &Arc<Gateway>, serving: tokio::task::JoinHandle<()>) {
 }
 
 /// Saves what must outlive the process.
-async fn close(gateway: &Arc<Gateway>) {
-    if let Err(error) = management::keys::write_uses(gateway).await {
+async fn close(opened: &Opened) {
+    if let Err(error) = opened.live.load_full().schemes.api_key.write_uses().await {
         tracing::warn!(%error, "when keys were last used was not written down");
     }
-    if let Err(error) = gateway.audit.flush().await {
+    if let Err(error) = opened.shared.recorder.audit.flush().await {
         tracing::error!(error, "the audit log was not flushed");
     }
-    match gateway.store.close().await {
+    match opened.shared.store.close().await {
         Ok(()) => tracing::info!("stopped"),
         Err(error) => tracing::error!(%error, "the store was not closed cleanly"),
     }
@@ -245,13 +245,13 @@ impl StopSignals {
     }
 }
 
-async fn note_uses(gateway: Arc<Gateway>) {
+async fn note_uses(live: Live) {
     let mut ticks = interval(USES);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = false;
     loop {
         ticks.tick().await;
-        match management::keys::write_uses(&gateway).await {
+        match live.load_full().schemes.api_key.write_uses().await {
             Ok(()) => told = false,
             Err(error) => {
                 // Once, however long it lasts.
@@ -265,10 +265,10 @@ async fn note_uses(gateway: Arc<Gateway>) {
 }
 
 /// Gives back, now and then, the memory in which passwords were hashed.
-async fn trim(gateway: Arc<Gateway>) {
+async fn trim(live: Live) {
     let mut ticks = interval(TRIM);
     loop {
         ticks.tick().await;
-        gateway.runtime.load().session.site.accounts().passwords().trim();
+        live.load().schemes.session.accounts().passwords().trim();
     }
 }

@@ -18,8 +18,8 @@ use crate::failure::Outcome;
 use crate::front::{listen, loopback_client};
 use crate::gateway::{configuration_of, gateway};
 use crate::orders::{Kept, Order, Report, Task};
-use countersign_gateway::runtime::Gateway;
-use countersign_gateway::schemes::callback_url::minting::{Refused, Wanted, mint};
+use countersign_gateway::open::Opened;
+use countersign_gateway::schemes::callback_url::{Refused, Wanted};
 
 /// The user whose results the service computes.
 const USER: &str = "u1";
@@ -41,12 +41,12 @@ pub(super) async fn play(casting: &Casting, places: Places) -> Outcome {
     let router = Router::new().route("/{kind}/results/{id}", post(save)).with_state(database.clone());
     tokio::spawn(async move { drop(axum::serve(application, router).await) });
     let bound = gateway(casting, &configuration(&places)).await?;
-    let served = bound.gateway().clone();
+    let served = bound.opened().clone();
     follow_orders(casting, move |order| {
-        let (gateway, database) = (served.clone(), database.clone());
+        let (served, database) = (served.clone(), database.clone());
         async move {
             match order {
-                Order::Submit => match submit(&gateway, &places).await {
+                Order::Submit => match submit(&served, &places).await {
                     Ok(()) => Report::Ready,
                     Err(why) => Report::Failed(why),
                 },
@@ -100,15 +100,14 @@ async fn save(
 }
 
 /// The sender: three tasks for each kind of callback.
-async fn submit(gateway: &Gateway, places: &Places) -> std::result::Result<(), String> {
-    let runtime = gateway.runtime.load_full();
+async fn submit(served: &Opened, places: &Places) -> std::result::Result<(), String> {
     let client = loopback_client();
     // The seed's static token is a user's: one for all results.
-    let fixed = minted(gateway, &runtime, "static", None, TTL).await?;
+    let fixed = minted(served, "static", None, TTL).await?;
     for (result, heavy, ttl) in [(1, false, TTL), (2, true, TTL), (4, true, SHORT)] {
         let bare = format!("http://{}/none/results/{result}", places.gateway);
         let by_user = fixed.replace("{id}", &result.to_string());
-        let by_jwt = minted(gateway, &runtime, "jwt", Some(result.to_string()), ttl).await?;
+        let by_jwt = minted(served, "jwt", Some(result.to_string()), ttl).await?;
         for callback_url in [bare, by_user, by_jwt] {
             let body = serde_json::json!(Task { result, heavy, callback_url });
             let tasks = format!("http://{}/tasks", places.service);
@@ -122,8 +121,7 @@ async fn submit(gateway: &Gateway, places: &Places) -> std::result::Result<(), S
 }
 
 async fn minted(
-    gateway: &Gateway,
-    runtime: &countersign_gateway::runtime::Runtime,
+    served: &Opened,
     kind: &str,
     resource: Option<String>,
     ttl: Duration,
@@ -139,7 +137,8 @@ async fn minted(
         max_bytes: None,
         uses: None,
     };
-    match mint(gateway, runtime, wanted, "demo", gateway.clock.now()).await {
+    let minting = served.live.load().schemes.callback_url.minting().clone();
+    match minting.mint(wanted, "demo", served.shared.clock.now()).await {
         Ok(minted) => Ok(minted.url.expose().clone()),
         Err(Refused::Terms(why)) => Err(why),
         Err(Refused::Now(denial)) => Err(denial.to_string()),

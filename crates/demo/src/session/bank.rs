@@ -34,12 +34,12 @@ pub(super) async fn play(casting: &Casting, places: Places) -> Outcome {
     let application = listen(places.application).await?;
     tokio::spawn(async move { drop(axum::serve(application, application_of_bank()).await) });
     let bound = gateway(casting, &configuration(&places)).await?;
-    let own = bound.gateway().clone();
+    let own = bound.opened().clone();
     sign_up(&Management::here(own.clone()), &places.password).await?;
     let behind = Peer::new(&format!("http://{}", places.gateway), places.gateway, folder)?;
     let eve = Peer::new(&places.neighbour, places.eve_listen, folder)?;
     let listener = listen(places.listen).await?;
-    let tap = Tap::new(places.clone(), own, behind, eve).service();
+    let tap = Tap::new(places.clone(), own.shared.recorder.decisions, behind, eve).service();
     if places.tls {
         let tls = Tls::over(listener, folder)?;
         tokio::spawn(async move { drop(axum::serve(tls, tap).await) });

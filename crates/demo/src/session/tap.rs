@@ -22,7 +22,7 @@ use super::peer::Peer;
 use super::{ALICE, Places};
 use crate::failure::Failure;
 use crate::front::{FRAMING, LONGEST};
-use countersign_gateway::runtime::Gateway;
+use countersign_gateway::decisions::Decisions;
 
 /// Headers that say something here; browsers send a dozen more.
 const TELLING: [&str; 15] = [
@@ -71,7 +71,7 @@ struct Log {
 /// Passes on, and notes.
 pub(super) struct Tap {
     places: Places,
-    gateway: Arc<Gateway>,
+    decisions: Arc<Decisions>,
     behind: Peer,
     eve: Peer,
     log: Mutex<Log>,
@@ -88,8 +88,8 @@ struct After {
 }
 
 impl Tap {
-    pub(super) fn new(places: Places, gateway: Arc<Gateway>, behind: Peer, eve: Peer) -> Self {
-        Self { places, gateway, behind, eve, log: Mutex::default() }
+    pub(super) fn new(places: Places, decisions: Arc<Decisions>, behind: Peer, eve: Peer) -> Self {
+        Self { places, decisions, behind, eve, log: Mutex::default() }
     }
 
     pub(super) fn service(self) -> Router {
@@ -122,7 +122,7 @@ impl Tap {
 
     /// Why the gateway refused, by the name of its decision.
     fn cause(&self, id: &str) -> Option<String> {
-        let decision = self.gateway.decisions.get(DecisionId::parse(id)?)?;
+        let decision = self.decisions.get(DecisionId::parse(id)?)?;
         Some(decision.denial()?.cause().to_owned())
     }
 }

@@ -34,9 +34,9 @@ pub(super) async fn play(casting: &Casting, places: Places) -> Outcome {
         grant: ["orders:read".to_owned()].into(),
         ..SubjectChange::default()
     };
-    let subjects = Subjects::new(bound.gateway().store.clone());
+    let subjects = Subjects::new(bound.opened().shared.store.clone());
     subjects.change(&KeyName::parse(&places.wallet)?, &change).await?;
-    let management = std::sync::Arc::new(Management::here(bound.gateway().clone()));
+    let management = std::sync::Arc::new(Management::here(bound.opened().clone()));
     follow_orders(casting, move |order| {
         let management = management.clone();
         async move {

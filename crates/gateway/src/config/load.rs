@@ -219,7 +219,7 @@ impl Reader<'_> {
         let assertion = self.assertion(&file.assertion);
         let session = self.session(&file.session);
         let cors = self.cors(&file.cors, server.as_ref());
-        let (routes, router) = self.routes(&file.route, server.as_ref(), &signature, &session, assertion);
+        let routes = self.routes(&file.route, server.as_ref(), &signature, &session, assertion);
         if file.route.is_empty() && file.outbound.is_empty() {
             self.warnings.push("there is no [[route]]: every request gets 404".to_owned());
         }
@@ -267,7 +267,6 @@ impl Reader<'_> {
             cors,
             outbounds,
             routes,
-            router,
         })
     }
 

@@ -17,7 +17,6 @@ use countersign_io::egress::Network;
 use http::{HeaderName, Method};
 
 use crate::proofs::KeyFile;
-use crate::router::Router;
 use crate::schemes::bearer::config as bearer;
 use crate::schemes::callback_url::config as callback_url;
 use crate::schemes::issuer::config as issuer;
@@ -61,8 +60,6 @@ pub struct Config {
     pub outbounds: Vec<OutboundConfig>,
     /// What is served.
     pub routes: Vec<RouteConfig>,
-    /// Finds a route.
-    pub router: Router,
 }
 
 /// `[server]`, parsed.

@@ -11,9 +11,12 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use countersign::crypto::{Secret, equal, sha256};
+use countersign_io::AnyStore;
 
+use crate::life::Life;
 use crate::management::api::router;
-use crate::runtime::Gateway;
+use crate::metrics::Metrics;
+use crate::open::Opened;
 
 /// What opens management over TCP.
 #[derive(Clone)]
@@ -40,23 +43,23 @@ impl AdminToken {
 }
 
 /// Health, metrics, and with `token` management.
-pub fn admin(gateway: Arc<Gateway>, token: Option<AdminToken>) -> Router {
+pub fn admin(opened: &Opened, token: Option<AdminToken>) -> Router {
+    let Opened { shared, life, .. } = opened;
     let health = Router::new()
         .route("/livez", get(async || "alive\n"))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .with_state(gateway.clone());
+        .merge(Router::new().route("/readyz", get(ready)).with_state((life.clone(), shared.store.clone())))
+        .merge(Router::new().route("/metrics", get(metrics)).with_state(shared.recorder.metrics.clone()));
     match token {
-        Some(token) => health.merge(router(gateway).layer(from_fn_with_state(token, authorise))),
+        Some(token) => health.merge(router(opened).layer(from_fn_with_state(token, authorise))),
         None => health,
     }
 }
 
-async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
-    if *gateway.draining.borrow() {
+async fn ready(State((life, store)): State<(Life, Arc<AnyStore>)>) -> Response {
+    if life.is_draining() {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
     }
-    match gateway.store.ready().await {
+    match store.ready().await {
         Ok(()) => "ready\n".into_response(),
         Err(error) => {
             // Whatever watches us asks every second; the store has said once what is wrong.
@@ -66,9 +69,9 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
     }
 }
 
-async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
+async fn metrics(State(metrics): State<Arc<Metrics>>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, kind)], gateway.metrics.render()).into_response()
+    ([(CONTENT_TYPE, kind)], metrics.render()).into_response()
 }
 
 async fn authorise(State(token): State<AdminToken>, request: Request, next: Next) -> Response {

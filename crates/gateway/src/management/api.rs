@@ -10,49 +10,59 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
-use countersign::{Decision, DecisionId, Timestamp};
+use countersign::{Clock, Decision, DecisionId, Timestamp};
+use countersign_io::AnyStore;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::management::answer::{Answer, Refusal};
+use crate::decisions::Decisions;
+use crate::life::Life;
+use crate::management::answer::{Answer, Changes, Refusal};
 use crate::management::{callbacks, keys, raw_request, registered, store, subjects, users};
-use crate::runtime::Gateway;
+use crate::open::Opened;
+use crate::runtime::Live;
 use crate::terminal;
 
 /// Everything that management can do.
-pub fn router(gateway: Arc<Gateway>) -> Router {
-    Router::new()
-        .route("/v1/status", get(status))
-        .route("/v1/keys", get(keys::list).post(keys::create))
-        .route("/v1/registered-keys", post(registered::register))
-        .route("/v1/keys/{id}", get(keys::show))
-        .route("/v1/keys/{id}/rotate", post(keys::rotate))
-        .route("/v1/keys/{id}/revoke", post(keys::revoke))
-        .route("/v1/callbacks", get(callbacks::list).post(callbacks::create))
-        .route("/v1/callbacks/{id}/revoke", post(callbacks::revoke))
-        .route("/v1/subjects", get(subjects::list))
-        .route("/v1/subjects/{name}", get(subjects::show).post(subjects::change))
-        .route("/v1/users", get(users::list).post(users::add))
-        .route("/v1/users/disable", post(users::disable))
-        .route("/v1/users/set-password", post(users::set_password))
-        .route("/v1/issuer/rotate", post(subjects::rotate))
-        .route("/v1/store/accept-clock", post(store::accept_clock))
+pub fn router(opened: &Opened) -> Router {
+    let Opened { shared, live, life } = opened.clone();
+    let (store, changes) = (&shared.store, Changes::new(&shared));
+    let api_key = live.load().schemes.api_key.clone();
+    let status_of = StatusOf { store: store.clone(), live: live.clone(), life };
+    let decided = Router::new()
         .route("/v1/decisions", get(decisions))
         .route("/v1/decisions/{id}", get(decision))
-        .route("/v1/explain", post(explain))
-        .with_state(gateway)
+        .with_state(shared.recorder.decisions.clone());
+    Router::new()
+        .route("/v1/status", get(status))
+        .with_state(status_of)
+        .merge(keys::router(api_key, shared.random.clone(), changes.clone()))
+        .merge(registered::router(&shared, changes.clone()))
+        .merge(callbacks::router(store.clone(), live.clone(), changes.clone()))
+        .merge(subjects::router(store.clone(), live.clone(), changes.clone()))
+        .merge(users::router(live.clone(), changes.clone()))
+        .merge(store::router(store.clone(), live.clone(), changes))
+        .merge(decided)
+        .merge(Router::new().route("/v1/explain", post(explain)).with_state((live, shared.clock)))
 }
 
-async fn status(State(gateway): State<Arc<Gateway>>) -> Answer {
-    let store = gateway.store.ready().await.map_err(|error| error.to_string());
-    let runtime = gateway.runtime.load();
+#[derive(Clone)]
+struct StatusOf {
+    store: Arc<AnyStore>,
+    live: Live,
+    life: Life,
+}
+
+async fn status(State(of): State<StatusOf>) -> Answer {
+    let store = of.store.ready().await.map_err(|error| error.to_string());
+    let runtime = of.live.load();
     Ok(Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "public_url": runtime.config.server.public_url.to_string(),
         "routes": runtime.config.routes.len(),
-        "draining": *gateway.draining.borrow(),
+        "draining": of.life.is_draining(),
         "store": match store { Ok(()) => "ready".to_owned(), Err(why) => why },
-        "store_warnings": gateway.store.warnings(),
+        "store_warnings": of.store.warnings(),
     }))
     .into_response())
 }
@@ -67,16 +77,20 @@ const fn twenty() -> usize {
     20
 }
 
-async fn decisions(State(gateway): State<Arc<Gateway>>, Query(query): Query<Last>) -> Answer {
-    let last = gateway.decisions.last(query.last.min(10_000));
+async fn decisions(State(decisions): State<Arc<Decisions>>, Query(query): Query<Last>) -> Answer {
+    let last = decisions.last(query.last.min(10_000));
     Ok(Json(last.iter().map(|decision| decision.to_json()).collect::<Vec<_>>()).into_response())
 }
 
-async fn decision(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
+async fn decision(
+    State(decisions): State<Arc<Decisions>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Answer {
     let found = match id.as_str() {
-        "latest" => gateway.decisions.latest(),
+        "latest" => decisions.latest(),
         id => match DecisionId::parse(id) {
-            Some(id) => gateway.decisions.get(id),
+            Some(id) => decisions.get(id),
             None => {
                 let message = "a decision is named by the UUID in Countersign-Decision, or `latest`";
                 return Err(Refusal(StatusCode::BAD_REQUEST, message.to_owned()));
@@ -98,19 +112,19 @@ struct At {
 }
 
 async fn explain(
-    State(gateway): State<Arc<Gateway>>,
+    State((live, clock)): State<(Live, Arc<dyn Clock>)>,
     Query(query): Query<At>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
     let bad = |message: String| Refusal(StatusCode::BAD_REQUEST, message);
     let at = match query.at.as_deref() {
-        None => gateway.clock.now(),
+        None => clock.now(),
         Some(text) => Timestamp::parse_rfc3339(text)
             .ok_or_else(|| bad(format!("`{text}` is no time: write RFC 3339, as in 2026-01-31T12:00:00Z")))?,
     };
     let request = raw_request::parse(&body).map_err(bad)?;
-    let runtime = gateway.runtime.load_full();
+    let runtime = live.load_full();
     let target = runtime.config.server.public_url.target(&request.target);
     let mut body = request.body.clone();
     let decision = runtime.explain(&request.view(&target, at), &mut body).await;

@@ -1,7 +1,6 @@
 //! How the command line reaches management: the running gateway's socket, or the store itself.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -14,7 +13,7 @@ use tokio::net::UnixStream;
 use tower_service::Service as _;
 
 use crate::management::router;
-use crate::runtime::Gateway;
+use crate::open::Opened;
 
 /// Why management did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +31,7 @@ pub enum Management {
     /// The gateway that runs, over its socket.
     Running(Box<std::path::PathBuf>),
     /// Nobody runs: we hold the store ourselves.
-    Here(Arc<Gateway>, Box<Router>),
+    Here(Box<Opened>, Box<Router>),
 }
 
 impl Management {
@@ -43,8 +42,9 @@ impl Management {
 
     /// Management without a running gateway.
     #[must_use]
-    pub fn here(gateway: Arc<Gateway>) -> Self {
-        Self::Here(gateway.clone(), Box::new(router(gateway)))
+    pub fn here(opened: Opened) -> Self {
+        let router = Box::new(router(&opened));
+        Self::Here(Box::new(opened), router)
     }
 
     /// Asks, and reads the answer as JSON.
@@ -87,9 +87,9 @@ impl Management {
 
     /// Lets go of the store, if it was ours to hold.
     pub async fn close(self) {
-        if let Self::Here(gateway, _) = self {
-            let _ = gateway.audit.flush().await;
-            let _ = gateway.store.close().await;
+        if let Self::Here(opened, _) = self {
+            let _ = opened.shared.recorder.audit.flush().await;
+            let _ = opened.shared.store.close().await;
         }
     }
 }

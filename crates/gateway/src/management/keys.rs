@@ -1,22 +1,22 @@
 //! Managing keys. Every change is in the audit log before it is acknowledged.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Json};
-use countersign::KeyId;
-use countersign::Timestamp;
-use countersign::crypto::Algorithm;
+use axum::routing::{get, post};
+use countersign::crypto::{Algorithm, Random};
 use countersign::schemes::api_key::{ApiKey, KeyRecord, KeyTerms, Lapsed, MintRights, RegistryError};
 use countersign::store::StoreError;
+use countersign::{KeyId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::management::answer::{Answer, Refusal, bad, parse_json, unaudited};
-use crate::runtime::Gateway;
+use crate::management::answer::{Answer, Changes, Refusal, bad, parse_json};
+use crate::schemes::api_key;
 use crate::settings::quantities::parse_duration;
 
 /// What `key new` asks for.
@@ -75,9 +75,27 @@ fn parse_id(id: &str) -> Result<KeyId, Refusal> {
         .ok_or_else(|| bad("a key's id is 12 letters and digits: the part between `cs_` and the second `_`"))
 }
 
-pub(super) async fn create(State(gateway): State<Arc<Gateway>>, body: bytes::Bytes) -> Answer {
+/// What it takes to manage keys.
+#[derive(Clone)]
+struct Managed {
+    /// Of every configuration alike: a reload keeps what it knows of uses.
+    api_key: api_key::Ready,
+    random: Arc<dyn Random>,
+    changes: Changes,
+}
+
+pub(super) fn router(api_key: api_key::Ready, random: Arc<dyn Random>, changes: Changes) -> Router {
+    Router::new()
+        .route("/v1/keys", get(list).post(create))
+        .route("/v1/keys/{id}", get(show))
+        .route("/v1/keys/{id}/rotate", post(rotate))
+        .route("/v1/keys/{id}/revoke", post(revoke))
+        .with_state(Managed { api_key, random, changes })
+}
+
+async fn create(State(managed): State<Managed>, body: bytes::Bytes) -> Answer {
     let wanted: NewKey = parse_json(&body)?;
-    let now = gateway.clock.now();
+    let now = managed.changes.now();
     let expires = wanted.expires.as_deref().map(parse_duration).transpose().map_err(bad)?;
     let terms = KeyTerms {
         label: wanted.label,
@@ -87,18 +105,18 @@ pub(super) async fn create(State(gateway): State<Arc<Gateway>>, body: bytes::Byt
         signed_only: wanted.signed_only,
         mint: wanted.mint,
     };
-    let (key, record) = gateway.keys().create(terms, now, &gateway.random).await?;
-    if let Err(why) = gateway.audit.change(now, "key-created", &shown(&record, now, None)).await {
+    let (key, record) = managed.api_key.keys().create(terms, now, &managed.random).await?;
+    if let Err(unaudited) = managed.changes.note(now, "key-created", &shown(&record, now, None)).await {
         // Nobody has seen its secret, and nobody will.
-        gateway.keys().revoke(key.id, now).await?;
-        return Err(unaudited(why));
+        managed.api_key.keys().revoke(key.id, now).await?;
+        return Err(unaudited);
     }
     Ok(revealed(&key, &record, now))
 }
 
-pub(super) async fn list(State(gateway): State<Arc<Gateway>>) -> Answer {
-    let (keys, now) = (gateway.keys(), gateway.clock.now());
-    write_uses(&gateway).await?;
+async fn list(State(managed): State<Managed>) -> Answer {
+    let (keys, now) = (managed.api_key.keys(), managed.changes.now());
+    managed.api_key.write_uses().await?;
     let mut listed = Vec::new();
     for record in keys.list().await? {
         let used = keys.last_used(record.id).await?;
@@ -107,65 +125,40 @@ pub(super) async fn list(State(gateway): State<Arc<Gateway>>) -> Answer {
     Ok(Json(listed).into_response())
 }
 
-pub(super) async fn show(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Answer {
-    let (keys, now) = (gateway.keys(), gateway.clock.now());
-    write_uses(&gateway).await?;
+async fn show(State(managed): State<Managed>, Path(id): Path<String>) -> Answer {
+    let (keys, now) = (managed.api_key.keys(), managed.changes.now());
+    managed.api_key.write_uses().await?;
     let record = keys.get(parse_id(&id)?).await?;
     let used = keys.last_used(record.id).await?;
     Ok(Json(shown(&record, now, used)).into_response())
 }
 
-pub(super) async fn rotate(
-    State(gateway): State<Arc<Gateway>>,
-    Path(id): Path<String>,
-    body: bytes::Bytes,
-) -> Answer {
+async fn rotate(State(managed): State<Managed>, Path(id): Path<String>, body: bytes::Bytes) -> Answer {
     let wanted: Rotation = parse_json(&body)?;
     let overlap = parse_duration(&wanted.overlap).map_err(bad)?;
-    let (keys, now, id) = (gateway.keys(), gateway.clock.now(), parse_id(&id)?);
-    let (key, record) = keys.succeed(id, now, &gateway.random).await?;
+    let (keys, now, id) = (managed.api_key.keys(), managed.changes.now(), parse_id(&id)?);
+    let (key, record) = keys.succeed(id, now, &managed.random).await?;
     let mut details = shown(&record, now, None);
     details["replaces"] = json!(id);
-    if let Err(why) = gateway.audit.change(now, "key-rotated", &details).await {
+    if let Err(unaudited) = managed.changes.note(now, "key-rotated", &details).await {
         keys.revoke(key.id, now).await?;
-        return Err(unaudited(why));
+        return Err(unaudited);
     }
     // Last, so that the old key does not begin to end without a successor that somebody has.
     if let Err(error) = keys.retire(id, key.id, overlap, now).await {
         let undone = keys.revoke(key.id, now).await?;
-        gateway.audit.change(now, "key-revoked", &shown(&undone, now, None)).await.map_err(unaudited)?;
+        managed.changes.note(now, "key-revoked", &shown(&undone, now, None)).await?;
         return Err(error.into());
     }
     Ok(revealed(&key, &record, now))
 }
 
-pub(super) async fn revoke(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Answer {
-    let now = gateway.clock.now();
-    let record = gateway.keys().revoke(parse_id(&id)?, now).await?;
+async fn revoke(State(managed): State<Managed>, Path(id): Path<String>) -> Answer {
+    let now = managed.changes.now();
+    let record = managed.api_key.keys().revoke(parse_id(&id)?, now).await?;
     let details = shown(&record, now, None);
-    gateway.audit.change(now, "key-revoked", &details).await.map_err(unaudited)?;
+    managed.changes.note(now, "key-revoked", &details).await?;
     Ok(Json(details).into_response())
-}
-
-/// How many uses are written at once, so that they share commits.
-const USES_AT_ONCE: usize = 64;
-
-/// Writes down when keys were used, so that what is listed is not a minute old.
-pub(crate) async fn write_uses(gateway: &Gateway) -> Result<(), StoreError> {
-    let mut parts: [HashMap<KeyId, Timestamp>; USES_AT_ONCE] = std::array::from_fn(|_| HashMap::new());
-    for (number, (id, used)) in gateway.uses.take().into_iter().enumerate() {
-        parts[number % USES_AT_ONCE].insert(id, used);
-    }
-    let mut writing = tokio::task::JoinSet::new();
-    for part in parts.into_iter().filter(|part| !part.is_empty()) {
-        let keys = gateway.keys();
-        writing.spawn(async move { keys.note_uses(part).await });
-    }
-    while let Some(written) = writing.join_next().await {
-        // A task that panicked has lost its part, and nothing else.
-        written.unwrap_or(Ok(()))?;
-    }
-    Ok(())
 }
 
 /// The one answer that holds a whole key.

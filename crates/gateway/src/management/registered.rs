@@ -3,22 +3,24 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Json};
+use axum::routing::post;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use countersign::crypto::{Algorithm, Secret, VerifyingKey};
-use countersign::schemes::api_key::{KeyTerms, MintRights};
+use countersign::crypto::{Algorithm, Random, SealKey, Secret, VerifyingKey};
+use countersign::schemes::api_key::{KeyRegistry, KeyTerms, MintRights};
+use countersign_io::AnyStore;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroize as _;
 
-use crate::management::answer::Answer;
-use crate::management::answer::{bad, parse_json, unaudited};
+use crate::management::answer::{Answer, Changes, bad, parse_json};
 use crate::management::keys::shown;
-use crate::runtime::Gateway;
 use crate::settings::quantities::parse_duration;
+use crate::shared::Shared;
 
 /// What `key add` asks for: a public key or a secret, never both.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -101,9 +103,24 @@ pub fn read_public(text: &str, algorithm: Option<&str>) -> Result<VerifyingKey, 
     read.map_err(|error| error.to_string())
 }
 
-pub(super) async fn register(State(gateway): State<Arc<Gateway>>, body: Bytes) -> Answer {
+/// What it takes to register keys.
+#[derive(Clone)]
+struct Managed {
+    store: Arc<AnyStore>,
+    random: Arc<dyn Random>,
+    seal_key: SealKey,
+    changes: Changes,
+}
+
+pub(super) fn router(shared: &Shared, changes: Changes) -> Router {
+    let Shared { store, random, seal_key, .. } = shared.clone();
+    let managed = Managed { store, random, seal_key, changes };
+    Router::new().route("/v1/registered-keys", post(register)).with_state(managed)
+}
+
+async fn register(State(managed): State<Managed>, body: Bytes) -> Answer {
     let wanted: Registration = parse_json(&body)?;
-    let now = gateway.clock.now();
+    let now = managed.changes.now();
     let expires = wanted.expires.as_deref().map(parse_duration).transpose().map_err(bad)?;
     let terms = KeyTerms {
         label: wanted.label,
@@ -113,25 +130,25 @@ pub(super) async fn register(State(gateway): State<Arc<Gateway>>, body: Bytes) -
         signed_only: true,
         mint: wanted.mint,
     };
-    let keys = gateway.keys();
+    let keys = KeyRegistry::new(managed.store);
     let record = match (wanted.public, wanted.hmac_secret) {
         (Some(public), None) => {
             let key = read_public(&public, wanted.algorithm.as_deref()).map_err(bad)?;
-            keys.add_public(&key, terms, now, &gateway.random).await?
+            keys.add_public(&key, terms, now, &managed.random).await?
         }
         (None, Some(secret)) => {
             if wanted.algorithm.is_some_and(|name| name != Algorithm::HmacSha256.as_str()) {
                 return Err(bad("a secret is used with hmac-sha256 and nothing else"));
             }
-            keys.add_hmac(&secret.0, &gateway.seal_key, terms, now, &gateway.random).await?
+            keys.add_hmac(&secret.0, &managed.seal_key, terms, now, &managed.random).await?
         }
         _ => return Err(bad("a registration has either `public` or `hmac_secret`")),
     };
     let details = shown(&record, now, None);
-    if let Err(why) = gateway.audit.change(now, "key-added", &details).await {
+    if let Err(unaudited) = managed.changes.note(now, "key-added", &details).await {
         // Its holder has it already: nobody is to find that it passes, and nobody know since when.
         keys.revoke(record.id, now).await?;
-        return Err(unaudited(why));
+        return Err(unaudited);
     }
     Ok((StatusCode::OK, Json(details)).into_response())
 }

@@ -3,7 +3,6 @@
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -11,7 +10,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::runtime::Gateway;
+use crate::life::Life;
 
 /// Why management is not served.
 #[derive(Debug, thiserror::Error)]
@@ -64,9 +63,9 @@ fn restrict(listener: UnixListener, path: &Path) -> io::Result<UnixListener> {
 }
 
 /// Serves management until the process ends.
-pub async fn serve(gateway: Arc<Gateway>, listener: UnixListener, router: Router) {
+pub async fn serve(life: Life, listener: UnixListener, router: Router) {
     let ours = rustix::process::geteuid().as_raw();
-    let mut ending = gateway.ending.subscribe();
+    let mut ending = life.ending();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,

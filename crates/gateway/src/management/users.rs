@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Json};
+use axum::routing::{get, post};
 use countersign::UserId;
 use countersign::schemes::session::{AccountError, Accounts, Email, UserRecord};
 use countersign_io::AnyStore;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::management::answer::{Answer, Refusal};
-use crate::management::answer::{bad, parse_json, unaudited};
-use crate::runtime::Gateway;
+use crate::management::answer::{Answer, Changes, Refusal, bad, parse_json};
+use crate::runtime::Live;
 
 /// What `user add` asks for.
 #[derive(Deserialize, Serialize)]
@@ -60,41 +61,58 @@ impl From<AccountError> for Refusal {
     }
 }
 
-pub(super) async fn list(State(gateway): State<Arc<Gateway>>) -> Answer {
-    let users = accounts(&gateway).users().list().await?;
+/// What it takes to manage users.
+#[derive(Clone)]
+struct Managed {
+    live: Live,
+    changes: Changes,
+}
+
+impl Managed {
+    fn accounts(&self) -> Arc<Accounts<Arc<AnyStore>>> {
+        self.live.load().schemes.session.accounts().clone()
+    }
+}
+
+pub(super) fn router(live: Live, changes: Changes) -> Router {
+    Router::new()
+        .route("/v1/users", get(list).post(add))
+        .route("/v1/users/disable", post(disable))
+        .route("/v1/users/set-password", post(set_password))
+        .with_state(Managed { live, changes })
+}
+
+async fn list(State(managed): State<Managed>) -> Answer {
+    let users = managed.accounts().users().list().await?;
     Ok(Json(users.iter().map(shown).collect::<Vec<_>>()).into_response())
 }
 
-pub(super) async fn add(State(gateway): State<Arc<Gateway>>, body: bytes::Bytes) -> Answer {
+async fn add(State(managed): State<Managed>, body: bytes::Bytes) -> Answer {
     let NewUser { email, name, password } = parse_json(&body).map_err(|_| unreadable())?;
-    let (accounts, now) = (accounts(&gateway), gateway.clock.now());
+    let (accounts, now) = (managed.accounts(), managed.changes.now());
     let user = accounts.add(&email, &name, &password, now).await?;
-    if let Err(why) = gateway.audit.change(now, "user-added", &shown(&user)).await {
+    if let Err(unaudited) = managed.changes.note(now, "user-added", &shown(&user)).await {
         // Nobody has been told of them, and nobody signs in.
         accounts.disable(user.id, now).await?;
-        return Err(unaudited(why));
+        return Err(unaudited);
     }
     Ok(Json(shown(&user)).into_response())
 }
 
-pub(super) async fn disable(State(gateway): State<Arc<Gateway>>, body: bytes::Bytes) -> Answer {
+async fn disable(State(managed): State<Managed>, body: bytes::Bytes) -> Answer {
     let Whom { user } = parse_json(&body)?;
-    let (accounts, now) = (accounts(&gateway), gateway.clock.now());
+    let (accounts, now) = (managed.accounts(), managed.changes.now());
     let user = accounts.disable(find(&accounts, &user).await?, now).await?;
-    gateway.audit.change(now, "user-disabled", &shown(&user)).await.map_err(unaudited)?;
+    managed.changes.note(now, "user-disabled", &shown(&user)).await?;
     Ok(Json(shown(&user)).into_response())
 }
 
-pub(super) async fn set_password(State(gateway): State<Arc<Gateway>>, body: bytes::Bytes) -> Answer {
+async fn set_password(State(managed): State<Managed>, body: bytes::Bytes) -> Answer {
     let NewPassword { user, password } = parse_json(&body).map_err(|_| unreadable())?;
-    let (accounts, now) = (accounts(&gateway), gateway.clock.now());
+    let (accounts, now) = (managed.accounts(), managed.changes.now());
     let user = accounts.set_password(find(&accounts, &user).await?, &password, now).await?;
-    gateway.audit.change(now, "user-password-set", &shown(&user)).await.map_err(unaudited)?;
+    managed.changes.note(now, "user-password-set", &shown(&user)).await?;
     Ok(Json(shown(&user)).into_response())
-}
-
-fn accounts(gateway: &Gateway) -> Arc<Accounts<Arc<AnyStore>>> {
-    gateway.runtime.load().session.site.accounts().clone()
 }
 
 /// What is wrong is not quoted: it may be a password.

@@ -21,21 +21,25 @@ use tower_service::Service;
 
 use crate::config::OutboundConfig;
 use crate::guard::Flow;
+use crate::open::Opened;
 use crate::outbound::connector::Connector;
 use crate::outbound::proof::OutboundProof;
 use crate::proxy;
 use crate::proxy::body::{Answer, Busy, Progress, RequestBody, ResponseBody};
-use crate::proxy::broken::Tell;
+use crate::proxy::broken::{Tell, reasons};
 use crate::proxy::headers::strip_hop_by_hop;
-use crate::proxy::{await_response, begin, reasons};
-use crate::runtime::Gateway;
-use crate::server::options::{METHODS, is_about_the_server};
+use crate::proxy::{await_response, begin};
+use crate::recorder::Recorder;
+use crate::router::METHODS;
+use crate::runtime::Live;
+use crate::server::options::is_about_the_server;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Sends an application's requests to one target, each with a proof.
 pub(super) struct Exchange {
-    gateway: Arc<Gateway>,
+    live: Live,
+    recorder: Recorder,
     target: PublicUrl,
     name: Arc<str>,
     /// What an application may write as the host; `None`: anything, for no page reaches a Unix socket.
@@ -51,12 +55,12 @@ pub(super) struct Exchange {
 
 impl Exchange {
     pub(super) fn new(
-        gateway: Arc<Gateway>,
+        opened: &Opened,
         config: &OutboundConfig,
         listens_on: Option<String>,
         claimant: OutboundProof,
     ) -> Self {
-        let runtime = gateway.runtime.load_full();
+        let runtime = opened.live.load_full();
         let (limits, upstream) = (&runtime.config.limits, &runtime.config.upstream);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -73,14 +77,15 @@ impl Exchange {
             name: target.to_string().into(),
             target,
             hosts,
-            proofs: ProveLayer::new(Arc::new(claimant), gateway.clock.clone())
+            proofs: ProveLayer::new(Arc::new(claimant), opened.shared.clock.clone())
                 .body_limit(limits.max_signed_body),
             client,
             response_timeout: upstream.response_timeout,
             stream_timeout: upstream.stream_timeout,
             body_timeout: limits.body_timeout,
             signed_limit: limits.max_signed_body,
-            gateway,
+            live: opened.live.clone(),
+            recorder: opened.shared.recorder.clone(),
         }
     }
 
@@ -94,7 +99,7 @@ impl Exchange {
         let has_body = !body.is_end_stream();
         match self.send(&parts, &target, body).await {
             Ok(response) => {
-                self.gateway.metrics.outbound(&self.name, Ok(response.status()));
+                self.recorder.metrics.outbound(&self.name, Ok(response.status()));
                 let (mut head, body) = response.into_parts();
                 if let Some(target) = head.extensions.remove::<Flow>() {
                     target.read_for(&flow);
@@ -108,7 +113,7 @@ impl Exchange {
                 Response::from_parts(head, body)
             }
             Err(denial) => {
-                self.gateway.metrics.outbound(&self.name, Err(denial.code().as_str()));
+                self.recorder.metrics.outbound(&self.name, Err(denial.code().as_str()));
                 self.refusal(&parts, &target, has_body, denial)
             }
         }
@@ -207,7 +212,7 @@ impl Exchange {
         let body = if has_body { BodyKind::Announced } else { BodyKind::Absent };
         Box::new(move |breakage, cause| {
             let how = breakage.as_str();
-            exchange.gateway.metrics.broken_outbound(&exchange.name, how);
+            exchange.recorder.metrics.broken_outbound(&exchange.name, how);
             let said = format!("the answer broke off behind its head ({how}): {cause}");
             let denial = Denial::new(Code::UpstreamUnreachable, said);
             let headers = HeaderMap::new();
@@ -228,7 +233,7 @@ impl Exchange {
         check: Check,
         denial: Denial,
     ) -> Arc<Decision> {
-        let runtime = self.gateway.runtime.load();
+        let runtime = self.live.load();
         let view = RequestView {
             method,
             target,
@@ -239,7 +244,7 @@ impl Exchange {
             purpose: Purpose::Decide,
         };
         let decision = runtime.gate.refuse(&view, check, denial);
-        self.gateway.decisions.push(decision.clone());
+        self.recorder.decisions.push(decision.clone());
         decision
     }
 }

@@ -18,11 +18,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
 use crate::guard::Metered;
-use crate::open::SetUpError;
+use crate::life::Life;
+use crate::open::{Opened, SetUpError};
 use crate::outbound::exchange::Exchange;
 use crate::outbound::listener::Listener;
 use crate::outbound::proof::OutboundProof;
-use crate::runtime::Gateway;
+use crate::runtime::Live;
 
 /// Listeners for applications, bound and not yet served.
 #[derive(Default)]
@@ -38,24 +39,24 @@ impl Outbounds {
     ///
     /// # Errors
     /// The first that cannot be bound, or whose key cannot be had.
-    pub async fn bind(gateway: &Arc<Gateway>) -> Result<Self, SetUpError> {
-        let runtime = gateway.runtime.load_full();
+    pub async fn bind(opened: &Opened) -> Result<Self, SetUpError> {
+        let runtime = opened.live.load_full();
         let mut bound = Vec::new();
         for config in &runtime.config.outbounds {
             let failed =
                 |error| SetUpError::Listen { what: "outbound.listen", address: config.listen.shown(), error };
-            let claimant = OutboundProof::new(gateway, &config.prove)?;
+            let claimant = OutboundProof::new(&opened.shared, &config.prove)?;
             let listener = Listener::bind(&config.listen).await.map_err(failed)?;
-            let exchange = Exchange::new(gateway.clone(), config, listener.name(), claimant);
+            let exchange = Exchange::new(opened, config, listener.name(), claimant);
             bound.push(Outbound { listener, exchange: Arc::new(exchange) });
         }
         Ok(Self(bound))
     }
 
     /// Serves until the gateway drains; requests in progress may end.
-    pub fn serve(self, gateway: &Arc<Gateway>) -> tokio::task::JoinHandle<()> {
-        let tasks: Vec<_> =
-            self.0.into_iter().map(|outbound| tokio::spawn(serve(gateway.clone(), outbound))).collect();
+    pub fn serve(self, opened: &Opened) -> tokio::task::JoinHandle<()> {
+        let serve = |outbound| serve(opened.live.clone(), opened.life.clone(), outbound);
+        let tasks: Vec<_> = self.0.into_iter().map(|outbound| tokio::spawn(serve(outbound))).collect();
         tokio::spawn(async move {
             for task in tasks {
                 let _ = task.await;
@@ -64,22 +65,23 @@ impl Outbounds {
     }
 }
 
-async fn serve(gateway: Arc<Gateway>, outbound: Outbound) {
+async fn serve(live: Live, life: Life, outbound: Outbound) {
     let Outbound { listener, exchange } = outbound;
-    let mut draining = gateway.draining.subscribe();
+    let mut draining = life.draining();
     let (alive, mut all_gone) = tokio::sync::mpsc::channel::<()>(1);
     loop {
-        let (exchange, gateway, alive) = (exchange.clone(), gateway.clone(), alive.clone());
+        let (live, life) = (live.clone(), life.clone());
+        let (exchange, alive) = (exchange.clone(), alive.clone());
         let accepted = async {
             match &listener {
                 Listener::Tcp(listener) => {
                     let (stream, _) = listener.accept().await?;
                     stream.set_nodelay(true)?;
-                    tokio::spawn(async move { speak(gateway, exchange, stream, alive).await });
+                    tokio::spawn(async move { speak(live, life, exchange, stream, alive).await });
                 }
                 Listener::Unix(listener, _) => {
                     let (stream, _) = listener.accept().await?;
-                    tokio::spawn(async move { speak(gateway, exchange, stream, alive).await });
+                    tokio::spawn(async move { speak(live, life, exchange, stream, alive).await });
                 }
             }
             Ok::<_, io::Error>(())
@@ -99,15 +101,16 @@ async fn serve(gateway: Arc<Gateway>, outbound: Outbound) {
 }
 
 async fn speak<T>(
-    gateway: Arc<Gateway>,
+    live: Live,
+    life: Life,
     exchange: Arc<Exchange>,
     stream: T,
     alive: tokio::sync::mpsc::Sender<()>,
 ) where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let limits = gateway.runtime.load().config.limits.clone();
-    let (mut draining, mut ending) = (gateway.draining.subscribe(), gateway.ending.subscribe());
+    let limits = live.load().config.limits.clone();
+    let (mut draining, mut ending) = (life.draining(), life.ending());
     let stream = Metered::new(stream);
     let flow = stream.flow();
     let service = service_fn(move |request| {

@@ -11,7 +11,7 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 
 use crate::config::Prove;
 use crate::proofs::KeyFileError;
-use crate::runtime::Gateway;
+use crate::shared::Shared;
 
 /// By being asked, or by a key.
 pub(super) enum OutboundProof {
@@ -29,12 +29,12 @@ pub(super) enum Unproven {
 }
 
 impl OutboundProof {
-    pub(super) fn new(gateway: &Gateway, prove: &Prove) -> Result<Self, KeyFileError> {
-        let random = gateway.random.clone();
+    pub(super) fn new(shared: &Shared, prove: &Prove) -> Result<Self, KeyFileError> {
+        let random = shared.random.clone();
         Ok(match prove {
             Prove::Webhook { url, hash, scope } => {
-                let workers = gateway.workers.clone();
-                let requester = Requester::new(url.clone(), gateway.store.clone(), random, workers);
+                let workers = shared.workers.clone();
+                let requester = Requester::new(url.clone(), shared.store.clone(), random, workers);
                 let requester = requester.hashing_first_by(*hash);
                 Self::Webhook(Box::new(match scope {
                     Some(scope) => requester.limited_to(scope.clone()),

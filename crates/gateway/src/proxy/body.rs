@@ -17,27 +17,13 @@ use hyper_util::client::legacy::connect::CaptureConnection;
 use tokio::time::{Sleep, sleep};
 
 use crate::guard::{Flow, Gate, InFlight};
-use crate::proxy::broken::{Breakage, Tell, cause};
+use crate::proxy::broken::{BodyError, Breakage, Tell, reasons};
 use crate::proxy::headers::{strip_trailers_to_caller, strip_trailers_to_upstream};
 use countersign_http1::BodyFraming;
 
 /// What is given to HTTP/2 at once: it keeps one piece that may be sent and one that may not yet, and both are then of
 /// one buffer.
 const PIECE_OF_A_STREAM: usize = 4 * 1024;
-
-/// Why a body ended early.
-#[derive(Debug, thiserror::Error)]
-pub enum BodyError {
-    /// Nothing came for too long.
-    #[error("the body stopped coming")]
-    Slow,
-    /// It is larger than is accepted.
-    #[error("the body is too large")]
-    TooLarge,
-    /// The connection failed, or the framing did.
-    #[error("the body broke off")]
-    Broken(#[source] hyper::Error),
-}
 
 /// A body whose sender may pause only so long.
 struct Timed<B> {
@@ -415,7 +401,7 @@ impl Passing {
             match ready!(self.body.poll(context)) {
                 Some(Err(error)) => {
                     if let Some(tell) = self.tell.take() {
-                        tell(Breakage::of(&error), cause(&error));
+                        tell(Breakage::of(&error), reasons(&error));
                     }
                     self.failed = Some(error);
                 }

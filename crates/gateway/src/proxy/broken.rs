@@ -8,10 +8,23 @@ use std::sync::Arc;
 use countersign::Decision;
 use countersign::decision::{Check, Step};
 
-use crate::proxy::body::BodyError;
-use crate::proxy::forward::reasons;
-use crate::runtime::Gateway;
 use countersign_http1::Violation;
+
+use crate::metrics::Metrics;
+
+/// Why a body ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// Nothing came for too long.
+    #[error("the body stopped coming")]
+    Slow,
+    /// It is larger than is accepted.
+    #[error("the body is too large")]
+    TooLarge,
+    /// The connection failed, or the framing did.
+    #[error("the body broke off")]
+    Broken(#[source] hyper::Error),
+}
 
 /// How an answer broke off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,13 +77,13 @@ impl Breakage {
 /// Is told at most once that an answer broke off, and why in words.
 pub type Tell = Box<dyn FnOnce(Breakage, String) + Send + Sync>;
 
-/// Tells the log, the metrics and the decision that the answer to a permitted request broke off.
+/// Tells the log, `metrics` and the decision that the answer to a permitted request broke off.
 #[must_use]
-pub fn tell(gateway: Arc<Gateway>, decision: Arc<Decision>) -> Tell {
+pub fn tell(metrics: Arc<Metrics>, decision: Arc<Decision>) -> Tell {
     Box::new(move |breakage, cause| {
         let how = breakage.as_str();
         tracing::warn!(decision = %decision.id, kind = how, cause, "the upstream's answer broke off");
-        gateway.metrics.broken_answer(decision.route.as_ref(), how);
+        metrics.broken_answer(decision.route.as_ref(), how);
         decision.note_afterwards(failed(format!("broke off behind its head ({how}): {cause}")));
     })
 }
@@ -81,8 +94,14 @@ pub fn failed(note: String) -> Step {
     Step { check: Check::Answer, scheme: None, passed: false, note: note.into() }
 }
 
-/// A body's failure, with all that it wraps.
-#[must_use]
-pub fn cause(error: &BodyError) -> String {
-    reasons(error)
+/// An error with all that it wraps: "client error (Connect): tcp connect error: refused".
+pub(crate) fn reasons(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
 }

@@ -17,7 +17,8 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
 
 use crate::config::{UpstreamLimits, UpstreamUrl};
-use crate::proxy::body::{Answer, BodyError, Progress, RequestBody};
+use crate::proxy::body::{Answer, Progress, RequestBody};
+use crate::proxy::broken::{BodyError, reasons};
 use crate::proxy::connector::Connector;
 use crate::proxy::headers::{Hops, Reading, to_upstream};
 
@@ -233,15 +234,3 @@ pub struct MayUpgrade;
 /// In a request's extensions: what the upstream may know one delivery by, since it may see it twice.
 #[derive(Clone)]
 pub struct IdempotencyKey(pub Box<str>);
-
-/// An error with all that it wraps: "client error (Connect): tcp connect error: refused".
-pub(crate) fn reasons(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
-}

@@ -10,5 +10,5 @@ mod tunnel;
 
 pub(crate) use connector::OF_RESPONSES;
 pub use forward::{Forwarder, IdempotencyKey, MayUpgrade, Upstream};
-pub(crate) use forward::{await_response, begin, reasons};
+pub(crate) use forward::{await_response, begin};
 pub use tunnel::Tunnel;

@@ -1,11 +1,114 @@
-//! What the gateway does for each scheme.
+//! One folder a scheme, each with the same items: `Ready`, made of the configuration and of what was ready before a reload, and what it
+//! adds to routes and paths, [`Mounted`].
 
-pub mod api_key;
-pub mod assertion;
-pub mod asymmetric;
-pub mod bearer;
-pub mod callback_url;
-pub mod issuer;
-pub mod session;
-pub mod signature;
-pub mod webhook;
+use countersign::path::Template;
+use countersign::requirement::SchemeSet;
+use countersign::rule::RuleBuilder;
+use countersign::{Requirement, Rule};
+
+use crate::config::{Config, SchemeOptions};
+use crate::egress::Egress;
+use crate::endpoint::Endpoint;
+use crate::shared::Shared;
+
+/// Registers schemes: `name(those whose Ready it needs)`, behind those.
+macro_rules! schemes {
+    ($($(#[$said:meta])* $name:ident ($($needs:ident),*);)+) => {
+        $($(#[$said])* pub mod $name;)+
+
+        /// Every scheme, ready.
+        pub struct Schemes { $($(#[$said])* pub $name: $name::Ready,)+ }
+
+        impl Schemes {
+            /// Makes each ready. Of `before`, what did not change is kept.
+            ///
+            /// # Errors
+            /// The first that cannot be.
+            pub fn new(making: &Making<'_>, before: Option<&Self>) -> Result<Self, NotReady> {
+                $(let $name = $name::Ready::new(making, before.map(|before| &before.$name), $(&$needs),*)?;)+
+                Ok(Self { $($name),+ })
+            }
+
+            fn all(&self) -> Vec<&dyn Mounted> {
+                vec![$(&self.$name),+]
+            }
+        }
+    };
+}
+
+schemes! {
+    /// Callers that are asked whether they sent a request.
+    webhook();
+    /// What APIs behind us are told of who was proven.
+    assertion();
+    /// Keys that are sent as themselves.
+    api_key();
+    /// Signatures over messages, by keys, wallets and web bots.
+    signature(api_key);
+    /// URLs of ours that are credentials.
+    callback_url(api_key);
+    /// Wallets' signatures in a header.
+    asymmetric();
+    /// Tokens that we issue.
+    issuer();
+    /// Tokens of issuers.
+    bearer(issuer);
+    /// Browsers, whose proof is in two halves.
+    session();
+}
+
+/// What a scheme is made ready with.
+pub struct Making<'a> {
+    /// What it is told.
+    pub config: &'a Config,
+    /// What lives as long as the process.
+    pub shared: &'a Shared,
+    /// Dials out as the configuration says.
+    pub egress: &'a Egress,
+}
+
+/// A scheme cannot be what its configuration asks: a sentence.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotReady(pub String);
+
+/// What a scheme adds to routes and paths.
+pub trait Mounted {
+    /// Gives a rule its verifier; one that nobody asks for does nothing there.
+    fn verify(&self, rule: RuleBuilder, _on: &On<'_>) -> RuleBuilder {
+        rule
+    }
+
+    /// Its own paths. `rules` makes rules for those that take credentials of other schemes.
+    fn endpoints(&self, _rules: &dyn Fn(&'static str, Requirement) -> Option<Rule>) -> Vec<Endpoint> {
+        Vec::new()
+    }
+}
+
+/// Where a verifier is asked.
+pub struct On<'a> {
+    /// By which schemes one may pass.
+    pub named: SchemeSet,
+    /// What the route says of them.
+    pub options: SchemeOptions,
+    /// The route's path; `None`: it is a path of ours.
+    pub path: Option<&'a Template>,
+}
+
+impl Schemes {
+    /// Gives a rule the verifiers of the schemes that it names.
+    #[must_use]
+    pub fn verify(&self, rule: RuleBuilder, on: &On<'_>) -> RuleBuilder {
+        self.all().into_iter().fold(rule, |rule, scheme| scheme.verify(rule, on))
+    }
+
+    /// All paths of ours.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<Endpoint> {
+        let rules = |path: &'static str, requirement: Requirement| {
+            let on = On { named: requirement.schemes(), options: SchemeOptions::default(), path: None };
+            self.verify(Rule::requiring(path, requirement), &on).build().ok()
+        };
+        self.all().into_iter().flat_map(|scheme| scheme.endpoints(&rules)).collect()
+    }
+}

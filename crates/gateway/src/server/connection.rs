@@ -24,9 +24,8 @@ use crate::guard::{
 };
 use crate::http2::CalmIo;
 use crate::proxy::body::{ResponseBody, Streams};
-use crate::runtime::Gateway;
 use crate::server::lent::{Lent, Returned};
-use crate::server::peer::Peer;
+use crate::server::peer::{Doors, Peer};
 use crate::server::service::handle;
 
 /// What listens for callers.
@@ -42,28 +41,28 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// A connection that was accepted.
 struct Accepted {
-    gateway: Arc<Gateway>,
+    doors: Arc<Doors>,
     address: IpAddr,
     limits: Limits,
     place: Arc<OwnedSemaphorePermit>,
 }
 
 /// Accepts callers until the gateway drains, then waits until the last connection has ended.
-pub async fn serve(gateway: Arc<Gateway>, listener: Listener) {
+pub async fn serve(doors: Arc<Doors>, listener: Listener) {
     let Listener { socket, tls } = listener;
-    let limits = gateway.runtime.load().config.limits.clone();
+    let limits = doors.live.load().config.limits.clone();
     let places = Arc::new(Semaphore::new(limits.max_connections));
-    let mut draining = gateway.draining.subscribe();
+    let mut draining = doors.life.draining();
     let (alive, mut all_gone) = tokio::sync::mpsc::channel::<()>(1);
     let receive = |stream, address: SocketAddr| {
         let Ok(place) = places.clone().try_acquire_owned() else {
-            gateway.metrics.connections_refused.inc();
+            doors.recorder.metrics.connections_refused.inc();
             return;
         };
         let accepted = Accepted {
-            gateway: gateway.clone(),
+            doors: doors.clone(),
             address: address.ip().to_canonical(),
-            limits: gateway.runtime.load().config.limits.clone(),
+            limits: doors.live.load().config.limits.clone(),
             place: Arc::new(place),
         };
         tokio::spawn(live(accepted, stream, tls.load_full(), alive.clone()));
@@ -101,8 +100,8 @@ async fn live(
     tls: Option<Arc<rustls::ServerConfig>>,
     alive: tokio::sync::mpsc::Sender<()>,
 ) {
-    let (gateway, address) = (accepted.gateway.clone(), accepted.address);
-    gateway.metrics.connections.inc();
+    let (doors, address) = (accepted.doors.clone(), accepted.address);
+    doors.recorder.metrics.connections.inc();
     let outcome = match tls {
         Some(config) => Box::pin(encrypted(accepted, stream, config)).await,
         None => plain(accepted, stream).await,
@@ -110,7 +109,7 @@ async fn live(
     if let Err(error) = outcome {
         tracing::debug!(%address, %error, "a connection failed");
     }
-    gateway.metrics.connections.dec();
+    doors.recorder.metrics.connections.dec();
     drop(alive);
 }
 
@@ -136,7 +135,7 @@ async fn encrypted(
 async fn plain(accepted: Accepted, stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     // A connection that has said nothing yet costs a socket, and no buffers.
-    let mut draining = accepted.gateway.draining.subscribe();
+    let mut draining = accepted.doors.life.draining();
     let last_words = async {
         let _ = draining.wait_for(|draining| *draining).await;
         sleep(LAST_WORDS).await;
@@ -180,12 +179,12 @@ async fn speak_http1<T>(accepted: Accepted, stream: T, flow: Flow, read: Vec<u8>
 where
     T: AsyncRead + AsyncWrite + OverTcp + Unpin + Send + 'static,
 {
-    let Accepted { gateway, address, limits, place } = accepted;
-    let (mut draining, mut ending) = (gateway.draining.subscribe(), gateway.ending.subscribe());
+    let Accepted { doors, address, limits, place } = accepted;
+    let (mut draining, mut ending) = (doors.life.draining(), doors.life.ending());
     let io = GuardedIo::new(stream, read, guard_options(&limits));
     let framing = Some(io.connection());
     let streams = Arc::default();
-    let peer = Arc::new(Peer { gateway, address, framing, flow: Some(flow.clone()), streams, place });
+    let peer = Arc::new(Peer { doors, address, framing, flow: Some(flow.clone()), streams, place });
     let connection = Lent::new(io);
     loop {
         // What has already come is served, also when the gateway drains.
@@ -249,17 +248,16 @@ async fn speak_http2<T>(accepted: Accepted, stream: T, read: Vec<u8>) -> io::Res
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Accepted { gateway, address, limits, place } = accepted;
-    let (mut draining, mut ending) = (gateway.draining.subscribe(), gateway.ending.subscribe());
+    let Accepted { doors, address, limits, place } = accepted;
+    let (mut draining, mut ending) = (doors.life.draining(), doors.life.ending());
     let io = GuardedIo::pass_through(stream, read, guard_options(&limits));
-    let flooding = gateway.clone();
+    let flooding = doors.recorder.metrics.clone();
     let io = CalmIo::new(io, move || {
-        flooding.metrics.connections_flooding.inc();
+        flooding.connections_flooding.inc();
         tracing::info!(%address, "an HTTP/2 connection sent too many frames that carry nothing");
     });
     let streams = Arc::new(Streams::default());
-    let peer =
-        Arc::new(Peer { gateway, address, framing: None, flow: None, streams: streams.clone(), place });
+    let peer = Arc::new(Peer { doors, address, framing: None, flow: None, streams: streams.clone(), place });
     // Boxed, so that it is freed when the head of the response has gone.
     let service = service_fn(move |request| Box::pin(answer(peer.clone(), request)));
     let connection = http2::Builder::new(TokioExecutor::new())

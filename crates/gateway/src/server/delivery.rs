@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use countersign::{Code, Delivery, Denial, Permit, Reservation, Standing};
 use http::{HeaderValue, Response, request};
-use tokio::sync::watch;
 
 use crate::proxy::body::{Answer, RequestBody};
 use crate::proxy::headers::Hops;
 use crate::proxy::{IdempotencyKey, Upstream};
-use crate::runtime::{Gateway, Runtime};
+use crate::runtime::Runtime;
+use crate::server::peer::Doors;
 
 /// A permitted request, its use, and where it goes.
 pub(super) struct Delivering {
@@ -29,13 +29,13 @@ pub(super) struct Delivering {
 /// # Errors
 /// As [`crate::proxy::Forwarder::forward`].
 pub(super) async fn deliver(
-    gateway: Arc<Gateway>,
+    doors: Arc<Doors>,
     runtime: Arc<Runtime>,
     delivering: Delivering,
 ) -> Result<(Response<Answer>, Standing), Denial> {
-    let under_way = UnderWay::new(&gateway.deliveries);
+    let under_way = doors.life.delivery();
     let task = tokio::spawn(async move {
-        let delivered = forward_and_settle(&gateway, &runtime, delivering).await;
+        let delivered = forward_and_settle(&doors, &runtime, delivering).await;
         drop(under_way);
         delivered
     });
@@ -44,7 +44,7 @@ pub(super) async fn deliver(
 }
 
 async fn forward_and_settle(
-    gateway: &Gateway,
+    doors: &Doors,
     runtime: &Runtime,
     delivering: Delivering,
 ) -> Result<(Response<Answer>, Standing), Denial> {
@@ -65,22 +65,6 @@ async fn forward_and_settle(
         // It stays reserved until its time is over, and then opens for the same body alone.
         tracing::error!(decision = %decision.id, ?delivery, %error, "a delivery was not settled");
     }
-    gateway.metrics.delivery(delivery, settled.is_ok());
+    doors.recorder.metrics.delivery(delivery, settled.is_ok());
     forwarded
-}
-
-/// Counts one delivery until it is dropped.
-struct UnderWay(watch::Sender<usize>);
-
-impl UnderWay {
-    fn new(deliveries: &watch::Sender<usize>) -> Self {
-        deliveries.send_modify(|under_way| *under_way += 1);
-        Self(deliveries.clone())
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.send_modify(|under_way| *under_way -= 1);
-    }
 }

@@ -12,3 +12,4 @@ mod source;
 pub mod tls;
 
 pub use connection::{Listener, serve};
+pub use peer::Doors;

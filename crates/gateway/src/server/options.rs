@@ -5,8 +5,7 @@ use bytes::Bytes;
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Response, StatusCode, Uri};
 
-/// The methods that a route may serve.
-pub(crate) const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+use crate::router::METHODS;
 
 /// Whether a request is about the server, not about anything that it serves.
 pub(crate) fn is_about_the_server(method: &Method, target: &Uri) -> bool {

@@ -26,11 +26,11 @@ use crate::proxy::broken::{self, Tell};
 use crate::proxy::framing;
 use crate::proxy::headers::{Hops, to_caller};
 use crate::proxy::{MayUpgrade, Tunnel};
-use crate::runtime::{Gateway, Route, Runtime};
+use crate::runtime::{Route, Runtime, Served};
 use crate::server::cors::Cors;
 use crate::server::delivery::{Delivering, deliver};
 use crate::server::options::{about_the_server, is_about_the_server};
-use crate::server::peer::Peer;
+use crate::server::peer::{Doors, Peer};
 use crate::server::rest::throw_away;
 use crate::server::source::{self, Read};
 
@@ -43,10 +43,10 @@ pub(super) async fn handle(peer: &Peer, request: Request<Incoming>) -> Response<
     };
     let is_http1 = request.version() < Version::HTTP_2;
     let busy = Busy { http1: in_flight, http2: (!is_http1).then(|| peer.streams.open()) };
-    let runtime = peer.gateway.runtime.load_full();
+    let runtime = peer.doors.live.load_full();
     let cors = Cors::of(&runtime.config.cors, request.headers());
-    let in_url =
-        has_credential_in_url(request.uri(), None) || runtime.callback_urls.are(request.uri().path());
+    let in_url = has_credential_in_url(request.uri(), None)
+        || runtime.schemes.callback_url.urls().are(request.uri().path());
     let exchange = Exchange { peer, runtime, busy, upgrade };
     let (mut response, drop_connection) = exchange.run(request, read, &cors).await;
     cors.mark(response.headers_mut());
@@ -67,8 +67,8 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    fn gateway(&self) -> &Arc<Gateway> {
-        &self.peer.gateway
+    fn doors(&self) -> &Arc<Doors> {
+        &self.peer.doors
     }
 
     /// The response, and whether the connection must end with it. `read` is what the guard found; nothing on HTTP/2.
@@ -129,23 +129,17 @@ impl Exchange<'_> {
             let close = self.must_close(&mut body, waits).await;
             return (response.map(|bytes| ResponseBody::ours(bytes, self.busy)), close);
         }
-        if let Some(found) = runtime.endpoints.find(view.target.path(), view.method) {
-            let response = match found {
-                Ok(endpoint) => self.answer(endpoint, &view, &mut body, started).await,
-                Err(methods) => {
-                    let denial = Denial::other_method(methods);
-                    let decision = self.refuse(&view, Check::Route, denial, started).await;
-                    refused(&decision)
-                }
-            };
-            let close = self.must_close(&mut body, waits).await;
-            return (response.map(|bytes| ResponseBody::ours(bytes, self.busy)), close);
-        }
         let too_large = config.limits.max_body.filter(|limit| body.size_hint().lower() > *limit as u64);
-        let decision = match (too_large, runtime.route(&view)) {
-            (None, Ok(route)) => {
+        let decision = match (too_large, runtime.serves(&view)) {
+            (_, Ok(Served::Endpoint(endpoint))) => {
+                let response = self.answer(endpoint, &view, &mut body, started).await;
+                let close = self.must_close(&mut body, waits).await;
+                return (response.map(|bytes| ResponseBody::ours(bytes, self.busy)), close);
+            }
+            (None, Ok(Served::Route(route))) => {
+                let asserter = runtime.schemes.assertion.asserter();
                 if route.upstream.needs_assertions()
-                    && let Err(denial) = self.gateway().asserter.keys(view.received_at).await
+                    && let Err(denial) = asserter.keys(view.received_at).await
                 {
                     // Before anything is spent: what could not be asserted would not be forwarded.
                     let decision = self.refuse(&view, Check::Assertion, denial, started).await;
@@ -163,7 +157,7 @@ impl Exchange<'_> {
                     Verdict::Deny(decision) => decision,
                 }
             }
-            (Some(limit), Ok(_)) => {
+            (Some(limit), Ok(Served::Route(_))) => {
                 let denial =
                     Denial::new(Code::BodyTooLarge, format!("more than limits.max_body, {limit} bytes"));
                 self.refuse(&view, Check::Reading, denial, started).await
@@ -204,8 +198,7 @@ impl Exchange<'_> {
             }
         }
         let asked = Asked {
-            gateway: self.gateway(),
-            runtime,
+            gate: &runtime.gate,
             request: view,
             principal: permit.as_ref().and_then(Permit::principal),
             values: endpoint.template.values(view.target.path()).unwrap_or_default(),
@@ -240,10 +233,8 @@ impl Exchange<'_> {
     }
 
     async fn record(&self, route: Option<&Route>, decision: &Arc<Decision>, started: Instant) {
-        let gateway = self.gateway();
-        gateway.metrics.decision(route.map(|route| &route.metrics), decision, started.elapsed());
-        gateway.decisions.push(decision.clone());
-        gateway.audit.decision(decision).await;
+        let metrics = route.map(|route| &route.metrics);
+        self.doors().recorder.decided(metrics, decision, started.elapsed()).await;
     }
 
     async fn pass(
@@ -254,13 +245,14 @@ impl Exchange<'_> {
         body: GateBody<Incoming>,
         (framing, waits): (BodyFraming, bool),
     ) -> (Response<ResponseBody>, bool) {
-        let session_cookie = self.runtime.session.cookie();
+        let session_cookie = self.runtime.schemes.session.cookie();
         if let Some(cookie) = session_cookie {
             // Browsers send it along wherever they go: to upstreams whose routes take no sessions, too.
             remove_cookie(&mut parts.headers, cookie.name());
             remove_half(&mut parts.headers);
         }
-        remove_copies(&mut parts.headers, |value| self.runtime.callback_urls.stand_in(value));
+        let callback_urls = self.runtime.schemes.callback_url.urls();
+        remove_copies(&mut parts.headers, |value| callback_urls.stand_in(value));
         let limits = &self.runtime.config.limits;
         let body = RequestBody::new(body, framing, limits.body_timeout, limits.max_body);
         let progress = body.progress();
@@ -293,7 +285,7 @@ impl Exchange<'_> {
                     peer: hops.peer,
                     believed: hops.believed.cloned(),
                 };
-                deliver(self.gateway().clone(), self.runtime.clone(), delivery).await
+                deliver(self.doors().clone(), self.runtime.clone(), delivery).await
             }
         };
         let (mut response, standing) = match forwarded {
@@ -313,9 +305,9 @@ impl Exchange<'_> {
                 caller,
                 upstream: hyper::upgrade::on(&mut response),
                 standing,
-                clock: self.gateway().clock.clone(),
+                clock: self.doors().clock.clone(),
                 patience: self.runtime.config.upstream.stream_timeout,
-                ending: self.gateway().ending.subscribe(),
+                ending: self.doors().life.ending(),
                 tell,
             };
             self.carry(tunnel);
@@ -348,7 +340,7 @@ impl Exchange<'_> {
 
     /// Who is told when the answer breaks off.
     fn tell(&self, decision: &Arc<Decision>, progress: &Arc<Progress>, version: Version) -> Tell {
-        let tell = broken::tell(self.gateway().clone(), decision.clone());
+        let tell = broken::tell(self.doors().recorder.metrics.clone(), decision.clone());
         let (progress, flow) = (progress.clone(), self.peer.flow.clone());
         Box::new(move |breakage, cause| {
             if let (Version::HTTP_10, Some(flow)) = (version, flow) {
@@ -363,13 +355,13 @@ impl Exchange<'_> {
     }
 
     fn carry(&self, tunnel: Tunnel) {
-        let gateway = self.gateway().clone();
+        let metrics = self.doors().recorder.metrics.clone();
         // A tunnel is a connection still, and takes up its place.
         let place = self.peer.place.clone();
         tokio::spawn(async move {
-            gateway.metrics.tunnels.inc();
+            metrics.tunnels.inc();
             tunnel.run().await;
-            gateway.metrics.tunnels.dec();
+            metrics.tunnels.dec();
             drop(place);
         });
     }
@@ -387,7 +379,7 @@ impl Exchange<'_> {
         let guarded = broken_by_guard.map(|violation| Denial::new(Code::Framing, violation.reason));
         let denial = guarded.as_ref().unwrap_or(denial);
         tracing::warn!(decision = %decision.id, code = %denial.code(), cause = denial.cause(), "not forwarded");
-        self.gateway().metrics.upstream_failure(&route.metrics, denial.code().as_str());
+        self.doors().recorder.metrics.upstream_failure(&route.metrics, denial.code().as_str());
         let code = denial.code();
         let note = format!("{} {code}: {}", code.status().as_u16(), denial.cause());
         decision.note_afterwards(broken::failed(note));

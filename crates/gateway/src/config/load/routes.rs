@@ -28,7 +28,7 @@ impl Reader<'_> {
         signature: &signature::Config,
         session: &session::Config,
         assertion: bool,
-    ) -> (Vec<RouteConfig>, Router) {
+    ) -> Vec<RouteConfig> {
         let mut parsed: Vec<RouteConfig> = Vec::new();
         let mut router = Router::default();
         for written in routes {
@@ -46,7 +46,7 @@ impl Reader<'_> {
             }
             parsed.push(route);
         }
-        (parsed, router)
+        parsed
     }
 
     fn route(

@@ -1,33 +1,58 @@
-//! The public keys of assertions, for the APIs behind us and nobody's secret.
+//! What APIs behind us are told of who was proven: its public keys are for them, and nobody's secret.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use countersign::Rule;
-use countersign::assertion::PATH;
-use countersign::path::Template;
+use countersign::assertion::{Asserter, PATH};
+use countersign::{Requirement, Rule};
+use countersign_io::AnyStore;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response};
 
+use super::{Making, Mounted, NotReady};
 use crate::endpoint::{Answer, Answering, Asked, Endpoint};
 
-/// `GET /.well-known/jwks.json`, which GET makes for HEAD too.
-pub(crate) fn endpoints() -> impl Iterator<Item = Endpoint> {
-    Template::parse(PATH).ok().into_iter().map(|template| Endpoint {
-        rule: Arc::new(Rule::public(template.as_str())),
-        template,
-        methods: Some(vec![Method::GET]),
-        answer: Box::new(Keys),
-    })
+/// What signs assertions.
+pub struct Ready {
+    asserter: Arc<Asserter<Arc<AnyStore>>>,
 }
 
-struct Keys;
+impl Ready {
+    /// Keeps the keys that `before` signs with.
+    ///
+    /// # Errors
+    /// None.
+    pub fn new(making: &Making<'_>, before: Option<&Self>) -> Result<Self, NotReady> {
+        let shared = making.shared;
+        let asserter = || {
+            let (store, seal) = (shared.store.clone(), shared.seal_key.clone());
+            Arc::new(Asserter::new(store, seal, shared.random.clone()))
+        };
+        Ok(Self { asserter: before.map_or_else(asserter, |before| before.asserter.clone()) })
+    }
+
+    /// Tells upstreams who was proven.
+    #[must_use]
+    pub const fn asserter(&self) -> &Arc<Asserter<Arc<AnyStore>>> {
+        &self.asserter
+    }
+}
+
+impl Mounted for Ready {
+    /// `GET /.well-known/jwks.json`, which GET makes for HEAD too.
+    fn endpoints(&self, _: &dyn Fn(&'static str, Requirement) -> Option<Rule>) -> Vec<Endpoint> {
+        let keys = Keys(self.asserter.clone());
+        Endpoint::public(PATH, Some(vec![Method::GET]), keys).into_iter().collect()
+    }
+}
+
+struct Keys(Arc<Asserter<Arc<AnyStore>>>);
 
 impl Answer for Keys {
     fn answer<'a>(&'a self, asked: Asked<'a>) -> Answering<'a> {
         Box::pin(async move {
-            asked.runtime.gate.look_at_source(asked.request)?;
-            let keys = asked.gateway.asserter.keys(asked.request.received_at).await?;
+            asked.gate.look_at_source(asked.request)?;
+            let keys = self.0.keys(asked.request.received_at).await?;
             let body = Bytes::from(keys.jwks().to_string());
             let length = HeaderValue::from(body.len());
             let is_head = *asked.request.method == Method::HEAD;

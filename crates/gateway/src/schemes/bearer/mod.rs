@@ -1,4 +1,4 @@
-//! From `[bearer]` to what verifies tokens: the listed issuers, and where their keys come from.
+//! Tokens of issuers: the listed ones, and where their keys come from.
 
 pub mod config;
 
@@ -8,51 +8,38 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use countersign::issuer::Issuer;
-use countersign::schemes::bearer::{InProcess, Issuers, KeySet, KeySource};
+use countersign::rule::RuleBuilder;
+use countersign::schemes::bearer::{BearerVerifier, InProcess, Issuers, KeySet, KeySource};
 use countersign::schemes::dpop::Dpop;
-use countersign_io::AnyStore;
+use countersign_io::egress::GuardedClient;
 
-use crate::runtime::Parts;
+use super::{Making, Mounted, NotReady, On, issuer};
 use crate::seal::read_secret;
-
-use config::{Config, KeysFrom};
+use config::KeysFrom;
 
 /// A file of keys is small.
 const MAX_BYTES: u64 = 256 * 1024;
 
-/// An issuer whose keys cannot be had.
-#[derive(Debug, thiserror::Error)]
-#[error("bearer.issuer {issuer}: {why}")]
-pub struct BearerError {
-    issuer: String,
-    why: String,
-}
-
 /// What verifies tokens on every route.
-#[derive(Clone)]
-pub struct Bearer {
+pub struct Ready {
     /// Whose tokens are taken.
-    pub issuers: Arc<Issuers>,
+    issuers: Arc<Issuers>,
     /// Judges proofs of possession.
-    pub dpop: Arc<Dpop>,
+    dpop: Arc<Dpop>,
+    fetch: Arc<GuardedClient>,
+    longest_token: usize,
 }
 
-impl Bearer {
-    /// Makes it ready: files are read, nobody is asked. `own` is our own issuer; what `before` had from
-    /// other hosts is kept.
+impl Ready {
+    /// Reads files and asks nobody; what `before` had from other hosts is kept.
     ///
     /// # Errors
-    /// [`BearerError`].
-    pub fn new(
-        config: &Config,
-        own: Option<&Arc<Issuer<Arc<AnyStore>>>>,
-        parts: &Parts<'_>,
-        before: Option<&Self>,
-    ) -> Result<Self, BearerError> {
+    /// An issuer whose keys cannot be had.
+    pub fn new(making: &Making<'_>, before: Option<&Self>, ours: &issuer::Ready) -> Result<Self, NotReady> {
+        let Making { config, shared, egress } = making;
         let mut listed = Vec::new();
-        for issuer in &config.issuers {
-            let wrong = |why: String| BearerError { issuer: issuer.terms.issuer.clone(), why };
+        for issuer in &config.bearer.issuers {
+            let wrong = |why: String| NotReady(format!("bearer.issuer {}: {why}", issuer.terms.issuer));
             let source = match &issuer.keys {
                 KeysFrom::Discovery => KeySource::Discovered,
                 KeysFrom::Url(url) => KeySource::At(url.clone()),
@@ -63,16 +50,32 @@ impl Bearer {
                     KeySource::Fixed(Arc::new(keys))
                 }
                 KeysFrom::Ourselves => {
-                    let own = own.ok_or_else(|| wrong("[issuer] is not enabled".to_owned()))?;
-                    KeySource::InProcess(Arc::new(InProcess::new(own.clone(), parts.store.clone())))
+                    let ours = ours.issuer().ok_or_else(|| wrong("[issuer] is not enabled".to_owned()))?;
+                    KeySource::InProcess(Arc::new(InProcess::new(ours.clone(), shared.store.clone())))
                 }
             };
             listed.push((issuer.terms.clone(), source));
         }
         let issuers = Issuers::new(listed, before.map(|before| &*before.issuers));
         // The issuer's endpoints take the same nonces.
-        let dpop = Dpop::new(&parts.seal_key.derive("dpop-nonce"), config.dpop_nonces);
-        Ok(Self { issuers: Arc::new(issuers), dpop: Arc::new(dpop) })
+        let dpop = Dpop::new(&shared.seal_key.derive("dpop-nonce"), config.bearer.dpop_nonces);
+        Ok(Self {
+            issuers: Arc::new(issuers),
+            dpop: Arc::new(dpop),
+            fetch: egress.client.clone(),
+            longest_token: config.bearer.max_token,
+        })
+    }
+}
+
+impl Mounted for Ready {
+    fn verify(&self, rule: RuleBuilder, _: &On<'_>) -> RuleBuilder {
+        rule.verifier(BearerVerifier {
+            issuers: self.issuers.clone(),
+            dpop: self.dpop.clone(),
+            fetch: self.fetch.clone(),
+            longest_token: self.longest_token,
+        })
     }
 }
 

@@ -4,17 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use countersign::path::Template;
-use countersign::rule::RuleBuilder;
 use countersign::schemes::api_key::MintRights;
 use countersign::{Code, Denial, KeyId, Principal, Requirement, Rule, Subject};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::config::Config;
+use super::minting::{Minting, Refused, Wanted, revealed};
 use crate::endpoint::{Answer, Answering, Asked, Endpoint};
-use crate::runtime::Gateway;
-use crate::schemes::callback_url::minting::{Refused, Wanted, mint, revealed, takes_callbacks};
+use crate::schemes::api_key;
 
 /// Where applications mint.
 const PATH: &str = "/callbacks";
@@ -22,30 +20,42 @@ const PATH: &str = "/callbacks";
 const LONGEST: usize = 16 * 1024;
 
 /// The endpoint, where some route takes callbacks.
-pub(crate) fn endpoint(
-    config: &Config,
-    verified: impl Fn(RuleBuilder, &Requirement) -> RuleBuilder,
+pub(super) fn endpoint(
+    minting: &Arc<Minting>,
+    api_key: &api_key::Ready,
+    rules: &dyn Fn(&'static str, Requirement) -> Option<Rule>,
 ) -> Option<Endpoint> {
-    if !config.routes.iter().any(takes_callbacks) {
-        return None;
-    }
-    let requirement = Requirement::parse(["api-key"]).ok()?;
-    let rule = verified(Rule::requiring(PATH, requirement.clone()), &requirement).build().ok()?;
+    minting.routes().next()?;
+    let rule = rules(PATH, Requirement::parse(["api-key"]).ok()?)?;
     Some(Endpoint {
         template: Template::parse(PATH).ok()?,
         methods: Some(vec![Method::POST]),
         rule: Arc::new(rule),
-        answer: Box::new(Minting),
+        answer: Box::new(Mints { minting: minting.clone(), api_key: api_key.clone() }),
     })
 }
 
-struct Minting;
+struct Mints {
+    minting: Arc<Minting>,
+    api_key: api_key::Ready,
+}
 
-impl Answer for Minting {
+impl Mints {
+    /// What the key that was proven may mint.
+    async fn rights(&self, principal: Option<&Principal>) -> Result<(KeyId, MintRights), Denial> {
+        let Some(Subject::Key(id)) = principal.map(|principal| principal.subject.clone()) else {
+            return Err(Denial::new(Code::PermissionMissing, "no key was proven"));
+        };
+        let record = self.api_key.keys().get(id).await;
+        let record = record.map_err(|error| Denial::new(Code::StoreUnavailable, error.to_string()))?;
+        Ok((id, record.terms.mint))
+    }
+}
+
+impl Answer for Mints {
     fn answer<'a>(&'a self, asked: Asked<'a>) -> Answering<'a> {
         Box::pin(async move {
-            let principal = asked.principal;
-            let (id, rights) = rights(asked.gateway, principal).await?;
+            let (id, rights) = self.rights(asked.principal).await?;
             if rights == MintRights::default() {
                 return Err(Denial::new(Code::PermissionMissing, format!("{id} may mint no callbacks")));
             }
@@ -59,23 +69,13 @@ impl Answer for Minting {
                 return Err(Denial::new(Code::PermissionMissing, cause));
             }
             let by = Subject::Key(id).to_string();
-            match mint(asked.gateway, asked.runtime, wanted, &by, asked.request.received_at).await {
+            match self.minting.mint(wanted, &by, asked.request.received_at).await {
                 Ok(minted) => Ok(answer(StatusCode::CREATED, "application/json", &revealed(&minted))),
                 Err(Refused::Terms(why)) => Ok(refused(&why)),
                 Err(Refused::Now(denial)) => Err(denial),
             }
         })
     }
-}
-
-/// What the key that was proven may mint.
-async fn rights(gateway: &Gateway, principal: Option<&Principal>) -> Result<(KeyId, MintRights), Denial> {
-    let Some(Subject::Key(id)) = principal.map(|principal| principal.subject.clone()) else {
-        return Err(Denial::new(Code::PermissionMissing, "no key was proven"));
-    };
-    let record = gateway.keys().get(id).await;
-    let record = record.map_err(|error| Denial::new(Code::StoreUnavailable, error.to_string()))?;
-    Ok((id, record.terms.mint))
 }
 
 /// What is asked for cannot be: a sentence for whoever wrote the request, about nothing but the request.

@@ -6,7 +6,7 @@ use countersign::path::Template;
 use memchr::memmem::Finder;
 
 /// The paths of the routes that take callback URLs, under our own name.
-pub(crate) struct CallbackUrls {
+pub struct CallbackUrls {
     templates: Vec<Template>,
     /// How such a URL begins behind its scheme.
     host: Finder<'static>,
@@ -14,18 +14,18 @@ pub(crate) struct CallbackUrls {
 
 impl CallbackUrls {
     /// Those of `templates`, at `public_url`.
-    pub(crate) fn new(public_url: &PublicUrl, templates: Vec<Template>) -> Self {
+    pub fn new(public_url: &PublicUrl, templates: Vec<Template>) -> Self {
         let host = format!("://{}/", public_url.authority());
         Self { templates, host: Finder::new(&host).into_owned() }
     }
 
     /// Whether a path of ours has a token in it.
-    pub(crate) fn are(&self, path: &str) -> bool {
+    pub fn are(&self, path: &str) -> bool {
         self.templates.iter().any(|template| template.values(path).is_some())
     }
 
     /// Whether one stands in `text`, as it is or escaped.
-    pub(crate) fn stand_in(&self, text: &[u8]) -> bool {
+    pub fn stand_in(&self, text: &[u8]) -> bool {
         !self.templates.is_empty()
             && (self.stand_plainly_in(text)
                 || unescaped(text).is_some_and(|text| self.stand_plainly_in(&text)))

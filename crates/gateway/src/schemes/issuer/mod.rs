@@ -1,7 +1,7 @@
-//! From `[issuer]` to an issuer: its clients' keys, its own, and what it knows its nonces by.
+//! Tokens that we issue: our clients' keys, our own, and what we know our nonces by.
 
 pub mod config;
-pub(crate) mod oauth;
+mod oauth;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,30 +13,56 @@ use countersign::issuer::keyring::{Keyring, KeyringTerms};
 use countersign::issuer::{Issuer, IssuerTerms};
 use countersign::schemes::dpop::Dpop;
 use countersign::time::SKEW;
+use countersign::{Requirement, Rule};
 use countersign_io::AnyStore;
 
-use crate::runtime::Parts;
-
+use super::{Making, Mounted, NotReady};
+use crate::endpoint::Endpoint;
+use crate::recorder::Recorder;
 use config::{ClientConfig, Config};
 
 /// A client's file is small.
 const MAX_BYTES: u64 = 64 * 1024;
 
-/// Why there is no issuer: which client, and what is wrong with it.
-#[derive(Debug, thiserror::Error)]
-#[error("issuer.clients: {0}")]
-pub struct IssuerError(String);
+/// What issues tokens, while it is enabled.
+pub struct Ready {
+    enabled: Option<Arc<Issuer<Arc<AnyStore>>>>,
+    /// For how long others may keep our keys.
+    fresh: Duration,
+    recorder: Recorder,
+}
 
-/// The issuer that `config` describes. Clients' keys are read anew each time.
-///
-/// # Errors
-/// [`IssuerError`].
-pub fn issuer(
-    config: &Config,
-    public_url: &countersign::PublicUrl,
-    parts: &Parts<'_>,
-) -> Result<Issuer<Arc<AnyStore>>, IssuerError> {
-    let (store, random, seal) = (parts.store.clone(), parts.random.clone(), parts.seal_key);
+impl Ready {
+    /// Reads the keys of clients anew each time.
+    ///
+    /// # Errors
+    /// Which client, and what is wrong with it.
+    pub fn new(making: &Making<'_>, _: Option<&Self>) -> Result<Self, NotReady> {
+        let config = making.config.issuer.as_ref();
+        let enabled = config.map(|config| issuer(config, making)).transpose()?.map(Arc::new);
+        // Whoever keeps a copy of the keys has the next one before anything is signed with it.
+        let fresh = config.map_or(Duration::ZERO, |config| config.publish_before / 2);
+        let fresh = fresh.min(Duration::from_secs(300));
+        Ok(Self { enabled, fresh, recorder: making.shared.recorder.clone() })
+    }
+
+    /// The issuer, while it is enabled.
+    #[must_use]
+    pub const fn issuer(&self) -> Option<&Arc<Issuer<Arc<AnyStore>>>> {
+        self.enabled.as_ref()
+    }
+}
+
+impl Mounted for Ready {
+    fn endpoints(&self, _: &dyn Fn(&'static str, Requirement) -> Option<Rule>) -> Vec<Endpoint> {
+        let issuer = self.enabled.iter();
+        issuer.flat_map(|issuer| oauth::endpoints(issuer, self.fresh, &self.recorder)).collect()
+    }
+}
+
+fn issuer(config: &Config, making: &Making<'_>) -> Result<Issuer<Arc<AnyStore>>, NotReady> {
+    let (shared, seal) = (making.shared, &making.shared.seal_key);
+    let (store, random) = (shared.store.clone(), shared.random.clone());
     let terms = KeyringTerms {
         purpose: "issuer",
         algorithm: Algorithm::EcdsaP256Sha256,
@@ -48,7 +74,7 @@ pub fn issuer(
     let keyring = Keyring::new(store.clone(), seal.clone(), random.clone(), terms);
     let dpop = Dpop::new(&seal.derive("dpop-nonce"), config.dpop_nonces);
     let terms = IssuerTerms {
-        public_url: public_url.clone(),
+        public_url: making.config.server.public_url.clone(),
         audience: config.audience.clone(),
         access_life: config.access_life,
         refresh_life: config.refresh_life,
@@ -59,7 +85,11 @@ pub fn issuer(
     Ok(Issuer::new(store, Arc::new(keyring), Arc::new(dpop), random, &secret, terms))
 }
 
-fn clients(configured: &[ClientConfig]) -> Result<Clients, IssuerError> {
+fn wrong(why: &dyn std::fmt::Display) -> NotReady {
+    NotReady(format!("issuer.clients: {why}"))
+}
+
+fn clients(configured: &[ClientConfig]) -> Result<Clients, NotReady> {
     let mut clients = Clients::default();
     for client in configured {
         let added = match client {
@@ -70,14 +100,14 @@ fn clients(configured: &[ClientConfig]) -> Result<Clients, IssuerError> {
                 clients.add_configured(Client { id: id.clone(), keys, scopes })
             }
         };
-        added.map_err(|error| IssuerError(error.to_string()))?;
+        added.map_err(|error| wrong(&error))?;
     }
     Ok(clients)
 }
 
-fn read(path: &Path) -> Result<Vec<ClientKey>, IssuerError> {
+fn read(path: &Path) -> Result<Vec<ClientKey>, NotReady> {
     use std::io::Read as _;
-    let said = |why: &dyn std::fmt::Display| IssuerError(format!("{}: {why}", path.display()));
+    let said = |why: &dyn std::fmt::Display| wrong(&format!("{}: {why}", path.display()));
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(|error| said(&error))?;
     file.take(MAX_BYTES).read_to_string(&mut text).map_err(|error| said(&error))?;

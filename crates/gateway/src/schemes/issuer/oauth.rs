@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use countersign::decision::Check;
 use countersign::issuer::{Issuer, LONGEST_BODY, OAuthError, metadata, siwe};
-use countersign::path::Template;
 use countersign::schemes::dpop::NoncePolicy;
-use countersign::{RequestView, Rule};
+use countersign::{Gate, RequestView};
 use countersign_io::AnyStore;
 use countersign_tower::DECISION;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -17,7 +16,7 @@ use http::{HeaderValue, Method, Response};
 use serde_json::{Value, json};
 
 use crate::endpoint::{Answer, Answering, Asked, Endpoint};
-use crate::runtime::{Gateway, Runtime};
+use crate::recorder::Recorder;
 
 type Ours = Arc<Issuer<Arc<AnyStore>>>;
 
@@ -32,8 +31,8 @@ enum Does {
     Nonce,
 }
 
-/// All of the issuer's paths.
-pub(crate) fn endpoints(issuer: &Ours, config: &super::config::Config) -> Vec<Endpoint> {
+/// All of the issuer's paths. `fresh`: for how long others may keep its keys.
+pub(super) fn endpoints(issuer: &Ours, fresh: Duration, recorder: &Recorder) -> Vec<Endpoint> {
     let paths = [
         (metadata::OPENID_CONFIGURATION, Method::GET, Does::Discovery),
         (metadata::OAUTH_AUTHORIZATION_SERVER, Method::GET, Does::Discovery),
@@ -43,13 +42,9 @@ pub(crate) fn endpoints(issuer: &Ours, config: &super::config::Config) -> Vec<En
         (metadata::REVOKE, Method::POST, Does::Revoke),
         (metadata::NONCE, Method::POST, Does::Nonce),
     ];
-    // Whoever keeps a copy of the keys has the next one before anything is signed with it.
-    let fresh = (config.publish_before / 2).min(Duration::from_secs(300)).as_secs();
     let endpoint = |(path, method, does)| {
-        let template = Template::parse(path).ok()?;
-        let rule = Arc::new(Rule::public(template.as_str()));
-        let answer = Box::new(OAuth { issuer: issuer.clone(), does, fresh });
-        Some(Endpoint { template, methods: Some(vec![method]), rule, answer })
+        let answer = OAuth { issuer: issuer.clone(), does, fresh, recorder: recorder.clone() };
+        Endpoint::public(path, Some(vec![method]), answer)
     };
     paths.into_iter().filter_map(endpoint).collect()
 }
@@ -57,7 +52,8 @@ pub(crate) fn endpoints(issuer: &Ours, config: &super::config::Config) -> Vec<En
 struct OAuth {
     issuer: Ours,
     does: Does,
-    fresh: u64,
+    fresh: Duration,
+    recorder: Recorder,
 }
 
 impl Answer for OAuth {
@@ -66,10 +62,7 @@ impl Answer for OAuth {
             let started = Instant::now();
             match self.answered(&mut asked).await {
                 Ok(response) => Ok(response),
-                Err(error) => {
-                    let (gateway, runtime) = (asked.gateway, asked.runtime);
-                    Ok(self.refused(gateway, runtime, asked.request, &error, started).await)
-                }
+                Err(error) => Ok(self.refused(asked.gate, asked.request, &error, started).await),
             }
         })
     }
@@ -83,7 +76,7 @@ impl OAuth {
             Does::Discovery => return Ok(self.lasting(&issuer.metadata())),
             Does::Keys => return Ok(self.lasting(issuer.keys(now).await?.jwks())),
             // Whoever fails too often asks elsewhere first; nonces cost nothing, and fill nothing.
-            _ => asked.runtime.gate.look_at_source(request)?,
+            _ => asked.gate.look_at_source(request)?,
         }
         if self.does == Does::Nonce {
             let life = siwe::NONCE_LIFE.as_secs();
@@ -98,7 +91,7 @@ impl OAuth {
             }
             _ => {
                 let issued = issuer.token(request, &body).await?;
-                asked.gateway.metrics.token(issued.grant, "issued");
+                self.recorder.metrics.token(issued.grant, "issued");
                 tracing::debug!(grant = issued.grant, subject = %issued.subject, client = issued.client_id, "token");
                 let mut response = fresh(&issued.body);
                 if issuer.dpop().policy() == NoncePolicy::Required {
@@ -113,7 +106,7 @@ impl OAuth {
     /// What may be kept for a while.
     fn lasting(&self, body: &Value) -> Response<Bytes> {
         let mut response = json_response(body);
-        if let Ok(age) = HeaderValue::try_from(format!("public, max-age={}", self.fresh)) {
+        if let Ok(age) = HeaderValue::try_from(format!("public, max-age={}", self.fresh.as_secs())) {
             response.headers_mut().insert(CACHE_CONTROL, age);
         }
         response
@@ -122,19 +115,16 @@ impl OAuth {
     /// A refusal in OAuth's words; it counts against its source, and the operator finds it as a decision.
     async fn refused(
         &self,
-        gateway: &Gateway,
-        runtime: &Runtime,
+        gate: &Gate<Arc<AnyStore>>,
         request: &RequestView<'_>,
         error: &OAuthError,
         started: Instant,
     ) -> Response<Bytes> {
-        let decision = runtime.gate.fail(request, Check::Verify, error.denial().clone());
-        gateway.metrics.decision(None, &decision, started.elapsed());
+        let decision = gate.fail(request, Check::Verify, error.denial().clone());
         if self.does == Does::Token {
-            gateway.metrics.token("any", error.code().as_str());
+            self.recorder.metrics.token("any", error.code().as_str());
         }
-        gateway.decisions.push(decision.clone());
-        gateway.audit.decision(&decision).await;
+        self.recorder.decided(None, &decision, started.elapsed()).await;
         let mut response = fresh(&error.body());
         *response.status_mut() = error.status();
         let headers = response.headers_mut();

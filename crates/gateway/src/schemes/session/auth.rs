@@ -12,40 +12,39 @@ use countersign_tower::{AuthAsked, AuthPath, SessionSite};
 use http::Response;
 use serde_json::json;
 
+use crate::audit::Audit;
 use crate::endpoint::{Answer, Answering, Asked, Endpoint};
-use crate::runtime::Gateway;
-use crate::schemes::session::Session;
 
 type Site = SessionSite<Arc<AnyStore>>;
 
-/// All paths, where sessions are served.
-pub(crate) fn endpoints(session: &Session) -> Vec<Endpoint> {
-    let served = AuthPath::ALL.into_iter().filter(|_| session.is_enabled());
+/// All paths.
+pub(super) fn endpoints(site: &Site, audit: &Arc<Audit>) -> Vec<Endpoint> {
     let endpoint = |path: AuthPath| {
         let template = Template::parse(path.template()).ok()?;
-        let rule = Arc::new(session.site.rule_of(path).ok()?);
-        let answer = Box::new(Auth { site: session.site.clone(), path });
+        let rule = Arc::new(site.rule_of(path).ok()?);
+        let answer = Box::new(Auth { site: site.clone(), path, audit: audit.clone() });
         Some(Endpoint { template, methods: Some(vec![path.method()]), rule, answer })
     };
-    served.filter_map(endpoint).collect()
+    AuthPath::ALL.into_iter().filter_map(endpoint).collect()
 }
 
 struct Auth {
     site: Site,
     path: AuthPath,
+    audit: Arc<Audit>,
 }
 
 impl Answer for Auth {
     fn answer<'a>(&'a self, asked: Asked<'a>) -> Answering<'a> {
         Box::pin(async move {
             if asked.principal.is_none() {
-                asked.runtime.gate.look_at_source(asked.request)?;
+                asked.gate.look_at_source(asked.request)?;
             }
             let named = asked.values.first().map(|(_, value)| *value);
-            let Asked { gateway, request, principal, body, .. } = asked;
+            let Asked { request, principal, body, .. } = asked;
             let asked = AuthAsked { request, principal, named, body };
             match self.path {
-                AuthPath::SignUp => self.sign_up(gateway, asked).await,
+                AuthPath::SignUp => self.sign_up(asked).await,
                 path => self.site.answer(path, asked).await,
             }
         })
@@ -54,12 +53,12 @@ impl Answer for Auth {
 
 impl Auth {
     /// Whether somebody had the address is not said: they get the same answer after the same work.
-    async fn sign_up(&self, gateway: &Gateway, asked: AuthAsked<'_>) -> Result<Response<Bytes>, Denial> {
+    async fn sign_up(&self, asked: AuthAsked<'_>) -> Result<Response<Bytes>, Denial> {
         let now = asked.request.received_at;
         match self.site.sign_up(asked).await? {
             Some(user) => {
                 let details = json!({ "id": user.id.to_string(), "by": "themselves" });
-                if let Err(why) = gateway.audit.change(now, "user-added", &details).await {
+                if let Err(why) = self.audit.change(now, "user-added", &details).await {
                     // Nobody has been told of them.
                     self.site.accounts().disable(user.id, now).await?;
                     return Err(Denial::new(Code::StoreUnavailable, why));

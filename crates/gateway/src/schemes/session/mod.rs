@@ -1,60 +1,74 @@
-//! From `[session]` to what signs people in and verifies their sessions.
+//! Browsers, whose proof is in two halves: what signs people in, and verifies their sessions.
 
-pub(crate) mod auth;
+mod auth;
 pub mod config;
 
 use std::sync::Arc;
 
-use countersign::schemes::session::SessionCookie;
-use countersign::schemes::session::passwords::PasswordCostError;
+use countersign::rule::RuleBuilder;
+use countersign::schemes::session::{Accounts, HandshakePolicy, SessionCookie, SessionDemand};
+use countersign::{Requirement, Rule};
 use countersign_io::AnyStore;
 use countersign_tower::{SessionSite, SiteParts};
 
-use crate::runtime::Parts;
+use super::{Making, Mounted, NotReady, On};
+use crate::audit::Audit;
+use crate::endpoint::Endpoint;
 
 /// People and their sessions, as one configuration has them.
-#[derive(Clone)]
-pub struct Session {
+pub struct Ready {
     /// Who may sign in, and what verifies their sessions.
-    pub site: SessionSite<Arc<AnyStore>>,
+    site: SessionSite<Arc<AnyStore>>,
     enabled: bool,
+    audit: Arc<Audit>,
 }
 
-impl Session {
-    /// Makes it ready. Of `before` the memory of attempts is kept.
+impl Ready {
+    /// Keeps what `before` remembers of attempts to sign in.
     ///
     /// # Errors
     /// None in practice: the cost of passwords is a fixed one.
-    pub fn new(
-        config: &crate::config::Config,
-        parts: &Parts<'_>,
-        before: Option<&Self>,
-    ) -> Result<Self, PasswordCostError> {
+    pub fn new(making: &Making<'_>, before: Option<&Self>) -> Result<Self, NotReady> {
+        let Making { config, shared, .. } = making;
         let made_of = SiteParts {
-            store: parts.store.clone(),
+            store: shared.store.clone(),
             public_url: &config.server.public_url,
             allowed_origins: &config.cors,
-            seal_key: parts.seal_key,
-            workers: parts.workers.clone(),
-            random: parts.random.clone(),
+            seal_key: &shared.seal_key,
+            workers: shared.workers.clone(),
+            random: shared.random.clone(),
         };
         let settings = config.session.settings;
         let site = match before {
             Some(before) => before.site.renewed(made_of, settings),
-            None => SessionSite::new(made_of, settings)?,
+            None => SessionSite::new(made_of, settings).map_err(|error| NotReady(error.to_string()))?,
         };
-        Ok(Self { site, enabled: config.session.enabled })
+        Ok(Self { site, enabled: config.session.enabled, audit: shared.recorder.audit.clone() })
     }
 
-    /// Whether `/auth/*` is served.
+    /// The users, and who may sign in.
     #[must_use]
-    pub const fn is_enabled(&self) -> bool {
-        self.enabled
+    pub const fn accounts(&self) -> &Arc<Accounts<Arc<AnyStore>>> {
+        self.site.accounts()
     }
 
     /// The cookie that is ours alone, while sessions are served.
     #[must_use]
     pub fn cookie(&self) -> Option<SessionCookie> {
         self.enabled.then_some(self.site.cookie())
+    }
+}
+
+impl Mounted for Ready {
+    fn verify(&self, rule: RuleBuilder, on: &On<'_>) -> RuleBuilder {
+        let handshake = on.options.handshake.unwrap_or(HandshakePolicy::Never);
+        rule.verifier(self.site.verifier(SessionDemand { handshake, key_bound: on.options.key_bound }))
+    }
+
+    fn endpoints(&self, _: &dyn Fn(&'static str, Requirement) -> Option<Rule>) -> Vec<Endpoint> {
+        match self.enabled {
+            true => auth::endpoints(&self.site, &self.audit),
+            false => Vec::new(),
+        }
     }
 }

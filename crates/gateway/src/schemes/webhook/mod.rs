@@ -1,4 +1,81 @@
-//! `webhook`: callers that are asked whether they sent a request.
+//! Callers that are asked whether they sent a request, and the questions of those whom we called.
 
 pub mod config;
-pub(crate) mod question;
+mod question;
+
+use std::sync::Arc;
+
+use countersign::rule::RuleBuilder;
+use countersign::schemes::webhook::{Budget, Tokens, WELL_KNOWN, WebhookVerifier};
+use countersign::{Requirement, Rule, Workers};
+use countersign_io::egress::GuardedClient;
+use countersign_io::{AnyStore, RuntimeTimer};
+
+use super::{Making, Mounted, NotReady, On};
+use crate::config::Prove;
+use crate::endpoint::Endpoint;
+use crate::metrics::Metrics;
+use config::Config;
+use question::Questions;
+
+/// What asks callers, and answers those who ask us.
+pub struct Ready {
+    store: Arc<AnyStore>,
+    fetch: Arc<GuardedClient>,
+    workers: Arc<dyn Workers>,
+    /// The questions that are in flight.
+    budget: Arc<Budget>,
+    config: Config,
+    max_signed_body: usize,
+    metrics: Arc<Metrics>,
+    /// Where we are asked: the well-known path, and whatever else under our own URL an `[[outbound]]` names as ours.
+    asked_at: Vec<String>,
+}
+
+impl Ready {
+    /// Keeps the questions that are in flight.
+    ///
+    /// # Errors
+    /// None.
+    pub fn new(making: &Making<'_>, before: Option<&Self>) -> Result<Self, NotReady> {
+        let Making { config, shared, egress } = making;
+        let ours = config.server.public_url.to_string();
+        let named = config.outbounds.iter().filter_map(|outbound| match &outbound.prove {
+            Prove::Webhook { url, .. } if url.origin() == ours => Some(url.path().to_owned()),
+            _ => None,
+        });
+        let budget = || Arc::new(Budget::queueing(Arc::new(RuntimeTimer)));
+        Ok(Self {
+            store: shared.store.clone(),
+            fetch: egress.client.clone(),
+            workers: shared.workers.clone(),
+            budget: before.map_or_else(budget, |before| before.budget.clone()),
+            config: config.webhook.clone(),
+            max_signed_body: config.limits.max_signed_body,
+            metrics: shared.recorder.metrics.clone(),
+            asked_at: std::iter::once(WELL_KNOWN.to_owned()).chain(named).collect(),
+        })
+    }
+}
+
+impl Mounted for Ready {
+    fn verify(&self, rule: RuleBuilder, _: &On<'_>) -> RuleBuilder {
+        rule.verifier(WebhookVerifier {
+            store: self.store.clone(),
+            fetch: self.fetch.clone(),
+            workers: self.workers.clone(),
+            budget: self.budget.clone(),
+            callers: self.config.callers.clone(),
+            rules: self.config.rules.clone(),
+            max_signed_body: self.max_signed_body,
+        })
+    }
+
+    fn endpoints(&self, _: &dyn Fn(&'static str, Requirement) -> Option<Rule>) -> Vec<Endpoint> {
+        let endpoint = |path: &String| {
+            let tokens = Tokens::new(self.store.clone());
+            Endpoint::public(path, None, Questions { tokens, metrics: self.metrics.clone() })
+        };
+        self.asked_at.iter().filter_map(endpoint).collect()
+    }
+}

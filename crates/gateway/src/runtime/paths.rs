@@ -1,0 +1,195 @@
+//! What serves a path: a route, or an endpoint of ours, found in one walk and by one rule.
+
+use std::sync::Arc;
+
+use countersign::decision::Check;
+use countersign::path::check_path;
+use countersign::{Code, Denial, Rule};
+use http::Method;
+
+use super::Route;
+use crate::config::RouteConfig;
+use crate::endpoint::Endpoint;
+use crate::router::{Found, METHODS, Router};
+
+/// What a path leads to.
+pub enum Served {
+    /// Forwarded to an upstream.
+    Route(Route),
+    /// Answered by us.
+    Endpoint(Endpoint),
+}
+
+impl Served {
+    /// Who may call.
+    #[must_use]
+    pub const fn rule(&self) -> &Arc<Rule> {
+        match self {
+            Self::Route(route) => &route.rule,
+            Self::Endpoint(endpoint) => &endpoint.rule,
+        }
+    }
+}
+
+/// All paths that are served.
+pub(super) struct Paths {
+    router: Router,
+    served: Vec<Served>,
+}
+
+impl Paths {
+    /// A route that names the very path of an endpoint comes first: then an application behind us answers. Of two
+    /// endpoints that name one, the first answers.
+    pub(super) fn new<'a>(
+        routes: impl Iterator<Item = (&'a RouteConfig, Route)>,
+        endpoints: Vec<Endpoint>,
+    ) -> Self {
+        let mut paths = Self { router: Router::default(), served: Vec::new() };
+        for (config, route) in routes {
+            // The configuration has no two that tie.
+            let _ = paths.router.insert(&config.template, config.methods.clone(), paths.served.len());
+            paths.served.push(Served::Route(route));
+        }
+        for endpoint in endpoints {
+            let taken = paths.router.at(&endpoint.template).iter().any(|(_, number)| paths.is_route(*number));
+            let number = paths.served.len();
+            if !taken && paths.router.insert(&endpoint.template, endpoint.methods.clone(), number).is_ok() {
+                paths.served.push(Served::Endpoint(endpoint));
+            }
+        }
+        paths
+    }
+
+    fn is_route(&self, number: usize) -> bool {
+        matches!(self.served[number], Served::Route(_))
+    }
+
+    /// What serves a raw path and a method, or why nothing does.
+    pub(super) fn serve(&self, path: &str, method: &Method) -> Result<&Served, (Check, Denial)> {
+        let found = check_path(path).map(|()| self.router.find_unambiguous(path, method));
+        let never = matches!(*method, Method::TRACE | Method::CONNECT);
+        match found {
+            Ok(Some(Found::Here(number))) if !never || !self.is_route(number) => Ok(&self.served[number]),
+            // An endpoint names its own methods.
+            Ok(Some(Found::OtherMethods(candidates)))
+                if !never || candidates.iter().any(|(_, number)| !self.is_route(*number)) =>
+            {
+                let methods = candidates.iter().flat_map(|(methods, _)| methods.iter().flatten());
+                Err((Check::Route, Denial::other_method(methods)))
+            }
+            _ if never => {
+                let denial = Denial::new(Code::MethodNotAllowed, format!("{method} is never served"));
+                Err((Check::Reading, denial.allowing(METHODS.to_owned())))
+            }
+            Err(denial) => Err((Check::Reading, denial)),
+            Ok(None) => {
+                let cause = "decoded, the path would be served by another route";
+                Err((Check::Reading, Denial::new(Code::PathAmbiguous, cause)))
+            }
+            Ok(Some(_)) => Err((Check::Route, Denial::new(Code::RouteUnknown, "no route serves this path"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Overrides, load_text};
+    use crate::endpoint::{Answer, Answering, Asked};
+    use crate::metrics::Metrics;
+    use countersign::path::Template;
+    use http::Response;
+
+    struct Nothing;
+
+    impl Answer for Nothing {
+        fn answer<'a>(&'a self, _: Asked<'a>) -> Answering<'a> {
+            Box::pin(async { Ok(Response::default()) })
+        }
+    }
+
+    /// Public routes and public endpoints: their paths, each with its methods, `*` for all.
+    fn paths(routes: &[(&str, &str)], endpoints: &[(&str, &str)]) -> Paths {
+        let written = |(path, method): &(&str, &str)| {
+            let methods = if *method == "*" { String::new() } else { format!("methods = [\"{method}\"]\n") };
+            let upstream = "upstream = \"http://127.0.0.1:1\"\npublic = true\n";
+            format!("[[route]]\npath = \"{path}\"\n{upstream}{methods}")
+        };
+        let text = routes.iter().map(written).collect();
+        let config = load_text("countersign.toml".as_ref(), text, &Overrides::default()).unwrap().config;
+        let ready = |route: &RouteConfig| Route {
+            rule: Arc::new(Rule::public(route.template.as_str())),
+            upstream: crate::proxy::Upstream::new(&route.upstream, false, &[]).unwrap(),
+            metrics: Metrics::default().route(&route.template.as_str().into(), &[String::new()]),
+        };
+        let endpoint = |(path, method): &(&str, &str)| {
+            let methods = (*method != "*").then(|| vec![method.parse().unwrap()]);
+            assert!(Template::parse(path).is_ok());
+            Endpoint::public(path, methods, Nothing).unwrap()
+        };
+        let routes = config.routes.iter().map(|route| (route, ready(route)));
+        Paths::new(routes, endpoints.iter().map(endpoint).collect())
+    }
+
+    /// The rule's name behind `r:` or `e:`, or the code and the methods.
+    fn told(paths: &Paths, method: &str, path: &str) -> String {
+        match paths.serve(path, &method.parse().unwrap()) {
+            Ok(served @ Served::Route(_)) => format!("r:{}", served.rule().name()),
+            Ok(served @ Served::Endpoint(_)) => format!("e:{}", served.rule().name()),
+            Err((_, denial)) => format!("{} {}", denial.code(), denial.allowed_methods().unwrap_or("-")),
+        }
+    }
+
+    #[test]
+    fn a_path_of_ours_is_found_in_the_same_walk_as_a_route() {
+        let paths = paths(
+            &[("/*", "*"), ("/auth/{page}", "GET"), ("/auth/sessions/mine", "GET")],
+            &[("/auth/signin", "POST"), ("/auth/sessions/{id}", "DELETE"), ("/ask", "*")],
+        );
+        for (method, path, expected) in [
+            ("GET", "/x", "r:/*"),
+            ("GET", "/auth/terms", "r:/auth/{page}"),
+            ("POST", "/auth/signin", "e:/auth/signin"),
+            ("DELETE", "/auth/sessions/1", "e:/auth/sessions/{id}"),
+            ("GET", "/auth/sessions/mine", "r:/auth/sessions/mine"),
+            ("GET", "/auth/signin", "method_not_allowed POST"),
+            ("TRACE", "/auth/signin", "method_not_allowed POST"),
+            ("OPTIONS", "/ask", "e:/ask"),
+            ("TRACE", "/x", "method_not_allowed GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+            ("HEAD", "/auth/terms", "r:/auth/{page}"),
+        ] {
+            assert_eq!(told(&paths, method, path), expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn one_rule_of_paths_holds_for_routes_and_for_paths_of_ours() {
+        let paths = paths(&[("/*", "*"), ("/admin/*", "*")], &[("/auth/sessions/{id}", "DELETE")]);
+        for (method, path) in [
+            ("GET", "/admin/%2e%2e/x"),
+            ("GET", "/%61dmin/x"),
+            ("DELETE", "/auth/sessions/%2e%2e"),
+            ("DELETE", "/auth/sessions/.."),
+            ("DELETE", "/auth/sessions/a%2fb"),
+            ("DELETE", "/auth/%73essions/1"),
+            ("DELETE", "/auth;x/sessions/1"),
+            ("DELETE", "/auth//sessions/1"),
+        ] {
+            assert_eq!(told(&paths, method, path), "path_ambiguous -", "{method} {path}");
+        }
+        assert_eq!(told(&paths, "DELETE", "/auth/sessions/a%20b"), "e:/auth/sessions/{id}");
+    }
+
+    #[test]
+    fn a_route_that_names_the_very_path_of_ours_has_it_with_all_methods() {
+        let paths = paths(
+            &[("/callbacks", "GET"), ("/auth/sessions/{name}", "GET")],
+            &[("/callbacks", "POST"), ("/auth/sessions/{id}", "DELETE"), ("/ask", "*"), ("/ask", "GET")],
+        );
+        assert_eq!(told(&paths, "GET", "/callbacks"), "r:/callbacks");
+        assert_eq!(told(&paths, "POST", "/callbacks"), "method_not_allowed GET, HEAD");
+        assert_eq!(told(&paths, "DELETE", "/auth/sessions/1"), "method_not_allowed GET, HEAD");
+        assert_eq!(told(&paths, "GET", "/ask"), "e:/ask", "the first");
+        assert_eq!(told(&paths, "GET", "/none"), "route_unknown -");
+    }
+}
