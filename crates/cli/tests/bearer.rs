@@ -107,6 +107,20 @@ fn tokens_of_a_provider_that_others_wrote_pass_across_a_rotation_of_its_keys() {
 }
 
 #[test]
+fn a_reload_keeps_the_keys_of_a_provider() {
+    let (mut provider, echo) = (Provider::start(), Echo::start());
+    let gateway = Gateway::started(&configuration(&echo, &provider.issuer, ""));
+    let token = provider.token(false);
+    assert_eq!(get(&gateway, "/orders/1", &token).status, 200);
+    assert_eq!(provider.asked().last().map(String::as_str), Some("/jwks"));
+    let open = format!("[[route]]\npath = \"/reloaded\"\nupstream = \"{}\"\npublic = true\n", echo.url());
+    gateway.configure("", &format!("{}{open}", configuration(&echo, &provider.issuer, "")));
+    support::eventually("the reload", || gateway.get("/reloaded", None).status == 200);
+    assert_eq!(get(&gateway, "/orders/1", &token).status, 200);
+    assert_eq!(provider.asked(), [""; 0]);
+}
+
+#[test]
 fn a_running_gateway_learns_a_new_key_after_half_a_minute_and_asks_once() {
     let (mut provider, echo) = (Provider::start(), Echo::start());
     let gateway = Gateway::started(&configuration(&echo, &provider.issuer, ""));

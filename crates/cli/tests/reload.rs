@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use support::keep_alive::Connection;
-use support::{Echo, Gateway, eventually};
+use support::raw::{self, Upstream};
+use support::{Echo, Gateway, Request, eventually};
 
 fn public(echo: &Echo, paths: &[&str]) -> String {
     let route =
@@ -90,6 +91,77 @@ fn no_request_is_lost_during_ten_reloads() {
     }
     println!("reload: {} requests on 4 connections during 10 reloads", done.load(Ordering::Relaxed));
     assert!(done.load(Ordering::Relaxed) > 2000);
+}
+
+/// Reloads `gateway` with one public route more.
+fn reload(gateway: &Gateway, echo: &Echo) {
+    rewrite(gateway, |text| text + &public(echo, &["/reloaded"]));
+    eventually("the reload", || gateway.get("/reloaded", None).status == 200);
+}
+
+fn guarded(upstream: &str) -> String {
+    format!("[[route]]\npath = \"/guarded\"\nupstream = \"{upstream}\"\naccept = [\"api-key\"]\n")
+}
+
+#[test]
+fn who_failed_too_often_and_which_keys_were_used_is_not_forgotten_by_a_reload() {
+    let echo = Echo::start();
+    let gateway = Gateway::started(&format!("[limits]\nunproven = \"3/h\"\n{}", guarded(&echo.url())));
+    let (id, key) = gateway.key(&[]);
+    let used = || gateway.json(&["key", "show", &id])["last_used"].clone();
+    assert!(used().is_null());
+    assert_eq!(gateway.get("/guarded", Some(&key)).status, 200);
+    for _ in 0..3 {
+        gateway.get("/guarded", Some("cs_x")).is(401, "credential_malformed");
+    }
+    gateway.get("/guarded", Some(&key)).is(429, "rate_limited");
+    reload(&gateway, &echo);
+    gateway.get("/guarded", Some(&key)).is(429, "rate_limited");
+    assert!(used().is_string(), "{}", used());
+}
+
+#[test]
+fn connections_to_upstreams_are_kept_over_a_reload() {
+    let (echo, upstream) = (Echo::start(), Upstream::answering(|_| raw::ok("here")));
+    let gateway = Gateway::started(&guarded(&upstream.url()));
+    let (_, key) = gateway.key(&[]);
+    assert_eq!(gateway.get("/guarded", Some(&key)).status, 200);
+    reload(&gateway, &echo);
+    assert_eq!(gateway.get("/guarded", Some(&key)).status, 200);
+    assert_eq!(upstream.connections(), 1);
+}
+
+#[test]
+fn whoever_guessed_a_password_waits_over_a_reload() {
+    let echo = Echo::start();
+    let gateway = Gateway::started("[session]\nenabled = true\nsignup = true\n");
+    let post = |path: &str, password: &str| {
+        let body = format!(r#"{{"email":"ann@example.org","name":"Ann","password":"{password}"}}"#);
+        let body = if path == "/auth/signin" { body.replace(r#""name":"Ann","#, "") } else { body };
+        let request = Request::new("POST", path).header("Content-Type", "application/json");
+        gateway.send(&request.body(body.as_bytes()))
+    };
+    post("/auth/signup", "correct horse battery").is(201, "");
+    for _ in 0..5 {
+        post("/auth/signin", "not their battery").is(401, "sign_in_refused");
+    }
+    post("/auth/signin", "correct horse battery").is(429, "rate_limited");
+    reload(&gateway, &echo);
+    post("/auth/signin", "correct horse battery").is(429, "rate_limited");
+}
+
+#[test]
+fn a_route_that_takes_a_path_of_ours_has_it_from_the_next_reload_on() {
+    let echo = Echo::start();
+    let gateway = Gateway::started("[session]\nenabled = true\n");
+    gateway.get("/auth/signin", None).is(405, "method_not_allowed");
+    rewrite(&gateway, |text| text + &public(&echo, &["/auth/signin", "/*"]));
+    eventually("the reload", || gateway.get("/auth/signin", None).status == 200);
+    // One rule of paths: what leads around a path of ours once decoded has no reading.
+    gateway.get("/auth/%73ignout", None).is(400, "path_ambiguous");
+    gateway.send(&Request::new("DELETE", "/auth/sessions/%2e%2e")).is(400, "path_ambiguous");
+    gateway.get("/auth/signout", None).is(405, "method_not_allowed");
+    assert_eq!(gateway.get("/auth/else", None).status, 200);
 }
 
 #[test]

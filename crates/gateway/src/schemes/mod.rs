@@ -1,5 +1,5 @@
-//! One folder a scheme, each with the same items: `Ready`, made of the configuration and of what was ready before a reload, and what it
-//! adds to routes and paths, [`Mounted`].
+//! One folder a scheme, each with the same items: in `config` what it is told; `Ready`, made of that and of what was
+//! ready before a reload; and what it adds to routes and paths, [`Mounted`].
 
 use countersign::path::Template;
 use countersign::requirement::SchemeSet;
@@ -21,10 +21,7 @@ macro_rules! schemes {
 
         impl Schemes {
             /// Makes each ready. Of `before`, what did not change is kept.
-            ///
-            /// # Errors
-            /// The first that cannot be.
-            pub fn new(making: &Making<'_>, before: Option<&Self>) -> Result<Self, NotReady> {
+            pub(crate) fn new(making: &Making<'_>, before: Option<&Self>) -> Result<Self, NotReady> {
                 $(let $name = $name::Ready::new(making, before.map(|before| &before.$name), $(&$needs),*)?;)+
                 Ok(Self { $($name),+ })
             }
@@ -80,10 +77,13 @@ pub trait Mounted {
     }
 
     /// Its own paths. `rules` makes rules for those that take credentials of other schemes.
-    fn endpoints(&self, _rules: &dyn Fn(&'static str, Requirement) -> Option<Rule>) -> Vec<Endpoint> {
+    fn endpoints(&self, _rules: &Rules<'_>) -> Vec<Endpoint> {
         Vec::new()
     }
 }
+
+/// Makes the rule of a path of ours.
+pub type Rules<'a> = dyn Fn(&'static str, Requirement) -> Option<Rule> + 'a;
 
 /// Where a verifier is asked.
 pub struct On<'a> {

@@ -23,10 +23,7 @@ pub struct Ready {
 
 impl Ready {
     /// Keeps when keys were used before, which is not written down yet.
-    ///
-    /// # Errors
-    /// None.
-    pub fn new(making: &Making<'_>, before: Option<&Self>) -> Result<Self, NotReady> {
+    pub(super) fn new(making: &Making<'_>, before: Option<&Self>) -> Result<Self, NotReady> {
         let uses = before.map_or_else(Arc::default, |before| before.uses.clone());
         Ok(Self { store: making.shared.store.clone(), uses })
     }

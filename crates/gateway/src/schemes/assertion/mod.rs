@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use countersign::assertion::{Asserter, PATH};
-use countersign::{Requirement, Rule};
 use countersign_io::AnyStore;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response};
 
-use super::{Making, Mounted, NotReady};
+use super::{Making, Mounted, NotReady, Rules};
 use crate::endpoint::{Answer, Answering, Asked, Endpoint};
 
 /// What signs assertions.
@@ -19,10 +18,7 @@ pub struct Ready {
 
 impl Ready {
     /// Keeps the keys that `before` signs with.
-    ///
-    /// # Errors
-    /// None.
-    pub fn new(making: &Making<'_>, before: Option<&Self>) -> Result<Self, NotReady> {
+    pub(super) fn new(making: &Making<'_>, before: Option<&Self>) -> Result<Self, NotReady> {
         let shared = making.shared;
         let asserter = || {
             let (store, seal) = (shared.store.clone(), shared.seal_key.clone());
@@ -40,7 +36,7 @@ impl Ready {
 
 impl Mounted for Ready {
     /// `GET /.well-known/jwks.json`, which GET makes for HEAD too.
-    fn endpoints(&self, _: &dyn Fn(&'static str, Requirement) -> Option<Rule>) -> Vec<Endpoint> {
+    fn endpoints(&self, _: &Rules<'_>) -> Vec<Endpoint> {
         let keys = Keys(self.asserter.clone());
         Endpoint::public(PATH, Some(vec![Method::GET]), keys).into_iter().collect()
     }

@@ -10,10 +10,7 @@ pub struct Ready;
 
 impl Ready {
     /// Is always ready.
-    ///
-    /// # Errors
-    /// None.
-    pub const fn new(_: &Making<'_>, _: Option<&Self>) -> Result<Self, NotReady> {
+    pub(super) const fn new(_: &Making<'_>, _: Option<&Self>) -> Result<Self, NotReady> {
         Ok(Self)
     }
 }

@@ -32,10 +32,11 @@ pub struct Ready {
 
 impl Ready {
     /// Reads files and asks nobody; what `before` had from other hosts is kept.
-    ///
-    /// # Errors
-    /// An issuer whose keys cannot be had.
-    pub fn new(making: &Making<'_>, before: Option<&Self>, ours: &issuer::Ready) -> Result<Self, NotReady> {
+    pub(super) fn new(
+        making: &Making<'_>,
+        before: Option<&Self>,
+        ours: &issuer::Ready,
+    ) -> Result<Self, NotReady> {
         let Making { config, shared, egress } = making;
         let mut listed = Vec::new();
         for issuer in &config.bearer.issuers {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use countersign::path::Template;
 use countersign::schemes::api_key::MintRights;
-use countersign::{Code, Denial, KeyId, Principal, Requirement, Rule, Subject};
+use countersign::{Code, Denial, KeyId, Principal, Requirement, Subject};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::minting::{Minting, Refused, Wanted, revealed};
 use crate::endpoint::{Answer, Answering, Asked, Endpoint};
-use crate::schemes::api_key;
+use crate::schemes::{Rules, api_key};
 
 /// Where applications mint.
 const PATH: &str = "/callbacks";
@@ -23,7 +23,7 @@ const LONGEST: usize = 16 * 1024;
 pub(super) fn endpoint(
     minting: &Arc<Minting>,
     api_key: &api_key::Ready,
-    rules: &dyn Fn(&'static str, Requirement) -> Option<Rule>,
+    rules: &Rules<'_>,
 ) -> Option<Endpoint> {
     minting.routes().next()?;
     let rule = rules(PATH, Requirement::parse(["api-key"]).ok()?)?;

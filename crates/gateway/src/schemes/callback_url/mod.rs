@@ -8,15 +8,15 @@ mod urls;
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign::PublicUrl;
 use countersign::issuer::keyring::Keyring;
 use countersign::rule::RuleBuilder;
 use countersign::schemes::callback_url::{
     CallbackKeys, CallbackLimits, CallbackRoute, CallbackVerifier, keyring_terms,
 };
-use countersign::{PublicUrl, Requirement, Rule};
 use countersign_io::AnyStore;
 
-use super::{Making, Mounted, NotReady, On, api_key};
+use super::{Making, Mounted, NotReady, On, Rules, api_key};
 use crate::endpoint::Endpoint;
 use crate::seal::read_secret;
 use config::Config;
@@ -41,10 +41,7 @@ pub struct Ready {
 
 impl Ready {
     /// Keeps the keys of `before` under the same terms.
-    ///
-    /// # Errors
-    /// The file with the secret that an application shares with us.
-    pub fn new(
+    pub(super) fn new(
         making: &Making<'_>,
         before: Option<&Self>,
         api_key: &api_key::Ready,
@@ -98,7 +95,7 @@ impl Mounted for Ready {
         })
     }
 
-    fn endpoints(&self, rules: &dyn Fn(&'static str, Requirement) -> Option<Rule>) -> Vec<Endpoint> {
+    fn endpoints(&self, rules: &Rules<'_>) -> Vec<Endpoint> {
         endpoint::endpoint(&self.minting, &self.api_key, rules).into_iter().collect()
     }
 }

@@ -13,10 +13,9 @@ use countersign::issuer::keyring::{Keyring, KeyringTerms};
 use countersign::issuer::{Issuer, IssuerTerms};
 use countersign::schemes::dpop::Dpop;
 use countersign::time::SKEW;
-use countersign::{Requirement, Rule};
 use countersign_io::AnyStore;
 
-use super::{Making, Mounted, NotReady};
+use super::{Making, Mounted, NotReady, Rules};
 use crate::endpoint::Endpoint;
 use crate::recorder::Recorder;
 use config::{ClientConfig, Config};
@@ -34,10 +33,7 @@ pub struct Ready {
 
 impl Ready {
     /// Reads the keys of clients anew each time.
-    ///
-    /// # Errors
-    /// Which client, and what is wrong with it.
-    pub fn new(making: &Making<'_>, _: Option<&Self>) -> Result<Self, NotReady> {
+    pub(super) fn new(making: &Making<'_>, _: Option<&Self>) -> Result<Self, NotReady> {
         let config = making.config.issuer.as_ref();
         let enabled = config.map(|config| issuer(config, making)).transpose()?.map(Arc::new);
         // Whoever keeps a copy of the keys has the next one before anything is signed with it.
@@ -54,7 +50,7 @@ impl Ready {
 }
 
 impl Mounted for Ready {
-    fn endpoints(&self, _: &dyn Fn(&'static str, Requirement) -> Option<Rule>) -> Vec<Endpoint> {
+    fn endpoints(&self, _: &Rules<'_>) -> Vec<Endpoint> {
         let issuer = self.enabled.iter();
         issuer.flat_map(|issuer| oauth::endpoints(issuer, self.fresh, &self.recorder)).collect()
     }

@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use countersign::rule::RuleBuilder;
 use countersign::schemes::session::{Accounts, HandshakePolicy, SessionCookie, SessionDemand};
-use countersign::{Requirement, Rule};
 use countersign_io::AnyStore;
 use countersign_tower::{SessionSite, SiteParts};
 
-use super::{Making, Mounted, NotReady, On};
+use super::{Making, Mounted, NotReady, On, Rules};
 use crate::audit::Audit;
 use crate::endpoint::Endpoint;
 
@@ -25,10 +24,7 @@ pub struct Ready {
 
 impl Ready {
     /// Keeps what `before` remembers of attempts to sign in.
-    ///
-    /// # Errors
-    /// None in practice: the cost of passwords is a fixed one.
-    pub fn new(making: &Making<'_>, before: Option<&Self>) -> Result<Self, NotReady> {
+    pub(super) fn new(making: &Making<'_>, before: Option<&Self>) -> Result<Self, NotReady> {
         let Making { config, shared, .. } = making;
         let made_of = SiteParts {
             store: shared.store.clone(),
@@ -65,7 +61,7 @@ impl Mounted for Ready {
         rule.verifier(self.site.verifier(SessionDemand { handshake, key_bound: on.options.key_bound }))
     }
 
-    fn endpoints(&self, _: &dyn Fn(&'static str, Requirement) -> Option<Rule>) -> Vec<Endpoint> {
+    fn endpoints(&self, _: &Rules<'_>) -> Vec<Endpoint> {
         match self.enabled {
             true => auth::endpoints(&self.site, &self.audit),
             false => Vec::new(),

@@ -26,10 +26,7 @@ pub struct Ready {
 
 impl Ready {
     /// Keeps what `before` knows of keys and directories. Uses are noted where those of API keys are.
-    ///
-    /// # Errors
-    /// None.
-    pub fn new(
+    pub(super) fn new(
         making: &Making<'_>,
         before: Option<&Self>,
         api_key: &api_key::Ready,

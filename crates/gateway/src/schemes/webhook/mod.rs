@@ -5,13 +5,13 @@ mod question;
 
 use std::sync::Arc;
 
+use countersign::Workers;
 use countersign::rule::RuleBuilder;
 use countersign::schemes::webhook::{Budget, Tokens, WELL_KNOWN, WebhookVerifier};
-use countersign::{Requirement, Rule, Workers};
 use countersign_io::egress::GuardedClient;
 use countersign_io::{AnyStore, RuntimeTimer};
 
-use super::{Making, Mounted, NotReady, On};
+use super::{Making, Mounted, NotReady, On, Rules};
 use crate::config::Prove;
 use crate::endpoint::Endpoint;
 use crate::metrics::Metrics;
@@ -34,10 +34,7 @@ pub struct Ready {
 
 impl Ready {
     /// Keeps the questions that are in flight.
-    ///
-    /// # Errors
-    /// None.
-    pub fn new(making: &Making<'_>, before: Option<&Self>) -> Result<Self, NotReady> {
+    pub(super) fn new(making: &Making<'_>, before: Option<&Self>) -> Result<Self, NotReady> {
         let Making { config, shared, egress } = making;
         let ours = config.server.public_url.to_string();
         let named = config.outbounds.iter().filter_map(|outbound| match &outbound.prove {
@@ -71,7 +68,7 @@ impl Mounted for Ready {
         })
     }
 
-    fn endpoints(&self, _: &dyn Fn(&'static str, Requirement) -> Option<Rule>) -> Vec<Endpoint> {
+    fn endpoints(&self, _: &Rules<'_>) -> Vec<Endpoint> {
         let endpoint = |path: &String| {
             let tokens = Tokens::new(self.store.clone());
             Endpoint::public(path, None, Questions { tokens, metrics: self.metrics.clone() })
