@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use countersign::Clock as _;
 use countersign::crypto::{Algorithm, SealKey, Secret, SigningKey, SystemRandom};
-use countersign::schemes::dpop::DpopSigner;
+use countersign::dpop::DpopSigner;
 use countersign::schemes::session::password::Password;
 use countersign::schemes::session::passwords::{PasswordCost, PasswordLimits, Passwords};
 use countersign::workers::OnThisThread;

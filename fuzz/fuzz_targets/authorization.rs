@@ -1,7 +1,7 @@
 //! The Authorization header: each value belongs to one grammar, and what it holds is a part of it.
 #![no_main]
 
-use countersign::schemes::authorization::Authorization;
+use countersign::authorization::Authorization;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|value: &str| {

@@ -4,7 +4,7 @@
 use countersign::crypto::jwt::{Jwt, JwtKey};
 use countersign::crypto::{Secret, VerifyingKey};
 use countersign::schemes::bearer::{Credential, KeySet, LONGEST_TOKEN};
-use countersign::schemes::dpop::{DPOP, Dpop, NoncePolicy, Proof};
+use countersign::dpop::{DPOP, Dpop, NoncePolicy, Proof};
 use countersign::{Body, Purpose, RequestView, Timestamp};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method, Uri};

@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use countersign::crypto::{Algorithm, SealKey, Secret, Signer as _, SigningKey, SystemRandom, sha256};
+use countersign::dpop::{Dpop, DpopSigner, NoncePolicy};
 use countersign::request::Body;
-use countersign::schemes::dpop::{Dpop, DpopSigner, NoncePolicy};
 use countersign::schemes::session::handshakes::{HANDSHAKES, give};
 use countersign::schemes::session::password::Password;
 use countersign::schemes::session::passwords::{PasswordCost, PasswordLimits, Passwords};

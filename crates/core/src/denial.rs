@@ -7,7 +7,6 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method};
 use serde::{Deserialize, Serialize};
 
-use crate::store::StoreError;
 use crate::time::Timestamp;
 
 /// Declares every code once: its name on the wire, its status, and what its caller should do.
@@ -385,17 +384,6 @@ impl fmt::Display for Denial {
 }
 
 impl std::error::Error for Denial {}
-
-/// A store that does not answer closes the gate.
-impl From<StoreError> for Denial {
-    fn from(error: StoreError) -> Self {
-        let code = match error {
-            StoreError::Unavailable(_) | StoreError::Corrupt(_) => Code::StoreUnavailable,
-            StoreError::ClockRegressed => Code::ClockRegressed,
-        };
-        Self::new(code, error.to_string())
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,7 @@ pub mod copies;
 pub mod crypto;
 pub mod decision;
 pub mod denial;
+pub mod dpop;
 pub mod fetch;
 pub mod field_names;
 pub mod gate;

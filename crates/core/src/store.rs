@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::crypto::hash_parts;
+use crate::denial::{Code, Denial};
 use crate::time::{Clock, Timestamp};
 
 /// Whether what a space holds must outlive the process.
@@ -95,6 +96,17 @@ pub enum StoreError {
     /// The clock stands before a moment that the store has already seen.
     #[error("the clock went back behind a moment that the store has seen")]
     ClockRegressed,
+}
+
+/// A store that does not answer closes the gate.
+impl From<StoreError> for Denial {
+    fn from(error: StoreError) -> Self {
+        let code = match error {
+            StoreError::Unavailable(_) | StoreError::Corrupt(_) => Code::StoreUnavailable,
+            StoreError::ClockRegressed => Code::ClockRegressed,
+        };
+        Self::new(code, error.to_string())
+    }
 }
 
 /// A proof to be spent: it may pass once until it expires by itself.

@@ -54,6 +54,165 @@ fn dependencies(manifest: &str) -> Vec<String> {
     lines.map(name).collect()
 }
 
+/// The rooms of each crate, a file or a folder with its file each, from top to bottom: what a room imports from its crate
+/// lies on a floor below its own, or on the same. A floor of several rooms is one that nobody has drawn a line through.
+const FLOORS: [(&str, &[&str]); 7] = [
+    (
+        "core",
+        &[
+            "testing",
+            "copies sealed",
+            "schemes",
+            "assertion",
+            "issuer",
+            "dpop",
+            "gate",
+            "permit",
+            "presented",
+            "rule",
+            "near_miss",
+            "verifier",
+            "spending",
+            "reservation",
+            "remote_keys",
+            "authorization",
+            "requirement",
+            "limit",
+            "policy",
+            "store",
+            "fetch",
+            "decision",
+            "principal",
+            "request",
+            "source",
+            "path",
+            "redaction",
+            "claim_path field_names public_url workers",
+            "denial",
+            "crypto",
+            "time",
+        ],
+    ),
+    (
+        "http1",
+        &["response", "framing", "chunked", "extension", "fields", "section target", "limits violation"],
+    ),
+    ("io", &["any_store", "redis_store redb_store", "egress", "store_url open_error", "clock workers"]),
+    (
+        "tower",
+        &[
+            "session",
+            "endpoint",
+            "assertion claimants",
+            "prove",
+            "layer",
+            "doorway",
+            "problem",
+            "strip body cookies proven_body",
+        ],
+    ),
+    (
+        "gateway",
+        &[
+            "run",
+            "outbound reload",
+            // To be parted: whoever opens the store and whoever answers about it.
+            "management open server",
+            "runtime",
+            "proxy",
+            // To be parted: what is configured, and whose configuration it is.
+            "schemes config shared recorder audit egress",
+            "endpoint settings",
+            "proofs story",
+            "seal terminal",
+            "decisions guard http2 life metrics router",
+        ],
+    ),
+    (
+        "demo",
+        &[
+            "wallet session callback",
+            "actor",
+            "director",
+            "webhook",
+            "drawing apps",
+            "front company",
+            "players",
+            "configuration",
+            "gateway",
+            "certificates",
+            "scene",
+            "say orders",
+            "cast failure stage",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "serve dev init sign verify",
+            "raw decode",
+            "explain call configuration key",
+            "arguments",
+            "demo callback store subject user",
+            "management",
+            "key_add log",
+            "shared",
+        ],
+    ),
+];
+
+#[test]
+fn no_arrow_between_rooms_goes_up() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        let name = source.parent().unwrap().file_name().unwrap().to_str().unwrap();
+        let found = FLOORS.iter().find(|(known, _)| *known == name);
+        let (_, floors) = found.unwrap_or_else(|| panic!("say which rooms {name} has"));
+        wrong.extend(against_floors(&files(&source), floors).into_iter().map(|why| format!("{name}: {why}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn an_arrow_up_is_found_and_so_is_a_room_that_has_no_floor() {
+    let file = |path: &str, text: &str| (path.split("::").map(str::to_owned).collect::<Module>(), code(text));
+    let house = [
+        file("attic", "use crate::hall::Door;"),
+        file("hall::door", "use super::lamp; use crate::cellar::Barrel;"),
+        file("hall::lamp", ""),
+        file("cellar", "fn wire() { crate::hall::lamp::shine() }"),
+        file("shed", ""),
+    ];
+    let house = house.into_iter().collect();
+    let wrong = against_floors(&house, &["attic", "hall", "cellar", "well"]);
+    assert_eq!(
+        wrong,
+        ["`cellar` is below `hall::lamp`", "`shed` has no floor: say where it stands", "there is no `well`"]
+    );
+    assert!(against_floors(&house, &["attic", "hall cellar shed"]).is_empty());
+}
+
+/// What stands or points otherwise than the floors say.
+fn against_floors(files: &BTreeMap<Module, String>, floors: &[&str]) -> Vec<String> {
+    let floor =
+        |module: &Module| floors.iter().position(|rooms| rooms.split(' ').any(|room| room == module[0]));
+    let arrows = arrows(files);
+    let mut wrong = BTreeSet::new();
+    for (from, all) in arrows.iter().filter(|(from, _)| !from.is_empty()) {
+        let Some(own) = floor(from) else {
+            wrong.insert(format!("`{}` has no floor: say where it stands", from[0]));
+            continue;
+        };
+        let up = all.iter().filter(|to| floor(to).is_some_and(|floor| floor < own));
+        wrong.extend(up.map(|to| format!("`{}` is below `{}`", from.join("::"), to.join("::"))));
+    }
+    let rooms = floors.iter().flat_map(|rooms| rooms.split(' '));
+    let gone =
+        rooms.filter(|room| !arrows.keys().any(|module| module.first().is_some_and(|first| first == room)));
+    wrong.extend(gone.map(|room| format!("there is no `{room}`")));
+    wrong.into_iter().collect()
+}
+
 #[test]
 fn no_file_is_in_a_circle_with_another() {
     let mut circles = Vec::new();

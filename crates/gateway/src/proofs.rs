@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use countersign::crypto::ethereum::{EthereumKey, Wallet};
 use countersign::crypto::{Random, Secret, SigningKey};
+use countersign::dpop::DpopSigner;
 use countersign::schemes::api_key::ApiKey;
 use countersign::schemes::bearer::signer::BearerSigner;
-use countersign::schemes::dpop::DpopSigner;
 use countersign::schemes::proof::Proof;
 use countersign::schemes::signature::{Erc8128Form, RequestSigner, SignAs};
 

@@ -1,6 +1,6 @@
 //! What is refused, in whose words, and what is told about it.
 
-use countersign::schemes::dpop::DpopSigner;
+use countersign::dpop::DpopSigner;
 use http::Method;
 
 use super::*;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use countersign::crypto::{Ed25519Key, Secret, SystemRandom};
-use countersign::schemes::dpop::DpopSigner;
+use countersign::dpop::DpopSigner;
 use countersign::{Clock as _, Timestamp};
 use http::Method;
 use serde_json::json;

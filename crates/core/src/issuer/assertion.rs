@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::clients::{Client, ClientKey, Clients};
 use crate::crypto::jwt::{Claims, Json, Jwt, JwtAlgorithm, JwtKey};
 use crate::denial::{Code, Denial};
-use crate::store::{Id, Spend, Store};
+use crate::store::{Id, Spend};
 use crate::time::{SKEW, Timestamp};
 
 /// How long an assertion passes at most.
@@ -56,12 +56,11 @@ pub(super) struct Audiences {
 ///
 /// # Errors
 /// `token_invalid` and `token_expired` with the check that failed; `store_unavailable`, `keys_unavailable`.
-pub(super) async fn judge<S: Store>(
+pub(super) async fn judge(
     token: &str,
     asserted_for: AssertedFor,
     ours: &Audiences,
     clients: &Clients,
-    store: &S,
     now: Timestamp,
 ) -> Result<Asserted, Denial> {
     let mut buffer = Vec::new();
@@ -78,7 +77,7 @@ pub(super) async fn judge<S: Store>(
     if jti.len() > LONGEST_JTI {
         return Err(invalid("jti has more than 256 bytes"));
     }
-    let client = clients.find(issuer, store, now).await?;
+    let client = clients.find(issuer, now).await?;
     let Some(client) = client else {
         clients.lose_time(token);
         return Err(invalid(format!("no client is called {}", shown(issuer))));

@@ -1,13 +1,14 @@
 //! Who may ask for tokens: the clients that the operator lists.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::crypto::jwt::{Json, JwtKey};
 use crate::crypto::{KeyError, VerifyingKey};
 use crate::denial::Denial;
 use crate::principal::KeyId;
-use crate::schemes::api_key::{KEYS, KeyKind, KeyRecord};
-use crate::store::Store;
 use crate::time::Timestamp;
 
 /// Keys that one client may have: each may have to be tried.
@@ -28,7 +29,7 @@ impl ClientKey {
     /// [`KeyError`]; also for an empty set, and one of more than 8 keys.
     pub fn read(text: &str) -> Result<Vec<Self>, KeyError> {
         if !text.trim_start().starts_with('{') {
-            return Ok(vec![Self::new(None, VerifyingKey::from_pem(text, None)?.into())?]);
+            return Ok(vec![Self::of(VerifyingKey::from_pem(text, None)?)?]);
         }
         let json = Json::parse(text.as_bytes());
         let json = json.ok_or(KeyError::Jwk("it is no JSON, or a name is there twice"))?.to_value();
@@ -41,6 +42,14 @@ impl ClientKey {
             Some(keys) if (1..=MOST_KEYS).contains(&keys.len()) => keys.iter().map(one).collect(),
             Some(_) => Err(KeyError::Jwk("a set has 1 to 8 keys")),
         }
+    }
+
+    /// A key that goes by no name.
+    ///
+    /// # Errors
+    /// [`KeyError`]: a secret.
+    pub fn of(key: VerifyingKey) -> Result<Self, KeyError> {
+        Self::new(None, key.into())
     }
 
     fn new(kid: Option<String>, key: JwtKey) -> Result<Self, KeyError> {
@@ -79,6 +88,18 @@ impl Client {
     }
 }
 
+/// Whoever keeps registered keys, of which an issuer lists some as its clients.
+pub trait RegisteredClients: Send + Sync + 'static {
+    /// The client that a registered public key is, unless it has lapsed. Read anew each time.
+    ///
+    /// # Errors
+    /// `store_unavailable`, `keys_unavailable`: the future.
+    fn client(&self, id: KeyId, now: Timestamp) -> FoundClient<'_>;
+}
+
+/// A client that is being looked up.
+pub type FoundClient<'a> = Pin<Box<dyn Future<Output = Result<Option<Client>, Denial>> + Send + 'a>>;
+
 /// Why a client cannot be listed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
@@ -95,7 +116,7 @@ pub enum ClientError {
 
 enum Listed {
     /// A registered public key, whose record says what it may.
-    Registered(KeyId),
+    Registered(KeyId, Arc<dyn RegisteredClients>),
     Configured(Client),
 }
 
@@ -130,12 +151,13 @@ impl Clients {
         let _ = self.stranger.verify(token.as_bytes(), &[1; 64]);
     }
 
-    /// Lists a registered public key by its id: its permissions are what it may ask for.
+    /// Lists a registered public key, among those that `keys` keeps, by its id: its permissions are what it may ask
+    /// for.
     ///
     /// # Errors
     /// [`ClientError::Twice`].
-    pub fn add_registered(&mut self, id: KeyId) -> Result<(), ClientError> {
-        self.add(id.as_str().to_owned(), Listed::Registered(id))
+    pub fn add_registered(&mut self, id: KeyId, keys: Arc<dyn RegisteredClients>) -> Result<(), ClientError> {
+        self.add(id.as_str().to_owned(), Listed::Registered(id, keys))
     }
 
     /// Lists a client that the configuration describes.
@@ -164,7 +186,7 @@ impl Clients {
     pub(super) fn scopes(&self) -> BTreeSet<&str> {
         let configured = self.listed.values().filter_map(|listed| match listed {
             Listed::Configured(client) => client.scopes.as_ref(),
-            Listed::Registered(_) => None,
+            Listed::Registered(..) => None,
         });
         configured.flatten().map(String::as_str).collect()
     }
@@ -173,26 +195,12 @@ impl Clients {
     ///
     /// # Errors
     /// `store_unavailable`, `keys_unavailable`.
-    pub(super) async fn find<S: Store>(
-        &self,
-        id: &str,
-        store: &S,
-        now: Timestamp,
-    ) -> Result<Option<Client>, Denial> {
-        let key_id = match self.listed.get(id) {
-            None => return Ok(None),
-            Some(Listed::Configured(client)) => return Ok(Some(client.clone())),
-            Some(Listed::Registered(id)) => *id,
-        };
-        let Some(bytes) = store.get(KEYS, KeyRecord::place(key_id)).await? else { return Ok(None) };
-        let record = KeyRecord::decode(&bytes)?;
-        if record.lapsed(now).is_some() || !matches!(record.kind, KeyKind::Public { .. }) {
-            return Ok(None);
+    pub(super) async fn find(&self, id: &str, now: Timestamp) -> Result<Option<Client>, Denial> {
+        match self.listed.get(id) {
+            None => Ok(None),
+            Some(Listed::Configured(client)) => Ok(Some(client.clone())),
+            Some(Listed::Registered(id, keys)) => keys.client(*id, now).await,
         }
-        let key = record.verifying_key(None)?;
-        let key = ClientKey::new(None, key.into()).ok();
-        let scopes = Some(record.terms.permissions.into_iter().collect());
-        Ok(Some(Client { id: id.to_owned(), keys: key.into_iter().collect(), scopes }))
     }
 }
 

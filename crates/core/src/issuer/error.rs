@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::denial::{Code, Denial};
-use crate::schemes::dpop::wants_nonce;
+use crate::dpop::wants_nonce;
 use crate::store::StoreError;
 
 /// An error of OAuth 2.0, by its name on the wire.

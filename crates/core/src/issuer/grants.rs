@@ -136,7 +136,7 @@ impl<S: Store> Issuer<S> {
             (None, None) => (name.sub(), None, None),
             (None, Some(id)) if Address::parse(id) == Ok(signed_in.address) => (name.sub(), None, None),
             (None, Some(id)) => {
-                let found = self.terms.clients.find(id, &self.store, now).await?;
+                let found = self.terms.clients.find(id, now).await?;
                 let unknown = || OAuthError::new(ErrorCode::InvalidClient, "client_id is not listed");
                 let found = found.ok_or_else(unknown)?;
                 if !found.keys.is_empty() {
@@ -321,7 +321,7 @@ impl<S: Store> Issuer<S> {
         let record = self.subjects.get(&family.name).await?;
         let mut allowed = record.permissions;
         if family.client_id != family.name.sub() {
-            let client = self.terms.clients.find(&family.client_id, &self.store, now).await?;
+            let client = self.terms.clients.find(&family.client_id, now).await?;
             let client = client.ok_or_else(|| refused("the client is no longer listed"))?;
             match (&family.name, client.scopes) {
                 (KeyName::Thumbprint(_), scopes) => allowed.extend(scopes.into_iter().flatten()),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::grants::{CLIENT_CREDENTIALS, JWT_BEARER, REFRESH_TOKEN, SIWE};
 use super::tokens::OPENID;
 use crate::crypto::jwt::JwtAlgorithm;
-use crate::schemes::dpop;
+use crate::dpop;
 
 /// Where discovery looks (OpenID Connect Discovery §4).
 pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";

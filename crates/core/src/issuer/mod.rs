@@ -56,9 +56,9 @@ use refresh::Families;
 use crate::crypto::ethereum::Address;
 use crate::crypto::{Random, Secret};
 use crate::denial::{Code, Denial};
+use crate::dpop::{Dpop, Possession, Proof};
 use crate::public_url::PublicUrl;
 use crate::request::RequestView;
-use crate::schemes::dpop::{Dpop, Possession, Proof};
 use crate::store::{Spend, Spent, Store};
 use crate::time::Timestamp;
 
@@ -217,8 +217,7 @@ impl<S: Store> Issuer<S> {
             AssertedFor::Grant => ErrorCode::InvalidGrant,
         };
         let now = request.received_at;
-        let (clients, store) = (&self.terms.clients, &self.store);
-        let judged = assertion::judge(assertion, asserted_for, &self.ours, clients, store, now).await;
+        let judged = assertion::judge(assertion, asserted_for, &self.ours, &self.terms.clients, now).await;
         judged.map_err(|denial| OAuthError::of(code, denial))
     }
 

@@ -9,8 +9,8 @@ use super::refresh::{PREFIX, Shown};
 use super::tokens::ACCESS_TOKEN;
 use super::{ErrorCode, Issuer, OAuthError};
 use crate::crypto::jwt::{Claims, Json, Jwt};
+use crate::dpop::Possession;
 use crate::request::RequestView;
-use crate::schemes::dpop::Possession;
 use crate::store::Store;
 use crate::time::Timestamp;
 

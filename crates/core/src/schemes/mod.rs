@@ -5,11 +5,8 @@ pub mod api_key;
 pub mod asymmetric;
 pub mod bearer;
 pub mod callback_url;
-pub mod dpop;
 pub mod proof;
 mod proof_error;
 pub mod session;
 pub mod signature;
 pub mod webhook;
-
-pub use crate::authorization;

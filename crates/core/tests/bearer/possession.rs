@@ -1,7 +1,7 @@
 //! Tokens that are bound to a key (RFC 9449 §7): nothing without it.
 
+use countersign::dpop::{DPOP, DPOP_NONCE, DpopSigner};
 use countersign::schemes::bearer::signer::BearerSigner;
-use countersign::schemes::dpop::{DPOP, DPOP_NONCE, DpopSigner};
 use http::StatusCode;
 use serde_json::json;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::crypto::{Secret, Signer, SigningKey, SystemRandom, sha256};
-use countersign::schemes::dpop::{DPOP, Dpop, DpopSigner, NoncePolicy, Possession, Proof};
+use countersign::dpop::{DPOP, Dpop, DpopSigner, NoncePolicy, Possession, Proof};
 use countersign::testing::{NOW, Request, ed25519};
 use countersign::{Code, Denial, Timestamp};
 use http::Method;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign::schemes::dpop::{DPOP_NONCE, NONCE_LIFE, wants_nonce};
+use countersign::dpop::{DPOP_NONCE, NONCE_LIFE, wants_nonce};
 use serde_json::json;
 
 use super::*;

@@ -1,5 +1,7 @@
 //! What is given: access tokens, ID tokens, scopes, claims, and what a request must look like.
 
+use std::sync::Arc;
+
 use super::*;
 
 #[tokio::test]
@@ -149,7 +151,7 @@ async fn an_unknown_grant_is_answered_before_anybody_is_asked_who_they_are() {
 async fn a_registered_key_is_a_client_by_its_id_until_it_is_revoked() {
     use countersign::schemes::api_key::{KeyRegistry, KeyTerms};
     let world = World::new();
-    let registry = KeyRegistry::new(world.store.clone());
+    let registry = Arc::new(KeyRegistry::new(world.store.clone()));
     let terms = |permissions: &[&str]| KeyTerms {
         label: "partner".into(),
         permissions: permissions.iter().map(|name| (*name).to_owned()).collect(),
@@ -160,9 +162,9 @@ async fn a_registered_key_is_a_client_by_its_id_until_it_is_revoked() {
         registry.add_public(key.verifying_key(), terms(&["orders:read"]), NOW, &SystemRandom).await.unwrap();
     let (api_key, _) = registry.create(terms(&["orders:read"]), NOW, &SystemRandom).await.unwrap();
     let mut clients = Clients::default();
-    clients.add_registered(record.id).unwrap();
-    clients.add_registered(api_key.id).unwrap();
-    assert!(clients.add_registered(record.id).is_err(), "twice");
+    clients.add_registered(record.id, registry.clone()).unwrap();
+    clients.add_registered(api_key.id, registry.clone()).unwrap();
+    assert!(clients.add_registered(record.id, registry.clone()).is_err(), "twice");
     let world = world.listing(clients, Wallets::Listed(BTreeSet::new()));
     let post = |id: &str, key: &SigningKey| Post::token("client_credentials").by(&world.assertion(id), key);
     let issued = world.token(&post(record.id.as_str(), &key)).await.unwrap();

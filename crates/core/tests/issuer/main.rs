@@ -17,12 +17,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::crypto::ethereum::{EthereumKey, encode_hex};
 use countersign::crypto::jwt::Jwt;
 use countersign::crypto::{Algorithm, Secret, Signer as _, SigningKey, SystemRandom};
+use countersign::dpop::{DPOP, Dpop, DpopSigner, NoncePolicy};
 use countersign::issuer::clients::{Client, ClientKey, Clients};
 use countersign::issuer::keyring::{Keyring, KeyringTerms};
 use countersign::issuer::{
     Issued, Issuer, IssuerTerms, OAuthError, SubjectChange, SubjectError, Subjects, Wallets,
 };
-use countersign::schemes::dpop::{DPOP, Dpop, DpopSigner, NoncePolicy};
 use countersign::testing::{self, NOW, Request, TestStore, ed25519, seal_key};
 use countersign::{Clock as _, PublicUrl, RequestView, Timestamp};
 use http::header::CONTENT_TYPE;

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::PublicUrl;
 use countersign::crypto::{Ed25519Key, Random, SealKey, Secret, SystemRandom, decode_base62};
-use countersign::schemes::dpop::{Dpop, DpopSigner, NoncePolicy};
+use countersign::dpop::{Dpop, DpopSigner, NoncePolicy};
 use countersign::schemes::session::passwords::{PasswordCost, PasswordLimits, Passwords};
 use countersign::schemes::session::{
     Accounts, DpopKeyProof, HandshakePolicy, Lifetimes, NewSession, Origins, SessionCookie, SessionDemand,

@@ -13,7 +13,7 @@ use countersign::store::Inventory as _;
 use countersign::testing::{NOW, Request};
 use countersign::{Code, Denial, Policy, PublicUrl, Purpose, Rule, Scheme, Store as _, Verdict};
 
-use crate::world::{EMAIL, Halved as _, LIFETIMES, PASSWORD, World, typed, with_both};
+use crate::world::{EMAIL, Halved as _, LIFETIMES, PASSWORD, World, bare, typed, with_both};
 
 const MISMATCH: Option<Code> = Some(Code::ProofMismatch);
 
@@ -68,13 +68,13 @@ async fn expiry_is_judged_by_the_request_even_where_the_store_still_has_the_sess
 #[tokio::test]
 async fn what_has_ended_by_a_clock_that_went_back_alone_is_no_mismatch() {
     let (world, halves) = World::signed_in().await;
-    let request = Request::of("GET", &halves);
+    let request = with_both("GET", &halves);
     let ahead = request.view(NOW.plus(Duration::from_secs(7_200)));
     let verdict = world.gate.decide(&world.rule, &ahead, &mut bytes::Bytes::new()).await;
     assert_eq!(verdict.decision().denial().map(countersign::Denial::code), MISMATCH);
     assert_eq!(world.code(&request).await, Some(Code::ClockRegressed));
     let (other, _) = world.sign_in().await;
-    let mixed = Request::new("GET").cookie(&halves.cookie).token(&other.token);
+    let mixed = bare("GET").cookie(&halves.cookie).token(&other.token);
     assert_eq!(world.code(&mixed).await, MISMATCH, "whatever the clock says");
     world.gate.accept_clock(world.now());
     assert_eq!(world.code(&request).await, None);

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use countersign::Clock as _;
 use countersign::crypto::{Algorithm, Random as _, SigningKey, SystemRandom};
-use countersign::schemes::dpop::DpopSigner;
+use countersign::dpop::DpopSigner;
 use countersign_io::SystemClock;
 use http::header::{CONTENT_TYPE, SET_COOKIE};
 use http::{HeaderMap, Method, Request, Response};

@@ -7,7 +7,7 @@ use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use countersign::schemes::dpop::NoncePolicy;
+use countersign::dpop::NoncePolicy;
 use countersign::{PublicUrl, Scheme};
 use countersign_io::StoreUrl;
 use countersign_io::egress::Network;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use countersign::crypto::{Random, SealKey};
+use countersign::dpop::{Dpop, NoncePolicy};
 use countersign::rule::RuleBuilder;
-use countersign::schemes::dpop::{Dpop, NoncePolicy};
 use countersign::schemes::session::passwords::{PasswordCost, PasswordCostError, PasswordLimits, Passwords};
 use countersign::schemes::session::{
     Accounts, DpopKeyProof, Lifetimes, Origins, SessionCookie, SessionDemand, SessionVerifier, Sessions,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use countersign::crypto::{Ed25519Key, Secret, SystemRandom};
-use countersign::schemes::dpop::{DpopSigner, NoncePolicy};
+use countersign::dpop::{DpopSigner, NoncePolicy};
 use countersign::schemes::session::{HandshakePolicy, SessionDemand};
 use countersign_tower::SessionSettings;
 

@@ -7,6 +7,7 @@
 //! | a request that carries the key as itself | what the key opens, until it is revoked: *bearer-class* |
 //! | a request that is signed with the key | nothing |
 
+mod client;
 mod kind;
 mod record;
 mod registered;
@@ -19,11 +20,11 @@ use std::sync::Arc;
 use http::HeaderName;
 use http::header::AUTHORIZATION;
 
+use crate::authorization::Authorization;
 use crate::crypto::{equal, sha256};
 use crate::denial::{Challenge, Code, Denial};
 use crate::principal::{Principal, Scheme, Subject};
 use crate::request::{BodySource, Carrier, RequestView};
-use crate::schemes::authorization::Authorization;
 use crate::store::{Store, StoreError};
 use crate::time::Timestamp;
 use crate::verifier::{Proven, Verifier};

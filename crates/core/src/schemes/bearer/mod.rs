@@ -35,10 +35,10 @@ use http::{HeaderName, HeaderValue};
 use crate::crypto::jwt::{Jwt, JwtAlgorithm, JwtKey};
 use crate::crypto::{Digest, sha256};
 use crate::denial::{Challenge, Code, Denial};
+use crate::dpop::{ALGORITHMS, DPOP, Dpop, NoncePolicy, Possession, Proof, wants_nonce};
 use crate::fetch::Fetch;
 use crate::principal::Scheme;
 use crate::request::{BodySource, Carrier, Purpose, RequestView};
-use crate::schemes::dpop::{ALGORITHMS, DPOP, Dpop, NoncePolicy, Possession, Proof, wants_nonce};
 use crate::time::Timestamp;
 use crate::verifier::{Proven, Verifier};
 

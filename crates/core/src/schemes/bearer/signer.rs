@@ -6,7 +6,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
 use crate::crypto::Secret;
-use crate::schemes::dpop::{DPOP, DPOP_NONCE, DpopSigner};
+use crate::dpop::{DPOP, DPOP_NONCE, DpopSigner};
 use crate::time::Timestamp;
 
 /// Sends one token.

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
+use crate::authorization::Authorization;
 use crate::crypto::Secret;
 use crate::denial::{Code, Denial};
+use crate::dpop::{DPOP, Proof};
 use crate::request::RequestView;
-use crate::schemes::authorization::Authorization;
-use crate::schemes::dpop::{DPOP, Proof};
 
 /// A token longer than this is none, in bytes, unless somebody says otherwise. Entra ID's have 11 KiB where somebody is
 /// in 200 groups.

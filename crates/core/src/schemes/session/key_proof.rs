@@ -7,8 +7,8 @@ use http::{HeaderName, HeaderValue};
 use super::half::Half;
 use super::wire::one_subprotocol;
 use crate::denial::{Code, Denial};
+use crate::dpop::{DPOP, Dpop, NoncePolicy, Possession, Proof};
 use crate::request::RequestView;
-use crate::schemes::dpop::{DPOP, Dpop, NoncePolicy, Possession, Proof};
 use crate::spending::Spending;
 use crate::time::Timestamp;
 
@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
     use crate::crypto::{Secret, SystemRandom};
-    use crate::schemes::dpop::DpopSigner;
+    use crate::dpop::DpopSigner;
     use crate::testing::{NOW, Request, ed25519};
 
     fn key(seed: u8) -> DpopSigner {

@@ -6,11 +6,11 @@ use http::header::{SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 
 use super::cookie::SessionCookie;
 use super::half::{Half, Halves};
+use crate::authorization::Authorization;
 use crate::denial::{Code, Denial};
 use crate::request::{RequestView, query_parameters};
 use crate::schemes::api_key::{KEY_PARAMETER, X_API_KEY};
 use crate::schemes::asymmetric::wire::{ASYMMETRIC_AUTHENTICATION, MARKER};
-use crate::schemes::authorization::Authorization;
 
 /// The header of a handshake.
 pub const HANDSHAKE: HeaderName = HeaderName::from_static("handshake");

@@ -14,11 +14,11 @@ use super::url::{Callers, Listed, UrlRules, WebhookUrl, receiver_url};
 use super::wire::{
     AUTHENTICATION_INFO, CHALLENGE, OFFER, SIGNATURE_AGENT, SIGNATURE_KEY, WEBHOOK_KEY, split_credential,
 };
+use crate::authorization::Authorization;
 use crate::denial::{Challenge, Code, Denial};
 use crate::fetch::{ChosenBy, Fetch, FetchError, FetchRequest, FetchResponse};
 use crate::principal::{Principal, Scheme, Subject};
 use crate::request::{BodySource, Carrier, Purpose, RequestView};
-use crate::schemes::authorization::Authorization;
 use crate::schemes::signature::{
     Message, SIGNATURE, SIGNATURE_INPUT, covered_body, covers, fresh, verify_ed25519,
 };

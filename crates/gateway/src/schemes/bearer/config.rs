@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use countersign::dpop::NoncePolicy;
 use countersign::schemes::bearer::IssuerTerms;
-use countersign::schemes::dpop::NoncePolicy;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use countersign::rule::RuleBuilder;
 use countersign::schemes::bearer::{BearerVerifier, InProcess, Issuers, KeySet, KeySource};
-use countersign::schemes::dpop::Dpop;
+use countersign::dpop::Dpop;
 use countersign_io::egress::GuardedClient;
 
 use super::{Making, Mounted, NotReady, On, issuer};

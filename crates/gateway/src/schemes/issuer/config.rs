@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use countersign::KeyId;
+use countersign::dpop::NoncePolicy;
 use countersign::issuer::Wallets;
-use countersign::schemes::dpop::NoncePolicy;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::crypto::Algorithm;
+use countersign::dpop::Dpop;
 use countersign::issuer::clients::{Client, ClientKey, Clients};
 use countersign::issuer::keyring::{Keyring, KeyringTerms};
 use countersign::issuer::{Issuer, IssuerTerms};
-use countersign::schemes::dpop::Dpop;
+use countersign::schemes::api_key::KeyRegistry;
 use countersign::time::SKEW;
 use countersign_io::AnyStore;
 
@@ -74,7 +75,7 @@ fn issuer(config: &Config, making: &Making<'_>) -> Result<Issuer<Arc<AnyStore>>,
         audience: config.audience.clone(),
         access_life: config.access_life,
         refresh_life: config.refresh_life,
-        clients: clients(&config.clients)?,
+        clients: clients(&config.clients, store.clone())?,
         wallets: config.wallets.clone(),
     };
     let secret = seal.derive("issuer");
@@ -85,11 +86,12 @@ fn wrong(why: &dyn std::fmt::Display) -> NotReady {
     NotReady(format!("issuer.clients: {why}"))
 }
 
-fn clients(configured: &[ClientConfig]) -> Result<Clients, NotReady> {
+fn clients(configured: &[ClientConfig], store: Arc<AnyStore>) -> Result<Clients, NotReady> {
+    let keys = Arc::new(KeyRegistry::new(store));
     let mut clients = Clients::default();
     for client in configured {
         let added = match client {
-            ClientConfig::Registered(id) => clients.add_registered(*id),
+            ClientConfig::Registered(id) => clients.add_registered(*id, keys.clone()),
             ClientConfig::Described { id, key_file, scopes } => {
                 let keys = key_file.as_deref().map(read).transpose()?.unwrap_or_default();
                 let scopes = scopes.clone().map(|scopes| scopes.into_iter().collect());

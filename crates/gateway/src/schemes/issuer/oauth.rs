@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use countersign::decision::Check;
+use countersign::dpop::NoncePolicy;
 use countersign::issuer::{Issuer, LONGEST_BODY, OAuthError, metadata, siwe};
-use countersign::schemes::dpop::NoncePolicy;
 use countersign::{Gate, RequestView};
 use countersign_io::AnyStore;
 use countersign_tower::DECISION;

@@ -19,7 +19,7 @@
 //! use std::sync::Arc;
 //!
 //! use countersign::crypto::{Ed25519Key, Secret, SystemRandom};
-//! use countersign::schemes::dpop::{Dpop, DpopSigner, NoncePolicy, Proof};
+//! use countersign::dpop::{Dpop, DpopSigner, NoncePolicy, Proof};
 //! use countersign::{Body, Purpose, RequestView, Timestamp};
 //! use http::{HeaderMap, Method, Uri};
 //!
