@@ -1,6 +1,7 @@
 //! From a configuration to a gateway that could decide: seal, store, audit log, routes. No port yet.
 
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -186,19 +187,27 @@ pub struct Opened {
     pub life: Life,
 }
 
+/// What the gateway does for whoever starts it. An `async fn` is compiled wherever it is awaited, so that the command
+/// line, each demonstration and each test would compile a gateway: boxed, it is compiled here, once, and for speed.
+pub type Doing<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 /// Opens everything that `config` names.
 ///
 /// # Errors
 /// [`SetUpError`].
-pub async fn open(config: Config) -> Result<Opened, SetUpError> {
-    open_as(config, false).await
+pub fn open(config: Config) -> Doing<'static, Result<Opened, SetUpError>> {
+    Box::pin(open_as(config, false))
 }
 
 /// The same, with a store that was put back from a copy. It says in both logs what nobody can know from here on.
 ///
 /// # Errors
 /// [`SetUpError`].
-pub async fn open_restored(config: Config) -> Result<Opened, SetUpError> {
+pub fn open_restored(config: Config) -> Doing<'static, Result<Opened, SetUpError>> {
+    Box::pin(open_put_back(config))
+}
+
+async fn open_put_back(config: Config) -> Result<Opened, SetUpError> {
     let opened = open_as(config, true).await?;
     let Shared { store, clock, recorder, .. } = &opened.shared;
     let details = serde_json::json!({ "url": opened.live.load().config.store.url.to_string() });

@@ -14,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use crate::config::{Loaded, Overrides};
 use crate::life::Life;
 use crate::management::{self, AdminToken};
-use crate::open::{Opened, SetUpError, open, open_restored};
+use crate::open::{Doing, Opened, SetUpError, open, open_restored};
 use crate::outbound::Outbounds;
 use crate::reload::Reloader;
 use crate::runtime::Live;
@@ -46,7 +46,16 @@ impl Bound {
     ///
     /// # Errors
     /// [`SetUpError`]; whatever was opened is closed again.
-    pub async fn new(
+    pub fn new(
+        path: &Path,
+        loaded: Loaded,
+        overrides: Overrides,
+        restored: bool,
+    ) -> Doing<'_, Result<Self, SetUpError>> {
+        Box::pin(Self::bind(path, loaded, overrides, restored))
+    }
+
+    async fn bind(
         path: &Path,
         loaded: Loaded,
         overrides: Overrides,
@@ -133,7 +142,11 @@ impl Bound {
     }
 
     /// Serves until SIGTERM or SIGINT, then drains and closes.
-    pub async fn run(self) {
+    pub fn run(self) -> Doing<'static, ()> {
+        Box::pin(self.serve())
+    }
+
+    async fn serve(self) {
         let Self { opened, listener, admin, outbounds, management, socket, reloader, stop } = self;
         let Opened { shared, live, life } = &opened;
         if let Ok(address) = listener.socket.local_addr() {
