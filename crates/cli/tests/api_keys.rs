@@ -1,10 +1,8 @@
 //! API keys through a running gateway: the whole life of a key, and each refusal.
 
-mod support;
-
 use std::time::Duration;
 
-use support::{Echo, Gateway, Redis, Request, eventually};
+use countersign_testing::{Echo, Gateway, Redis, Request, eventually};
 
 fn orders(echo: &Echo) -> String {
     format!(
@@ -37,7 +35,7 @@ fn each_refusal_has_its_status_and_code_and_the_upstream_sees_none_of_it() {
     let unknown = "cs_000000000000_000000000000000000000000000000000000000000012XkC9";
     let unknown = gateway.get("/orders/1", Some(unknown));
     unknown.is(401, "key_invalid");
-    let same = |response: &support::Response| {
+    let same = |response: &countersign_testing::Response| {
         let mut body = response.json();
         body["decision"].take();
         body
@@ -239,7 +237,7 @@ fn a_redis_that_closes_idle_connections_fails_nobody() {
 
 #[test]
 fn an_upstream_that_is_down_is_502() {
-    let closed = support::free_address();
+    let closed = countersign_testing::free_address();
     let route = format!("[[route]]\npath = \"/*\"\nupstream = \"http://{closed}\"\npublic = true\n");
     let gateway = Gateway::started(&route);
     gateway.get("/x", None).is(502, "upstream_unreachable");

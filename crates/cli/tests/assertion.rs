@@ -1,7 +1,5 @@
 //! `Countersign-Assertion`, as upstreams get it: on which requests, what it says, and by whose keys it is good.
 
-mod support;
-
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -14,12 +12,12 @@ use countersign::request::Body;
 use countersign::{Clock as _, Code, Principal, PublicUrl, Purpose, RequestView};
 use countersign_io::SystemClock;
 use countersign_io::egress::{EgressPolicy, GuardedClient};
+use countersign_testing::sealed::exchange_keyrings;
+use countersign_testing::signed::{Draft, PUBLIC, derived};
+use countersign_testing::{Echo, Gateway, Request, Response, Seen};
 use countersign_tower::AssertionLayer;
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
-use support::sealed::exchange_keyrings;
-use support::signed::{Draft, PUBLIC, derived};
-use support::{Echo, Gateway, Request, Response, Seen};
 
 const EMPTY: &str = "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:";
 
@@ -130,7 +128,7 @@ fn a_body_that_was_read_is_named_and_one_that_streams_is_not() {
     assert_eq!(post(("X-A", "1"), b"one coffee"), None);
     assert_eq!(post(("Content-Length", "0"), b""), Some(json!(EMPTY)));
     let draft = Draft::post("/orders/1", b"{\"hello\": \"world\"}\n").signed(&derived(&key));
-    support::exchange(gateway.address, &draft.bytes()).is(200, "");
+    countersign_testing::exchange(gateway.address, &draft.bytes()).is(200, "");
     // RFC 9530 appendix B.
     assert_eq!(said(&echo.last())["digest"], "sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:");
     assert_eq!(said(&echo.last())["htm"], "POST");
@@ -250,7 +248,7 @@ fn without_its_keys_nothing_is_forwarded_and_nothing_is_spent() {
     let keyrings = exchange_keyrings(&gateway, Some(7), &Vec::new());
     gateway.start();
     let draft = Draft::get("/orders/2").signed(&derived(&key));
-    let send = |gateway: &Gateway| support::exchange(gateway.address, &draft.bytes());
+    let send = |gateway: &Gateway| countersign_testing::exchange(gateway.address, &draft.bytes());
     let refused = send(&gateway);
     refused.is(503, "keys_unavailable");
     assert_eq!(refused.header("retry-after"), Some("1"));
@@ -300,7 +298,7 @@ fn an_axum_application_believes_the_gateway_and_nobody_else() {
         // This gateway's own URL.
         terms.public = Box::leak(format!("http://{}", gateway.address).into_boxed_str());
     });
-    let signed = support::exchange(gateway.address, &draft.bytes());
+    let signed = countersign_testing::exchange(gateway.address, &draft.bytes());
     assert_eq!(signed.is(200, "").text(), format!("key:{id}"));
     Request::get("/orders/1").send(application).is(401, "credential_missing");
     // What the other upstream got opens nothing here.

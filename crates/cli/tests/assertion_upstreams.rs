@@ -1,8 +1,6 @@
 //! APIs in other languages behind the gateway, with verifiers that others wrote: `jose` in Express, PyJWT in
 //! Flask. They take what the gateway forwards, and nothing that comes around it.
 
-mod support;
-
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -13,8 +11,8 @@ use countersign::Clock as _;
 use countersign::assertion::{Asserter, TYPE};
 use countersign::crypto::{SealKey, Secret, SystemRandom};
 use countersign_io::{AnyStore, StoreUrl, SystemClock};
+use countersign_testing::{Gateway, Process, Request, Response, free_address, installed, root, wait_for};
 use serde_json::{Value, json};
-use support::{Gateway, Process, Request, Response, free_address, wait_for};
 
 const ASSERTION: &str = "countersign-assertion";
 
@@ -188,13 +186,7 @@ impl Scene {
 }
 
 fn example(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/upstreams").join(name)
-}
-
-fn installed(name: &str) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target").join(name);
-    assert!(path.exists(), "./test makes target/node and target/python, with what the examples need");
-    std::path::absolute(path).unwrap()
+    root().join("examples/upstreams").join(name)
 }
 
 /// Hands bytes on to `upstream` and back, and keeps those that go there.

@@ -1,14 +1,12 @@
 //! The seed's `AsymmetricAuthentication`: what wallets sign passes once, and nothing else does.
 
-mod support;
-
 use countersign::crypto::{SystemRandom, ethereum::EthereumKey};
 use countersign::schemes::asymmetric::signer::{sign_header, sign_query};
 use countersign::time::Timestamp;
+use countersign_testing::signed::{Draft, Lab, now};
 use http::Uri;
 use serde_json::{Value, json};
 use std::time::Duration;
-use support::signed::{Draft, Lab, now};
 
 const NAME: &str = "asymmetricauthentication";
 /// The order of the curve's group.

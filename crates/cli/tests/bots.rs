@@ -1,8 +1,6 @@
 //! Web bots against a running gateway: two agents that publish their keys, and what becomes of what they
 //! sign; and the quota of nonces.
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,9 +12,9 @@ use countersign::schemes::signature::{
 };
 use countersign::{Clock as _, Timestamp};
 use countersign_io::SystemClock;
+use countersign_testing::raw::Upstream;
+use countersign_testing::{Echo, Gateway, Request, Response};
 use http::{HeaderMap, Method};
-use support::raw::Upstream;
-use support::{Echo, Gateway, Request, Response};
 
 const LAB: &str = "[egress]\nallow_http_loopback = true\n";
 
@@ -144,14 +142,14 @@ fn replays_other_agents_keys_strangers_and_unsafe_methods_are_refused() {
 fn an_agent_that_cannot_be_reached_is_503_and_one_that_stays_listed_is_not_asked_anew() {
     let (echo, one) = (Echo::start(), Agent::start(1));
     let mut away = Agent::start(2);
-    away.server.address = support::free_address();
+    away.server.address = countersign_testing::free_address();
     let gateway = Gateway::started(&configuration(&echo, &[&one, &away], ""));
     let refused = send(&gateway, "GET", &away.signed(&gateway));
     refused.is(503, "keys_unavailable");
     assert_eq!(refused.header("retry-after"), Some("10"));
     assert_eq!(send(&gateway, "GET", &one.signed(&gateway)).status, 200);
     gateway.configure("", &configuration(&echo, &[&one], ""));
-    support::eventually("the reload", || {
+    countersign_testing::eventually("the reload", || {
         send(&gateway, "GET", &away.signed(&gateway)).code() == "signature_invalid"
     });
     assert_eq!(send(&gateway, "GET", &one.signed(&gateway)).status, 200);
@@ -189,10 +187,12 @@ fn a_signer_over_its_quota_is_429_and_others_are_not() {
     assert_eq!(send(&gateway, "GET", &two.signed(&gateway)).status, 200);
     // A reload that changes nothing about it forgets nothing.
     gateway.configure("", &configuration(&echo, &[&one], "[limits]\nnonces = \"2/h\""));
-    support::eventually("the reload", || {
+    countersign_testing::eventually("the reload", || {
         send(&gateway, "GET", &two.signed(&gateway)).code() == "signature_invalid"
     });
     send(&gateway, "GET", &one.signed(&gateway)).is(429, "nonce_quota");
     gateway.configure("", &configuration(&echo, &[&one], "[limits]\nnonces = \"3/h\""));
-    support::eventually("the new quota", || send(&gateway, "GET", &one.signed(&gateway)).status == 200);
+    countersign_testing::eventually("the new quota", || {
+        send(&gateway, "GET", &one.signed(&gateway)).status == 200
+    });
 }

@@ -1,7 +1,5 @@
 //! Upstreams whose answers break off behind their head: the caller can tell, and so can the operator.
 
-mod support;
-
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,12 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use countersign_testing::callbacks::{Callback, ROUTE};
+use countersign_testing::raw::{Upstream, connect, counted, ok, read_all, read_head, reset, routes};
+use countersign_testing::{Gateway, Request, Response, eventually, free_address};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
-use support::callbacks::{Callback, ROUTE};
-use support::raw::{Upstream, connect, counted, ok, read_all, read_head, reset, routes};
-use support::{Gateway, Request, Response, eventually, free_address};
 
 /// How an upstream goes on behind what it has written.
 #[derive(Clone, Copy, Debug)]
@@ -340,7 +338,7 @@ fn a_delivery_whose_answer_breaks_off_is_settled_by_the_head_if_that_went_on() {
 fn breaking_results() -> Upstream {
     let met = Mutex::new(false);
     Upstream::start(move |mut stream: TcpStream| {
-        let Some(seen) = support::Seen::read(&stream) else { return };
+        let Some(seen) = countersign_testing::Seen::read(&stream) else { return };
         let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
         let first = !std::mem::replace(&mut *met.lock().unwrap(), seen.body == b"once");
         match &seen.body[..] {

@@ -4,24 +4,18 @@
 //!
 //! With `UPDATE_SCREENSHOTS=1` the pictures of the documentation are taken anew.
 
-mod support;
-
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
+use countersign_testing::{Gateway, Process, countersign, free_address, has, root};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use serde_json::{Value, json};
-use support::{Gateway, Process, countersign, free_address, has};
 use tempfile::TempDir;
 
 /// Pictures that the documentation shows.
 const PICTURES: [&str; 6] = ["session", "xss", "csrf", "both-halves", "key-bound", "phone"];
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
-}
 
 /// A folder that Chromium takes for a person's home, in which `authority` (a PEM file) is trusted.
 fn home(authority: &Path) -> TempDir {

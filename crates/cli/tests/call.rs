@@ -1,7 +1,5 @@
 //! `countersign call`: a request with a proof, from the command line.
 
-mod support;
-
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -11,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use countersign::crypto::SigningKey;
+use countersign_testing::raw::{Upstream, ok, routes};
+use countersign_testing::{Echo, Gateway, Redis, Request, countersign, eventually, free_address, has};
 use serde_json::{Value, json};
-use support::raw::{Upstream, ok, routes};
-use support::{Echo, Gateway, Redis, Request, countersign, eventually, free_address, has};
 
 const WALLET: &str = "0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318\n";
 const ACCOUNT: &str = "eip155:0x2c7536e3605d9c16a7a3d7b1898e529396a65c23";
@@ -234,7 +232,7 @@ fn method_headers_and_body_are_sent_as_typed() {
 #[test]
 fn the_body_is_printed_as_it_came_and_json_marks_what_is_no_text() {
     let server = Upstream::start(|mut stream| {
-        while support::raw::read_head(&mut stream).is_some() {
+        while countersign_testing::raw::read_head(&mut stream).is_some() {
             let head = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nX-A: \xe2\x80\xae\r\nContent-Length: 3\r\n\r\n";
             let _ = stream.write_all(&[&head[..], b"\x00\xff\x1b"].concat());
         }
@@ -347,7 +345,7 @@ fn while_a_call_lasts_its_answerer_gives_the_token_once_and_refuses_all_else_ali
     assert_eq!(token.status, 200);
     assert_eq!(token.body.len(), 66);
     assert!(!errors(&output).contains(&token.text()), "the token is not printed");
-    let plain = |response: &support::Response| {
+    let plain = |response: &countersign_testing::Response| {
         let mut headers = response.headers.clone();
         headers.retain(|(name, _)| name != "date");
         (response.status, headers, response.body.clone())

@@ -1,19 +1,17 @@
 //! Callback URLs from end to end: minted by the command line and by API keys, used over real sockets.
 
-mod support;
-
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::Duration;
 
 use countersign::crypto::jwt::{JwtHeader, sign};
 use countersign::crypto::{Secret, SigningKey};
+use countersign_testing::callbacks::{Callback, Does, ROUTE, Results, SECRET, lab, post};
+use countersign_testing::{Request, eventually, free_address};
 use serde_json::{Value, json};
-use support::callbacks::{Callback, Does, ROUTE, Results, SECRET, lab, post};
-use support::{Request, eventually, free_address};
 
 /// A token that an application made with the secret that it shares with the gateway.
-fn own_token(gateway: &support::Gateway, typ: &str, change: impl FnOnce(&mut Value)) -> String {
+fn own_token(gateway: &countersign_testing::Gateway, typ: &str, change: impl FnOnce(&mut Value)) -> String {
     let url = format!("http://{}", gateway.address);
     let exp = countersign::Clock::now(&countersign_io::SystemClock).as_secs() + 600;
     let mut claims = json!({
@@ -450,13 +448,14 @@ fn a_route_for_callbacks_has_a_place_for_the_token_and_no_other_has() {
         ("path = \"/{token}/*\"\naccept = [\"callback-url\"]", "ends with *"),
         ("path = \"/a\"\naccept = [\"api-key\"]\nstrict = true", "`strict` is about callback-url"),
     ] {
-        let gateway =
-            support::Gateway::new(&format!("[[route]]\nupstream = \"http://127.0.0.1:1\"\n{route}\n"));
+        let gateway = countersign_testing::Gateway::new(&format!(
+            "[[route]]\nupstream = \"http://127.0.0.1:1\"\n{route}\n"
+        ));
         let output = gateway.run(&["config", "check"]);
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code() == Some(2) && error.contains(said), "{route}: {error}");
     }
-    let gateway = support::Gateway::new("[callback]\nmax_ttl = \"10ms\"\n");
+    let gateway = countersign_testing::Gateway::new("[callback]\nmax_ttl = \"10ms\"\n");
     assert_eq!(gateway.run(&["config", "check"]).status.code(), Some(2));
 }
 

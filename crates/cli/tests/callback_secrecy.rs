@@ -1,12 +1,10 @@
 //! Everything that a gateway leaves behind is searched for tokens, and whatever looks like one is tried.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use support::callbacks::{Callback, Does, ROUTE, Results, lab, post};
-use support::{Process, Request, wait_for};
+use countersign_testing::callbacks::{Callback, Does, ROUTE, Results, lab, post};
+use countersign_testing::{Process, Request, wait_for};
 
 /// So many characters of a token give it away.
 const WINDOW: usize = 16;
@@ -23,7 +21,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// A token where it belongs and where it does not.
-fn misuse(gateway: &support::Gateway, callback: &Callback) {
+fn misuse(gateway: &countersign_testing::Gateway, callback: &Callback) {
     let token = callback.token().to_owned();
     for target in [
         format!("/v1/results/43/{token}"),
@@ -100,7 +98,7 @@ fn what_is_left_behind_holds_no_token_that_opens_anything() {
         ("latest", gateway.explain_latest().to_string()),
     ];
     process.signal("-TERM");
-    support::eventually("the end", || std::net::TcpStream::connect(gateway.address).is_err());
+    countersign_testing::eventually("the end", || std::net::TcpStream::connect(gateway.address).is_err());
     std::thread::sleep(Duration::from_millis(500));
     drop(process);
     for name in ["log", "audit.jsonl", "countersign.redb"] {

@@ -1,13 +1,11 @@
 //! The command line as people meet it: `dev`, `init`, help, completions, and how it fails.
 
-mod support;
-
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use support::{Echo, Gateway, Process, Request, countersign, eventually, free_address, wait_for};
+use countersign_testing::{Echo, Gateway, Process, Request, countersign, eventually, free_address, wait_for};
 use tempfile::TempDir;
 
 fn said(output: &Output) -> String {
@@ -165,7 +163,7 @@ fn completions_and_man_pages_are_what_they_should_be() {
             output.status.success() && script.contains("countersign") && script.contains("revoke"),
             "{shell}"
         );
-        if support::has(shell) {
+        if countersign_testing::has(shell) {
             let file = folder.path().join(shell);
             std::fs::write(&file, &script).unwrap();
             assert!(Command::new(shell).arg("-n").arg(&file).status().unwrap().success(), "{shell}");

@@ -1,13 +1,11 @@
 //! What is wrong with a configuration is said with its line, a caret and a way out, before anything
 //! is opened.
 
-mod support;
-
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};
 
 use countersign_gateway::config::{Overrides, load};
-use support::{Echo, Gateway, countersign};
+use countersign_testing::{Echo, Gateway, countersign};
 use tempfile::TempDir;
 
 const ROUTE: &str = "[[route]]\npath = \"/a\"\nupstream = \"http://127.0.0.1:1\"\n";

@@ -2,8 +2,6 @@
 
 #![allow(clippy::print_stdout, reason = "the figures are for whoever reads the log")]
 
-mod support;
-
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use support::keep_alive::Connection;
-use support::{Echo, Gateway};
+use countersign_testing::keep_alive::Connection;
+use countersign_testing::{Echo, Gateway};
 
 const KILLS: usize = 50;
 const MAKERS: usize = 3;

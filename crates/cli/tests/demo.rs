@@ -1,15 +1,13 @@
 //! `countersign demo`: the seed's own demonstration, with real processes on the seed's own ports.
 
-mod support;
-
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Lines};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{ChildStdout, Stdio};
 
+use countersign_testing::{Process, Redis, Request, countersign, eventually, has, wait_for};
 use serde_json::{Value, json};
-use support::{Process, Redis, Request, countersign, eventually, has, wait_for};
 
 const ALICE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5000);
 const EVE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5001);

@@ -1,15 +1,13 @@
 //! The end of a gateway: what was accepted is finished, nothing new is, and patience has an end.
 
-mod support;
-
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use support::raw::{Upstream, connect, ok, read_all, routes};
-use support::{Gateway, Response, eventually};
+use countersign_testing::raw::{Upstream, connect, ok, read_all, routes};
+use countersign_testing::{Gateway, Response, eventually};
 
 fn slow(pause: Duration) -> Upstream {
     Upstream::answering(move |head| {

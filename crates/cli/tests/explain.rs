@@ -1,12 +1,10 @@
 //! `explain`: a past request, or one on file, judged without spending anything.
 
-mod support;
-
 use std::io::Write as _;
 use std::process::{Output, Stdio};
 
+use countersign_testing::{Echo, Gateway, Request};
 use serde_json::Value;
-use support::{Echo, Gateway, Request};
 
 fn configuration(echo: &Echo) -> String {
     format!(
@@ -124,7 +122,8 @@ fn every_response_names_a_decision_that_can_be_explained() {
         assert_eq!(story(&output)["code"].as_str().unwrap_or_default(), response.code());
         assert_eq!(gateway.run(&["explain", id]).status.code(), Some(code));
     }
-    let framing = support::exchange(gateway.address, b"GET /open HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
+    let framing =
+        countersign_testing::exchange(gateway.address, b"GET /open HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
     let id = framing.is(400, "framing").header("countersign-decision").expect("a decision").to_owned();
     assert_eq!(gateway.json_of(&["explain", &id])["code"], "framing");
 }

@@ -1,11 +1,9 @@
 //! One reading, on real sockets through the whole gateway: what has two is refused, and nothing behind it is heard.
 
-mod support;
-
 use std::io::Write as _;
 
-use support::raw::{Upstream, connect, converse, read_all, routes};
-use support::{Echo, Gateway, Request, Response, free_address};
+use countersign_testing::raw::{Upstream, connect, converse, read_all, routes};
+use countersign_testing::{Echo, Gateway, Request, Response, free_address};
 
 const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
 

@@ -1,20 +1,18 @@
 //! A body arrives as it was announced: with no length where none was said, with a length of zero, in chunks, whatever
 //! the method, and whatever stands between.
 
-mod support;
-
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use countersign_testing::callbacks::{self, Callback, Results};
+use countersign_testing::http2::{self, Connection, DATA, END_STREAM, RST_STREAM, frame};
+use countersign_testing::raw::{connect, converse, routes};
+use countersign_testing::signed::{Draft, Key, Lab, private_key, registered};
+use countersign_testing::{Echo, Gateway, Response, Seen, free_address};
 use hyper::body::{Body, Frame};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use support::callbacks::{self, Callback, Results};
-use support::http2::{self, Connection, DATA, END_STREAM, RST_STREAM, frame};
-use support::raw::{connect, converse, routes};
-use support::signed::{Draft, Key, Lab, private_key, registered};
-use support::{Echo, Gateway, Response, Seen, free_address};
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
@@ -101,8 +99,9 @@ fn fields(draft: &Draft) -> String {
 #[test]
 fn what_http1_announces_arrives_whatever_the_method_and_the_route() {
     let echo = Echo::start();
-    let more = support::signed::routes(&echo);
-    let mut gateway = Gateway::with_server(&support::signed::server(), &routes(&echo.url(), &more));
+    let more = countersign_testing::signed::routes(&echo);
+    let mut gateway =
+        Gateway::with_server(&countersign_testing::signed::server(), &routes(&echo.url(), &more));
     gateway.start();
     let lab = Lab { echo, gateway };
     let key = registered(&lab.gateway, private_key("ed25519", None), &[]);
@@ -252,7 +251,7 @@ fn what_http2_announces_arrives_whatever_the_method_and_the_route() {
                     connection.write(&frame(DATA, END_STREAM, stream, announced.body().as_bytes()));
                 }
                 let before = echo.seen().len();
-                while connection.next().is_some_and(|frame| {
+                while connection.frame().is_some_and(|frame| {
                     assert_ne!(frame.kind, RST_STREAM, "{method} {announced:?} {path}");
                     frame.stream != stream || frame.flags & END_STREAM == 0
                 }) {}
@@ -277,7 +276,8 @@ async fn a_signed_body_of_an_open_stream_arrives_in_chunks() {
             let draft = draft(method, "/signature/x", covered, &key);
             let mut request = http::Request::new(Open(Some(Bytes::from("{}"))));
             *request.method_mut() = draft.method.clone();
-            *request.uri_mut() = format!("{}/signature/x", support::signed::PUBLIC).parse().unwrap();
+            *request.uri_mut() =
+                format!("{}/signature/x", countersign_testing::signed::PUBLIC).parse().unwrap();
             *request.headers_mut() = draft.headers.clone();
             let answer = client.send_request(request).await.unwrap();
             assert_eq!(answer.status(), status, "{method} {covered:?}");

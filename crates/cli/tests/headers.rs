@@ -1,7 +1,5 @@
 //! What an upstream reads in headers: nothing that a caller could have written in our name or in another proxy's.
 
-mod support;
-
 use std::collections::{BTreeSet, VecDeque};
 use std::io::Write as _;
 use std::pin::Pin;
@@ -10,13 +8,13 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use countersign::field_names::{Meaning, RESERVED, meaning};
+use countersign_testing::raw::{Upstream, connect, ok, read_bytes, read_head, routes};
+use countersign_testing::{Echo, Gateway, Request, Response, Seen};
 use http::{HeaderMap, HeaderName, HeaderValue, Request as Http2Request};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Body, Frame};
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use support::raw::{Upstream, connect, ok, read_bytes, read_head, routes};
-use support::{Echo, Gateway, Request, Response, Seen};
 
 /// Every byte that a name may hold between its letters (RFC 9110, 5.6.2).
 const BETWEEN: [char; 15] = ['!', '#', '$', '%', '&', '\'', '*', '+', '-', '.', '^', '_', '`', '|', '~'];

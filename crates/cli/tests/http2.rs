@@ -1,7 +1,5 @@
 //! HTTP/2 from callers, over TLS and with prior knowledge; upstreams read HTTP/1.1.
 
-mod support;
-
 use std::io::Write as _;
 use std::pin::Pin;
 use std::process::Command;
@@ -12,13 +10,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use countersign_testing::raw::{Upstream, ok, read_all, read_bytes, read_head, routes};
+use countersign_testing::{Echo, Gateway};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::body::{Body, Frame, Incoming};
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use support::raw::{Upstream, ok, read_all, read_bytes, read_head, routes};
-use support::{Echo, Gateway};
 
 async fn client<B>(gateway: &Gateway) -> SendRequest<B>
 where
@@ -112,7 +110,7 @@ async fn cookie_crumbs_are_joined_and_identity_is_ours() {
 
 #[tokio::test]
 async fn a_signed_request_passes_once_and_unchanged() {
-    use support::signed::{Lab, PUBLIC, order};
+    use countersign_testing::signed::{Lab, PUBLIC, order};
     let (lab, key) = Lab::keyed();
     let mut client = client(&lab.gateway).await;
     let draft = order("/signature/1?a=b").signed(&key);

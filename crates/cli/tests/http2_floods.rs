@@ -1,19 +1,17 @@
 //! Frames that carry nothing, on HTTP/2: whoever sends too many is told to calm down, and whoever only says that
 //! something came is not (RFC 9113, 10.5).
 
-mod support;
-
 use std::io::Write as _;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use support::http2::{
+use countersign_testing::http2::{
     CONTINUATION, Connection, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GOAWAY, HEADERS, PING,
     PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, block, frame, request,
 };
-use support::raw::{Upstream, ok, read_head, routes};
-use support::{Echo, Gateway, Request, eventually};
+use countersign_testing::raw::{Upstream, ok, read_head, routes};
+use countersign_testing::{Echo, Gateway, Request, eventually};
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 
 /// An upstream whose answer is of chunks of so many bytes, one write for each.
 fn chunks(count: usize, size: usize) -> Upstream {
@@ -58,7 +56,7 @@ fn a_flood_of_frames_that_carry_nothing_ends_the_connection() {
     for (number, (name, flood)) in floods.iter().enumerate() {
         let mut connection = Connection::open(gateway.address, &[]);
         connection.write(&request(1, END_STREAM, "GET", "/x", &[]));
-        while connection.next().is_some_and(|frame| frame.stream != 1 || frame.flags & END_STREAM == 0) {}
+        while connection.frame().is_some_and(|frame| frame.stream != 1 || frame.flags & END_STREAM == 0) {}
         connection.write(&flood.repeat(3000));
         assert_eq!(connection.gone_away(), Some(ENHANCE_YOUR_CALM), "{name}");
         eventually("it is counted", || flooding(&gateway) == number as u64 + 1);
@@ -134,7 +132,7 @@ fn a_window_that_is_opened_byte_by_byte_ends_the_connection() {
         if !connection.write(&frame(WINDOW_UPDATE, 0, 1, &[0, 0, 0, 1])) {
             break;
         }
-        match connection.next() {
+        match connection.frame() {
             Some(frame) if frame.kind == DATA => bytes += frame.payload.len(),
             Some(frame) if frame.kind == GOAWAY => {
                 assert_eq!(frame.payload[4..8], ENHANCE_YOUR_CALM.to_be_bytes());
@@ -172,7 +170,7 @@ fn a_caller_that_confirms_each_small_message_is_not_cut_off() {
     let mut connection = Connection::open(gateway.address, &[]);
     connection.write(&request(1, END_STREAM, "GET", "/x", &[]));
     let (mut bytes, mut confirmed) = (0, 0);
-    while let Some(found) = connection.next() {
+    while let Some(found) = connection.frame() {
         assert_ne!(found.kind, GOAWAY, "after {bytes} bytes and {confirmed} updates");
         if found.kind == DATA && !found.payload.is_empty() {
             bytes += found.payload.len();

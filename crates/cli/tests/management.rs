@@ -2,15 +2,13 @@
 
 #![allow(clippy::print_stdout, reason = "the figures are for whoever reads the log")]
 
-mod support;
-
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 
+use countersign_testing::keep_alive::Connection;
+use countersign_testing::{Echo, Gateway, Request, Response, eventually};
 use serde_json::Value;
-use support::keep_alive::Connection;
-use support::{Echo, Gateway, Request, Response, eventually};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -125,7 +123,7 @@ fn a_port_in_use_is_said_and_the_next_start_finds_a_store_that_was_closed() {
 fn over_tcp(gateway: &Gateway, path: &str, host: &str, headers: &[(&str, &str)]) -> Response {
     let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{lines}\r\n");
-    support::exchange(gateway.admin, request.as_bytes())
+    countersign_testing::exchange(gateway.admin, request.as_bytes())
 }
 
 #[test]
@@ -275,7 +273,7 @@ fn metrics_count_by_our_names_and_never_by_the_callers() {
     gateway.get("/chosen-by-caller", Some("cs_chosen-by-caller")).is(401, "key_invalid");
     let odd = Request::new("CHOSEN-BY-CALLER", "/x").header("chosen-by-caller", "chosen-by-caller");
     odd.send(gateway.address).is(401, "credential_missing");
-    let text = support::exchange(gateway.admin, &Request::get("/metrics").bytes()).text();
+    let text = countersign_testing::exchange(gateway.admin, &Request::get("/metrics").bytes()).text();
     assert!(!text.to_lowercase().contains("chosen-by-caller") && !text.contains(&key[3..15]), "{text}");
     for line in [
         "countersign_decisions_total{route=\"/*\",scheme=\"api-key\",outcome=\"permit\",code=\"\"} 3",

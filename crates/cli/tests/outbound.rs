@@ -1,13 +1,11 @@
 //! Outbound listeners: an application calls them as if they were the peer, and the gateway proves who called.
 
-mod support;
-
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 
-use support::raw::Upstream;
-use support::webhook::SeedPeer;
-use support::{Echo, Gateway, Redis, Request, Response, eventually, free_address};
+use countersign_testing::raw::Upstream;
+use countersign_testing::webhook::SeedPeer;
+use countersign_testing::{Echo, Gateway, Redis, Request, Response, eventually, free_address};
 
 const LAB: &str = "[egress]\nallow_http_loopback = true\n";
 
@@ -55,7 +53,7 @@ fn questions(gateway: &Gateway) -> u64 {
 fn call(outbound: std::net::SocketAddr, request: &Request<'_>) -> Response {
     let host = format!("Host: {outbound}\r\n");
     let bytes = String::from_utf8(request.bytes()).unwrap().replacen("Host: gateway\r\n", &host, 1);
-    support::exchange(outbound, bytes.as_bytes())
+    countersign_testing::exchange(outbound, bytes.as_bytes())
 }
 
 #[test]
@@ -117,7 +115,7 @@ fn large_and_endless_bodies_stream_through_and_are_asked_about() {
     let chunked = format!(
         "POST /orders/1 HTTP/1.1\r\nHost: {outbound}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
     );
-    assert_eq!(support::exchange(outbound, chunked.as_bytes()).status, 200);
+    assert_eq!(countersign_testing::exchange(outbound, chunked.as_bytes()).status, 200);
     assert_eq!(echo.last().body, b"hello");
     assert_eq!(questions(&alice), 3);
 }
@@ -153,7 +151,7 @@ fn what_would_leave_the_target_is_refused() {
     let (_bob, alice, outbound) = pair(&echo);
     let refused = |head: &str, status, code| {
         let bytes = format!("{head}\r\nConnection: close\r\n\r\n").replace("{own}", &outbound.to_string());
-        support::exchange(outbound, bytes.as_bytes()).is(status, code);
+        countersign_testing::exchange(outbound, bytes.as_bytes()).is(status, code);
     };
     refused("GET http://eve.example/orders/1 HTTP/1.1\r\nHost: {own}", 403, "cross_site");
     refused("GET /orders/1 HTTP/1.1\r\nHost: eve.example", 403, "cross_site");
@@ -167,13 +165,13 @@ fn what_would_leave_the_target_is_refused() {
     assert_eq!((echo.seen().len(), questions(&alice)), (0, 0));
     for host in [outbound.to_string(), format!("localhost:{}", outbound.port())] {
         let bytes = format!("GET /orders/1 HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        assert_eq!(support::exchange(outbound, bytes.as_bytes()).status, 200, "{host}");
+        assert_eq!(countersign_testing::exchange(outbound, bytes.as_bytes()).status, 200, "{host}");
     }
 }
 
 #[test]
 fn a_redirect_is_an_answer_and_is_not_followed() {
-    let elsewhere = Upstream::answering(|_| support::raw::ok("elsewhere"));
+    let elsewhere = Upstream::answering(|_| countersign_testing::raw::ok("elsewhere"));
     let location = elsewhere.url();
     let peer = Upstream::answering(move |_| {
         format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n")
@@ -190,7 +188,7 @@ fn a_peer_that_is_not_there_is_502_and_one_that_is_slow_504() {
 
     let slow = Upstream::answering(|_| {
         std::thread::sleep(std::time::Duration::from_secs(3));
-        support::raw::ok("")
+        countersign_testing::raw::ok("")
     });
     let mut alice = Gateway::new("");
     let outbound = free_address();

@@ -1,12 +1,10 @@
 //! Outbound listeners that prove requests with keys on file.
 
-mod support;
-
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 
 use countersign::crypto::SigningKey;
-use support::{Echo, Gateway, Request, Response, eventually, free_address};
+use countersign_testing::{Echo, Gateway, Request, Response, eventually, free_address};
 
 const PRIVATE: &str = include_str!("registered_keys_files/private.pem");
 const SECRET: &str = "correct horse battery staple and so on";
@@ -48,7 +46,7 @@ fn outbound(target: &str, prove: &str) -> (Gateway, SocketAddr) {
 fn call(outbound: SocketAddr, request: &Request<'_>) -> Response {
     let host = format!("Host: {outbound}\r\n");
     let bytes = String::from_utf8(request.bytes()).unwrap().replacen("Host: gateway\r\n", &host, 1);
-    support::exchange(outbound, bytes.as_bytes())
+    countersign_testing::exchange(outbound, bytes.as_bytes())
 }
 
 #[test]
@@ -127,7 +125,7 @@ fn a_body_that_cannot_be_read_first_is_not_sent_where_it_must_be_signed() {
         let chunked = format!(
             "POST /api-key HTTP/1.1\r\nHost: {address}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
         );
-        let unknown = support::exchange(address, chunked.as_bytes());
+        let unknown = countersign_testing::exchange(address, chunked.as_bytes());
         for answer in [too_large, unknown] {
             match signs {
                 true => drop(answer.is(413, "body_too_large")),

@@ -1,14 +1,12 @@
 //! Limits that nobody can raise from outside, and a bystander who is served meanwhile.
 
-mod support;
-
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use countersign_testing::raw::{Upstream, connect, ok, read_all, read_head, resident, routes};
+use countersign_testing::{Echo, Gateway, Request, Response, eventually};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use support::raw::{Upstream, connect, ok, read_all, read_head, resident, routes};
-use support::{Echo, Gateway, Request, Response, eventually};
 
 fn bystander(gateway: &Gateway) {
     assert_eq!(gateway.get("/bystander", None).status, 200, "a bystander is served");

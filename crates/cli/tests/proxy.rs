@@ -1,16 +1,14 @@
 //! Upstreams: ones that we did not write, ones that fail, and ones that lie.
 
-mod support;
-
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use support::keep_alive::Connection;
-use support::raw::{Upstream, connect, ok, read_all, read_head, resident, routes};
-use support::{Gateway, Process, Request, Response, free_address, wait_for};
+use countersign_testing::keep_alive::Connection;
+use countersign_testing::raw::{Upstream, connect, ok, read_all, read_head, resident, routes};
+use countersign_testing::{Gateway, Process, Request, Response, free_address, wait_for};
 
 const LARGE: usize = 100 * 1024 * 1024;
 

@@ -1,7 +1,5 @@
 //! Keys that somebody else made, as an operator registers them: with a gateway that runs and without.
 
-mod support;
-
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Output;
 
@@ -10,9 +8,9 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_S
 use countersign::KeyId;
 use countersign::crypto::Secret;
 use countersign::schemes::api_key::ApiKey;
+use countersign_testing::keep_alive::Connection;
+use countersign_testing::{Echo, Gateway, Process, eventually};
 use serde_json::{Value, json};
-use support::keep_alive::Connection;
-use support::{Echo, Gateway, Process, eventually};
 
 const ED25519: &str = include_str!("registered_keys_files/ed25519.pem");
 const P256: &str = include_str!("registered_keys_files/p256.pem");

@@ -2,14 +2,12 @@
 
 #![allow(clippy::print_stdout, reason = "the figures are for whoever reads the log")]
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use support::keep_alive::Connection;
-use support::raw::{self, Upstream};
-use support::{Echo, Gateway, Request, eventually};
+use countersign_testing::keep_alive::Connection;
+use countersign_testing::raw::{self, Upstream};
+use countersign_testing::{Echo, Gateway, Request, eventually};
 
 fn public(echo: &Echo, paths: &[&str]) -> String {
     let route =

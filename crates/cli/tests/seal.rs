@@ -1,12 +1,10 @@
 //! The sealing key: whose file it may be, and that a store is used with its own key or not at all.
 
-mod support;
-
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 
-use support::sealed::exchange_keyrings;
-use support::{Echo, Gateway};
+use countersign_testing::sealed::exchange_keyrings;
+use countersign_testing::{Echo, Gateway};
 
 fn keyed(echo: &Echo) -> String {
     format!("[[route]]\npath = \"/*\"\nupstream = \"{}\"\naccept = [\"api-key\"]\n", echo.url())
@@ -105,7 +103,7 @@ fn a_store_that_two_keys_sealed_says_so_and_has_a_way_out() {
     gateway.json(&["key", "add", "--label", "partner", "--hmac-secret-file", "secret"]);
     exchange_keyrings(&gateway, Some(7), &Vec::new());
     // As a store from before there was a value to check.
-    support::sealed::forget_check(&gateway);
+    countersign_testing::sealed::forget_check(&gateway);
     let said = refusal(&gateway);
     assert!(said.contains("does not open the assertion key") && said.contains("two keys"), "{said}");
 

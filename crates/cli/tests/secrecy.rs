@@ -3,8 +3,6 @@
 
 #![allow(clippy::print_stdout, reason = "the figures are for whoever reads the log")]
 
-mod support;
-
 use std::collections::{HashMap, HashSet};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -12,8 +10,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use countersign::schemes::api_key::ApiKey;
-use support::keep_alive::Connection;
-use support::{Echo, Gateway, Process, wait_for};
+use countersign_testing::keep_alive::Connection;
+use countersign_testing::{Echo, Gateway, Process, wait_for};
 
 const KEYS: usize = 1000;
 /// Characters that are compared at once.
@@ -150,7 +148,7 @@ fn nothing_that_the_gateway_leaves_behind_holds_a_key() {
          [[route]]\npath = \"/only-get\"\nmethods = [\"GET\"]\nupstream = \"{0}\"\npublic = true\n\
          [[route]]\npath = \"/down/*\"\nupstream = \"http://{1}\"\npublic = true\n",
         echo.url(),
-        support::free_address()
+        countersign_testing::free_address()
     ));
     let log = std::fs::File::create(gateway.path("log")).unwrap();
     let mut serve = gateway.command(&["serve"]);
@@ -205,7 +203,7 @@ fn nothing_that_the_gateway_leaves_behind_holds_a_key() {
     left.push(("listing", management.ask("GET", "/v1/keys", "").unwrap().body));
     drop((management, connection, admin));
     process.signal("-TERM");
-    support::eventually("the end", || TcpStream::connect(gateway.address).is_err());
+    countersign_testing::eventually("the end", || TcpStream::connect(gateway.address).is_err());
     std::thread::sleep(Duration::from_millis(500));
     drop(process);
     for name in ["countersign.redb", "audit.jsonl", "log", "seal.key"] {

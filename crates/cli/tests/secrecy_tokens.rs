@@ -3,8 +3,6 @@
 
 #![allow(clippy::print_stdout, reason = "the figures are for whoever reads the log")]
 
-mod support;
-
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,11 +16,11 @@ use countersign::dpop::DpopSigner;
 use countersign::request::Body;
 use countersign::{Clock as _, PublicUrl, Purpose, RequestView};
 use countersign_io::SystemClock;
+use countersign_testing::callbacks::{Callback, ROUTE};
+use countersign_testing::keep_alive::Connection;
+use countersign_testing::{Echo, Gateway, Process, Request, Response, oauth, wait_for};
 use http::{HeaderMap, Method};
 use serde_json::Value;
-use support::callbacks::{Callback, ROUTE};
-use support::keep_alive::Connection;
-use support::{Echo, Gateway, Process, Request, Response, oauth, wait_for};
 
 /// Something that opens something: how to have one, and whether a string is one.
 struct Kind {

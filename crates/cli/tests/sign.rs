@@ -1,14 +1,12 @@
 //! `sign` and `verify`: raw requests in pipes, judged by `explain` and by whoever has the public key.
 
-mod support;
-
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Output, Stdio};
 
 use countersign::crypto::SigningKey;
+use countersign_testing::{Echo, Gateway};
 use serde_json::Value;
-use support::{Echo, Gateway};
 
 const PRIVATE: &str = include_str!("registered_keys_files/private.pem");
 const WALLET: &str = "0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318\n";

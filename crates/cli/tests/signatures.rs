@@ -1,14 +1,12 @@
 //! Signed requests: what passes, and each change on the way that must not.
 
-mod support;
-
 use countersign::crypto::{Algorithm, SystemRandom, ethereum::EthereumKey};
 use countersign::schemes::signature::{Parameters, SignAs, sign_erc8128};
 use countersign::time::Timestamp;
-use http::Uri;
-use support::signed::{
+use countersign_testing::signed::{
     Draft, Key, Lab, PUBLIC, Terms, derived, now, order, parameters, private_key, registered, shared,
 };
+use http::Uri;
 
 #[test]
 fn registered_keys_of_every_algorithm_sign_requests_that_pass() {
@@ -167,7 +165,7 @@ fn the_public_url_decides_which_host_was_meant_and_no_header_does() {
     }
     let bytes = String::from_utf8(signed_for("https://other.example").bytes()).unwrap();
     let named = bytes.replace("Host: gateway", "Host: other.example");
-    support::exchange(lab.gateway.address, named.as_bytes()).is(401, "signature_invalid");
+    countersign_testing::exchange(lab.gateway.address, named.as_bytes()).is(401, "signature_invalid");
     lab.passes(&signed_for(PUBLIC));
     lab.passes(&signed_for("https://ORDERS.example:443"));
 }
@@ -319,7 +317,7 @@ fn a_body_under_a_signature_has_a_limit() {
     let chunked = whole.replace("Content-Length: 1025\r\n", "Transfer-Encoding: chunked\r\n");
     let chunked = chunked.replace("Connection: close\r\n", "");
     let chunked = chunked.replace("\r\n\r\n", "\r\n\r\n401\r\n") + "\r\n0\r\n\r\n";
-    let answer = support::exchange(lab.gateway.address, chunked.as_bytes());
+    let answer = countersign_testing::exchange(lab.gateway.address, chunked.as_bytes());
     assert_eq!(answer.is(413, "body_too_large").header("connection"), Some("close"));
 }
 
@@ -334,7 +332,7 @@ fn a_signature_holds_in_chunks_as_it_does_whole() {
         let head = head.replace("\r\nConnection: close", "");
         format!("{head}\r\n\r\n5\r\n{}\r\n7\r\n{}\r\n0\r\n\r\n", &body[..5], &body[5..])
     };
-    let send = |text: &str| support::exchange(lab.gateway.address, text.as_bytes());
+    let send = |text: &str| countersign_testing::exchange(lab.gateway.address, text.as_bytes());
     let answer = send(&chunked("{\"amount\":2}"));
     assert_eq!(answer.is(401, "content_digest").header("connection"), None, "its body was read whole");
     assert!(lab.echo.seen().is_empty());

@@ -1,8 +1,6 @@
 //! Clients that others wrote, in Python and in JavaScript: what they sign passes, and they verify what
 //! we sign.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,16 +9,20 @@ use std::process::Stdio;
 
 use countersign::crypto::Algorithm;
 use countersign::crypto::ethereum::EthereumKey;
+use countersign_testing::peer::{Language, Peer};
+use countersign_testing::signed::{Draft, Key, Lab, PUBLIC, pem, private_key, registered, shared};
 use serde_json::{Value, json};
-use support::peer::{Language, Peer};
-use support::signed::{Draft, Key, Lab, PUBLIC, private_key, registered, shared};
 
 const SECRET: &str = "forty characters that both know and no o";
 const WALLET: &str = "0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318";
 const PARTS: [&str; 5] = ["@method", "@scheme", "@authority", "@path", "@query"];
 
-impl Peer {
+trait Proving {
     /// Lets it put headers on a draft.
+    fn proves(&mut self, what: &str, draft: &Draft, more: &Value) -> Draft;
+}
+
+impl Proving for Peer {
     fn proves(&mut self, what: &str, draft: &Draft, more: &Value) -> Draft {
         let made: BTreeMap<String, String> =
             serde_json::from_value(self.ask(&order(what, draft, more))).unwrap();
@@ -63,10 +65,6 @@ fn drafts(route: &str) -> [Draft; 2] {
 
 /// Keys that peers know too: ours, and what a peer is told of it.
 fn keys(lab: &Lab) -> Vec<(Key, Value)> {
-    let pem = |name: &str| {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/signatures_files");
-        std::fs::read_to_string(format!("{folder}/{name}.pem")).unwrap()
-    };
     let mut keys = Vec::new();
     for (name, algorithm) in [
         ("ed25519", Algorithm::Ed25519),
@@ -147,7 +145,7 @@ fn signed_with(folder: &Path, draft: &Draft, key: &Value, more: &[&str], flag: &
     let file = folder.join("key");
     std::fs::write(&file, key["key"].as_str().unwrap()).unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let mut command = support::countersign(&["sign", flag]);
+    let mut command = countersign_testing::countersign(&["sign", flag]);
     command.arg(file).args(more).current_dir(folder);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(&[request.as_bytes(), &draft.body].concat()).unwrap();

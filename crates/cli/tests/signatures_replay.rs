@@ -3,8 +3,6 @@
 
 #![allow(clippy::print_stdout, reason = "the figures are for whoever reads the log")]
 
-mod support;
-
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use countersign::crypto::{SystemRandom, ethereum::EthereumKey};
 use countersign::schemes::asymmetric::signer::sign_header;
-use support::keep_alive::Connection;
-use support::signed::{Draft, Key, Lab, derived, now, private_key, registered, routes, server};
-use support::{Echo, Gateway, Redis, Response};
+use countersign_testing::keep_alive::Connection;
+use countersign_testing::signed::{Draft, Key, Lab, derived, now, private_key, registered, routes, server};
+use countersign_testing::{Echo, Gateway, Redis, Response};
 
 const KILLS: usize = 50;
 const CALLERS: usize = 3;
@@ -125,7 +123,9 @@ fn no_kill_lets_a_signed_request_pass_twice() {
         let moment = Duration::from_millis(100 + u64::from(now().as_millis() as u16 % 300));
         std::thread::sleep(moment);
         if round % PATIENT == 0 {
-            support::eventually("a proof of its own time", || load.present.load(Ordering::Relaxed) > 3);
+            countersign_testing::eventually("a proof of its own time", || {
+                load.present.load(Ordering::Relaxed) > 3
+            });
         }
         gateway.kill();
         present += load.present.swap(0, Ordering::Relaxed);
@@ -232,7 +232,7 @@ fn without_redis_no_signed_request_passes_and_none_is_called_wrong() {
         assert!(answer.header("retry-after").is_some());
     }
     redis.again();
-    support::eventually("the store's return", || labs[0].gateway.ready());
+    countersign_testing::eventually("the store's return", || labs[0].gateway.ready());
     // Another start of Redis may have forgotten something: what was made before it counts no more.
     let answer = labs[0].refuses(&draft, 401, "proof_predates_boot");
     assert!(answer.header("retry-after").is_some() && answer.header("date").is_some());
@@ -255,13 +255,13 @@ fn after_a_restart_of_a_redis_that_writes_first_new_signatures_pass_soon_and_no_
             false => redis.stop(),
         }
         redis.again();
-        support::eventually("the store's return", || labs.iter().all(|lab| lab.gateway.ready()));
+        countersign_testing::eventually("the store's return", || labs.iter().all(|lab| lab.gateway.ready()));
         let start = std::time::Instant::now();
         let refused = |lab: &Lab, draft: &Draft| lab.send(draft).status == 401;
         assert!(used.iter().all(|draft| labs.iter().all(|lab| refused(lab, draft))));
         let fresh = || Draft::post("/signature/1", b"{}").signed(&key);
         for lab in &labs {
-            support::eventually("a new signature passes", || lab.send(&fresh()).status == 200);
+            countersign_testing::eventually("a new signature passes", || lab.send(&fresh()).status == 200);
         }
         // Two seconds, and what is left of one; it was half a minute.
         assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());

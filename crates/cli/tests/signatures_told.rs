@@ -1,12 +1,10 @@
 //! What a refused signature tells: its caller what to do next, its operator why, and nobody a secret.
 
-mod support;
-
 use countersign::crypto::Algorithm;
 use countersign::schemes::signature::{ACCEPT_SIGNATURE, Wanted, sign};
+use countersign_testing::signed::{Draft, Lab, PUBLIC, order, parameters, private_key, registered};
 use http::{HeaderMap, Uri};
 use serde_json::Value;
-use support::signed::{Draft, Lab, PUBLIC, order, parameters, private_key, registered};
 
 fn without_decision(mut answer: Value) -> Value {
     answer["decision"] = Value::Null;

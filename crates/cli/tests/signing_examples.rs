@@ -1,11 +1,9 @@
 //! The examples of `docs/how-to/sign.md`, as they stand: signed with openssl and curl, in Python, in JavaScript.
 
-mod support;
-
 use std::path::PathBuf;
 use std::process::Command;
 
-use support::{Echo, Gateway};
+use countersign_testing::{Echo, Gateway, installed, root};
 
 /// A gateway that takes signatures, a new key's file, and the id of its public half.
 struct Scene {
@@ -53,7 +51,7 @@ impl Scene {
 }
 
 fn example(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/signing").join(name)
+    root().join("examples/signing").join(name)
 }
 
 #[test]
@@ -63,8 +61,7 @@ fn openssl_and_curl_are_enough() {
 
 #[test]
 fn python_signs() {
-    let python = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/python/bin/python");
-    assert!(python.exists(), "./test makes target/python, with what the examples need");
+    let python = installed("python/bin/python");
     Scene::new().runs(&mut || {
         let mut command = Command::new(&python);
         command.arg(example("sign.py"));

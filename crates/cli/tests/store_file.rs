@@ -1,17 +1,15 @@
 //! The store's file under a running gateway: on a disk that is full, damaged, put back from a copy, and under a clock
 //! that was ahead.
 
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use countersign_testing::callbacks::{self, Callback, Results};
+use countersign_testing::keep_alive::Connection;
+use countersign_testing::signed::{Draft, Lab, derived, now};
+use countersign_testing::{Gateway, eventually};
 use serde_json::Value;
-use support::callbacks::{self, Callback, Results};
-use support::keep_alive::Connection;
-use support::signed::{Draft, Lab, derived, now};
-use support::{Gateway, eventually};
 
 /// How large the process's files may become.
 fn bound_files(gateway: &Gateway, most: &str) {

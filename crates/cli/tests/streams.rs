@@ -1,16 +1,16 @@
 //! What flows while a request is open: upgrades, events, trailers, and who notices when the other side is gone.
 
-mod support;
-
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use support::raw::{Upstream, connect, ok, processor_time, read_all, read_bytes, read_head, reset, routes};
-use support::tls::with_tls;
-use support::{Gateway, Request, Response, eventually};
+use countersign_testing::raw::{
+    Upstream, connect, ok, processor_time, read_all, read_bytes, read_head, reset, routes,
+};
+use countersign_testing::tls::with_tls;
+use countersign_testing::{Gateway, Request, Response, eventually};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const WEBSOCKET: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -332,7 +332,7 @@ const WHOLE: [(&str, usize); 8] = [
 /// Answers whole requests, each a little late.
 fn late() -> Upstream {
     Upstream::start(|mut stream| {
-        while let Some(seen) = support::Seen::read(&stream) {
+        while let Some(seen) = countersign_testing::Seen::read(&stream) {
             std::thread::sleep(Duration::from_millis(150));
             let answer = ok(&String::from_utf8(seen.body).unwrap());
             let _ = stream.write_all(answer.as_bytes());

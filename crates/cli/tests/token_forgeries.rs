@@ -1,18 +1,16 @@
 //! Every way known to forge a token, against a gateway as a process: each is refused with its own code, nobody is
 //! dialled, and the upstream hears nothing.
 
-mod support;
-
 use std::net::TcpListener;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::crypto::jwt::{JwtHeader, sign};
 use countersign::crypto::{Ed25519Key, Secret, Signer as _, SigningKey, sha256};
+use countersign_testing::callbacks::{Callback, ROUTE, Results, SECRET, lab, post};
+use countersign_testing::signed::{nonce, now};
+use countersign_testing::{Echo, Gateway, Request, Response};
 use serde_json::{Value, json};
-use support::callbacks::{Callback, ROUTE, Results, SECRET, lab, post};
-use support::signed::{nonce, now};
-use support::{Echo, Gateway, Request, Response};
 
 const ISSUER: &str = "https://login.example";
 

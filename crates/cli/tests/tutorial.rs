@@ -1,11 +1,9 @@
 //! `docs/tutorial.md` as it stands: its commands are run, and what it says that they answer is what they answer.
 
-mod support;
-
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use support::free_address;
+use countersign_testing::{free_address, program, root};
 
 /// What is typed, and lines of which each has to be in what is answered.
 struct Step {
@@ -31,7 +29,7 @@ fn steps(page: &str) -> Vec<Step> {
 
 #[test]
 fn every_command_of_the_tutorial_answers_what_it_says() {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = root();
     let mut page = std::fs::read_to_string(root.join("docs/tutorial.md")).unwrap();
     // The ports that `init` writes may be somebody's: everything gets others.
     let mut other_ports = String::from("test ! -e countersign.toml || sed -i");
@@ -50,7 +48,7 @@ fn every_command_of_the_tutorial_answers_what_it_says() {
     let output = Command::new("timeout")
         .args(["60", "bash", "-c", &script])
         .current_dir(folder.path())
-        .env("PATH", path_with(Path::new(env!("CARGO_BIN_EXE_countersign"))))
+        .env("PATH", path_with(&program()))
         .env("NO_COLOR", "1")
         .output()
         .unwrap();

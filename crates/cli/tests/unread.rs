@@ -1,7 +1,5 @@
 //! What callers cost that read nothing, and callers whose bodies nobody reads: the figures are printed, and bounded.
 
-mod support;
-
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -9,13 +7,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use countersign_testing::raw::{Upstream, read_head, resident, routes};
+use countersign_testing::tls::with_tls;
+use countersign_testing::{Gateway, eventually};
 use http::Request;
 use http_body_util::{Empty, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use support::raw::{Upstream, read_head, resident, routes};
-use support::tls::with_tls;
-use support::{Gateway, eventually};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 

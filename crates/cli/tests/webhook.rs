@@ -1,15 +1,13 @@
 //! APIs that share no secret: each attack on the webhook scheme, against a running gateway.
 
-mod support;
-
 use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::schemes::webhook::Algorithm;
+use countersign_testing::peer::{Language, Peer};
+use countersign_testing::webhook::{Book, SeedPeer, WebhookApi, response};
+use countersign_testing::{Echo, Gateway, Request, Response};
 use serde_json::json;
-use support::peer::{Language, Peer};
-use support::webhook::{Book, SeedPeer, WebhookApi, response};
-use support::{Echo, Gateway, Request, Response};
 
 const LAB: &str = "[egress]\nallow_http_loopback = true\n";
 
@@ -307,7 +305,7 @@ fn nobody_there_is_502_and_no_answer_in_time_is_504() {
         std::thread::sleep(Duration::from_secs(4));
         response(200, "")
     });
-    let nobody = format!("http://{}/hook", support::free_address());
+    let nobody = format!("http://{}/hook", countersign_testing::free_address());
     let gateway = receiver(&echo, &[&nobody, &slow.url("/hook")]);
     send(&gateway, &format!("Webhook {nobody} {}", hash_of_nothing())).is(502, "webhook_unreachable");
     let late = send(&gateway, &format!("Webhook {} {}", slow.url("/hook"), hash_of_nothing()));
@@ -414,7 +412,7 @@ fn a_caller_that_is_taken_off_the_list_is_refused_from_the_reload_on() {
         echo.url()
     );
     gateway.configure("", &more);
-    support::eventually("the reload", || {
+    countersign_testing::eventually("the reload", || {
         send(&gateway, &alice.credential(&gateway)).code() == "webhook_caller"
     });
 }
@@ -534,7 +532,7 @@ fn a_queue_for_one_caller_does_not_hold_up_another() {
             let (from, slow, gateway) = (&from, &slow, &gateway);
             scope.spawn(move || from(source, slow.credential(gateway)));
         }
-        support::eventually("a queue", || slow.api.most_at_once() > 1);
+        countersign_testing::eventually("a queue", || slow.api.most_at_once() > 1);
         let start = std::time::Instant::now();
         for _ in 0..5 {
             assert_eq!(from(99, alice.credential(&gateway)).status, 200);

@@ -1,16 +1,14 @@
 //! Ten thousand requests that all name one victim: it is hardly asked, and those who proved themselves go on.
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use countersign::schemes::webhook::Algorithm;
-use support::keep_alive::Connection;
-use support::raw::resident;
-use support::webhook::{Book, WebhookApi};
-use support::{Echo, Gateway, Response};
+use countersign_testing::keep_alive::Connection;
+use countersign_testing::raw::resident;
+use countersign_testing::webhook::{Book, WebhookApi};
+use countersign_testing::{Echo, Gateway, Response};
 
 const REQUESTS: usize = 10_000;
 const ATTACKERS: usize = 16;

@@ -1,13 +1,11 @@
 //! Two gateways that reach each other over https under an authority of their own, as in a lab.
 
-mod support;
-
 use std::net::SocketAddr;
 
+use countersign_testing::{Echo, Gateway, Request, Response, free_address};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
-use support::{Echo, Gateway, Request, Response, free_address};
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
@@ -91,7 +89,7 @@ fn lab(echo: &Echo, lab: &Lab) -> (Gateway, Gateway, SocketAddr) {
 fn call(outbound: SocketAddr) -> Response {
     let host = format!("Host: {outbound}\r\n");
     let bytes = String::from_utf8(Request::get("/orders/1").bytes()).unwrap();
-    support::exchange(outbound, bytes.replacen("Host: gateway\r\n", &host, 1).as_bytes())
+    countersign_testing::exchange(outbound, bytes.replacen("Host: gateway\r\n", &host, 1).as_bytes())
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn a_token_of_two_hundred_groups_passes_by_http_1_and_http_2_with_and_without_a_
         "groups": (0..200).map(group).collect::<Vec<_>>(),
     }));
     let token = signed("at+jwt", &bound);
-    let proof = support::oauth::proof(&holder, "GET", &url, Some(&token));
+    let proof = countersign_testing::oauth::proof(&holder, "GET", &url, Some(&token));
     assert_eq!(get_with_proof(&gateway, "/orders/2", &token, &proof).status, 200);
     assert_secret(&gateway, &[&token]);
 }
@@ -325,7 +325,7 @@ fn a_proof_s_url_is_compared_in_its_normal_form_and_counts_once() {
     let token = signed("at+jwt", &claims(&json!({ "cnf": { "jkt": jkt } })));
     let port = gateway.address.port();
     let send = |path: &str, htu: &str| {
-        let proof = support::oauth::proof(&holder, "GET", htu, Some(&token));
+        let proof = countersign_testing::oauth::proof(&holder, "GET", htu, Some(&token));
         (get_with_proof(&gateway, path, &token, &proof), proof)
     };
     let mut passed = 0;

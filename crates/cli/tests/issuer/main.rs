@@ -1,21 +1,18 @@
 //! The issuer on real sockets: clients that others wrote get tokens and judge them, across a rotation of its
 //! keys, and what a caller, an operator and a crash see of it.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod keeping;
 mod opening;
 mod peers;
 mod refusals;
 
 use countersign::crypto::{Ed25519Key, Secret, SigningKey, SystemRandom};
-use serde_json::{Value, json};
-use support::oauth::{
+use countersign_testing::oauth::{
     JWT_BEARER, SHOP, SIWE, WALLET, client_assertion, post, proven_by, shop, url, wallet, write_shop,
 };
-use support::signed::now;
-use support::{Gateway, Request, Response};
+use countersign_testing::signed::now;
+use countersign_testing::{Gateway, Request, Response};
+use serde_json::{Value, json};
 
 /// A gateway whose issuer knows these clients, as TOML, and one wallet. It has a route for nobody.
 fn configure(gateway: &Gateway, clients: &str, more: &str) {

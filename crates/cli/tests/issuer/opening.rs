@@ -6,8 +6,8 @@ use http::Method;
 use countersign::crypto::ethereum::EthereumKey;
 
 use super::*;
-use crate::support::Echo;
-use crate::support::oauth::{siwe_message, siwe_nonce};
+use countersign_testing::Echo;
+use countersign_testing::oauth::{siwe_message, siwe_nonce};
 
 /// A gateway that takes its own tokens: with a wallet's signature at `/signed`, alone at `/plain`.
 fn started() -> Gateway {

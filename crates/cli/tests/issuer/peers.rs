@@ -1,9 +1,10 @@
 //! openid-client, jose and ethers; Authlib, PyJWT and eth-account.
 
+use countersign_testing::{installed, root};
 use std::time::Duration;
 
 use super::*;
-use crate::support::peer::{Language, Peer};
+use countersign_testing::peer::{Language, Peer};
 
 /// Registers a peer's own key for this algorithm; its id is the client's.
 fn registered(gateway: &Gateway, peer: &mut Peer, alg: &str, more: &[&str]) -> String {
@@ -154,8 +155,7 @@ fn a_client_s_rsa_key_signs_by_each_rsa_algorithm_that_discovery_lists_unless_on
 
 /// A block of `docs/how-to/our-issuer.md`, as it stands.
 fn of_the_page(language: &str) -> String {
-    let page =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/how-to/our-issuer.md"));
+    let page = std::fs::read_to_string(root().join("docs/how-to/our-issuer.md"));
     let page = page.unwrap();
     let (_, block) = page.split_once(&format!("```{language}\n")).unwrap_or_else(|| panic!("no {language}"));
     block.split_once("```").unwrap().0.to_owned()
@@ -163,7 +163,6 @@ fn of_the_page(language: &str) -> String {
 
 #[test]
 fn what_the_page_says_of_clients_runs_with_keys_of_both_kinds() {
-    let installed = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
     for (kind, option) in [("EC", "ec_paramgen_curve:P-256"), ("RSA", "rsa_keygen_bits:2048")] {
         let mut gateway = Gateway::new("");
         let openssl = |arguments: &[&str]| {
@@ -191,9 +190,8 @@ fn what_the_page_says_of_clients_runs_with_keys_of_both_kinds() {
             .replace("PrivateKeyJwt(key))", "PrivateKeyJwt(key), { execute: [oidc.allowInsecureRequests] })")
             + "console.log(token.access_token);\n";
         std::fs::write(gateway.path("shop.mjs"), script).unwrap();
-        std::os::unix::fs::symlink(installed.join("node/node_modules"), gateway.path("node_modules"))
-            .unwrap();
-        let programs = [(installed.join("python/bin/python"), "shop.py"), ("node".into(), "shop.mjs")];
+        std::os::unix::fs::symlink(installed("node/node_modules"), gateway.path("node_modules")).unwrap();
+        let programs = [(installed("python/bin/python"), "shop.py"), ("node".into(), "shop.mjs")];
         for (program, file) in programs {
             let mut command = std::process::Command::new(program);
             command.arg(file).current_dir(gateway.folder.path()).env("AUTHLIB_INSECURE_TRANSPORT", "1");

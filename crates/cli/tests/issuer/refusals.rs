@@ -24,7 +24,7 @@ fn refusals_are_in_the_words_of_rfc_6749_and_the_operator_finds_why() {
     assert!(basic.header("www-authenticate").unwrap().starts_with("Basic "));
     let decision = basic.header("countersign-decision").unwrap();
     assert_eq!(client.gateway.explain_latest()["id"], decision);
-    support::eventually("the audit log names it", || {
+    countersign_testing::eventually("the audit log names it", || {
         std::fs::read_to_string(client.gateway.path("audit.jsonl")).is_ok_and(|log| log.contains(decision))
     });
     let large = "x".repeat(16 * 1024 + 1);
@@ -91,7 +91,7 @@ fn a_proof_s_url_is_compared_in_its_normal_form_here_too() {
     let holder = SigningKey::from(Ed25519Key::from_seed(Secret::new([7; 32])));
     let port = client.gateway.address.port();
     let ask = |htu: &str| {
-        let proof = support::oauth::proof(&holder, "POST", htu, None);
+        let proof = countersign_testing::oauth::proof(&holder, "POST", htu, None);
         let body = format!("grant_type=client_credentials&{}", client.proven());
         post(&client.gateway, "/oauth/token", &body, Some(&proof))
     };

@@ -9,7 +9,7 @@ use http::Method;
 use serde_json::json;
 
 use crate::site::{ANN, Held, PASSWORD, Site, held};
-use crate::support::{Echo, Request, Response};
+use countersign_testing::{Echo, Request, Response};
 
 fn key(seed: u8) -> DpopSigner {
     let key = Ed25519Key::from_seed(Secret::new([seed; 32]));
@@ -103,7 +103,7 @@ fn a_proof_s_url_is_compared_in_its_normal_form_for_a_bound_session_too() {
     let holder = Ed25519Key::from_seed(Secret::new([1; 32])).into();
     let send = |path: &str, htu: &str| {
         let htu = format!("HTTP://{}{htu}", site.gateway.address);
-        let proof = crate::support::oauth::proof(&holder, "GET", &htu, Some(&ann.token));
+        let proof = countersign_testing::oauth::proof(&holder, "GET", &htu, Some(&ann.token));
         site.send(&ann, "GET", path, &[("DPoP", &proof)])
     };
     for (path, htu) in

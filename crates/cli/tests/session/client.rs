@@ -1,13 +1,12 @@
 //! The TypeScript client, as built, against a real gateway.
 
-use std::path::Path;
 use std::process::Command;
 
 use crate::site::Site;
 
 #[test]
 fn the_typescript_client_lives_through_a_whole_session() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = countersign_testing::root();
     let built = root.join("web/dist/index.js");
     assert!(built.is_file(), "web/dist is not there: cd web && npm ci && npm run build");
     let site = Site::new();

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 use crate::site::{ANN, Held, PASSWORD, Site};
-use crate::support::keep_alive::Connection;
+use countersign_testing::keep_alive::Connection;
 
 /// Runs of printable characters, as `strings` finds them.
 fn strings(bytes: &[u8]) -> Vec<String> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::site::{ANN, BOB, Held, PASSWORD, Site};
-use crate::support::keep_alive::Connection;
-use crate::support::{Echo, Gateway, Request};
+use countersign_testing::keep_alive::Connection;
+use countersign_testing::{Echo, Gateway, Request};
 
 #[test]
 fn a_session_begins_is_proven_by_both_halves_and_ends() {
@@ -124,7 +124,7 @@ fn nobody_signs_up_unless_that_is_enabled_and_who_has_an_address_is_not_said() {
     let first = site.sign_up(ANN);
     let body = json!({ "email": ANN.to_uppercase(), "name": "Mallory", "password": "another battery" });
     let second = site.post("/auth/signup", &body.to_string());
-    let shown = |answer: &crate::support::Response| {
+    let shown = |answer: &countersign_testing::Response| {
         let names: Vec<_> = answer.headers.iter().map(|(name, _)| name.clone()).collect();
         (answer.status, names, answer.body.clone())
     };

@@ -3,8 +3,8 @@
 use std::io::Write as _;
 
 use crate::site::{ANN, PASSWORD, Site};
-use crate::support::raw::{Upstream, read_head};
-use crate::support::{Request, Response};
+use countersign_testing::raw::{Upstream, read_head};
+use countersign_testing::{Request, Response};
 
 const APP: &str = "https://app.example";
 

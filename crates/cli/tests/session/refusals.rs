@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::site::{ANN, BOB, Held, PASSWORD, Site, held};
-use crate::support::{Request, Response};
+use countersign_testing::{Request, Response};
 
 #[test]
 fn one_half_opens_nothing_and_halves_of_two_sessions_neither() {
@@ -245,7 +245,7 @@ fn a_disabled_user_and_an_ended_session_open_nothing() {
 
 #[test]
 fn a_cookie_beside_an_api_key_is_ignored_and_never_forwarded() {
-    let echo = crate::support::Echo::start();
+    let echo = countersign_testing::Echo::start();
     let more = format!(
         "[[route]]\npath = \"/either\"\nupstream = \"{0}\"\naccept = [\"session\", \"api-key\"]\nanyone = true\n\
          [[route]]\npath = \"/open\"\nupstream = \"{0}\"\npublic = true\n",

@@ -9,7 +9,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::site::{ANN, PASSWORD, Site};
-use crate::support::keep_alive::Connection;
+use countersign_testing::keep_alive::Connection;
 
 /// Samples of each kind.
 const MANY: usize = 1500;

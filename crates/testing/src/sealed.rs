@@ -9,7 +9,7 @@ use countersign::store::{Id, Inventory as _, Space};
 use countersign::{Clock as _, Store as _};
 use countersign_io::{RedbStore, SystemClock};
 
-use super::Gateway;
+use crate::Gateway;
 
 /// The keyrings that were in the store.
 pub type Keyrings = Vec<(Id, bytes::Bytes)>;

@@ -1,12 +1,11 @@
 //! Programs of `peers/`, which others could have written, as processes that take orders.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
 use std::process::{ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
-use super::Process;
+use crate::process::{Process, installed, root};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
@@ -28,17 +27,13 @@ impl Peer {
     }
 
     pub fn start(language: Language, name: &str) -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let installed = root.join("../../target");
         let (program, ending) = match language {
-            Language::Python => (installed.join("python/bin/python"), "py"),
+            Language::Python => (installed("python/bin/python"), "py"),
             Language::JavaScript => ("node".into(), "js"),
         };
-        let script = format!("tests/peers/{name}.{ending}");
-        let modules = installed.join("node/node_modules");
-        assert!(modules.exists(), "./test makes target/node and target/python, with what the peers need");
         let mut command = Command::new(program);
-        command.arg(root.join(script)).env("NODE_PATH", modules);
+        command.arg(root().join(format!("crates/cli/tests/peers/{name}.{ending}")));
+        command.env("NODE_PATH", installed("node/node_modules"));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let answers = BufReader::new(child.stdout.take().unwrap());
         Self { language, process: Process(child), answers }

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::Gateway;
+use crate::Gateway;
 
 /// Callers of one gateway.
 pub struct Callers {

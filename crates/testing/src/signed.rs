@@ -14,7 +14,7 @@ use countersign::time::{Clock as _, Timestamp};
 use countersign_io::SystemClock;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-use super::{Echo, Gateway, Request, Response};
+use crate::{Echo, Gateway, Request, Response, root};
 
 /// What callers address, whatever their connection and their `Host` header say.
 pub const PUBLIC: &str = "https://orders.example";
@@ -29,11 +29,14 @@ pub struct Key {
     pub signer: Box<dyn Signer + Send + Sync>,
 }
 
-/// A private key of this folder's.
+/// A private key of `signatures_files`, as PEM.
+pub fn pem(name: &str) -> String {
+    std::fs::read_to_string(root().join(format!("crates/cli/tests/signatures_files/{name}.pem"))).unwrap()
+}
+
+/// The same, read.
 pub fn private_key(name: &str, algorithm: Option<Algorithm>) -> SigningKey {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/signatures_files");
-    let pem = std::fs::read_to_string(format!("{folder}/{name}.pem")).unwrap();
-    SigningKey::from_pem(&pem, algorithm).unwrap()
+    SigningKey::from_pem(&pem(name), algorithm).unwrap()
 }
 
 /// Registers the public half.
@@ -216,12 +219,12 @@ impl Lab {
     }
 
     pub fn send(&self, draft: &Draft) -> Response {
-        super::exchange(self.gateway.address, &draft.bytes())
+        crate::exchange(self.gateway.address, &draft.bytes())
     }
 
     /// It passes, and reaches the upstream.
     #[track_caller]
-    pub fn passes(&self, draft: &Draft) -> super::Seen {
+    pub fn passes(&self, draft: &Draft) -> crate::Seen {
         let before = self.echo.seen().len();
         let answer = self.send(draft);
         assert_eq!(answer.status, 200, "{draft:?}: {}\n{}", answer.text(), self.gateway.explain_latest());

@@ -7,8 +7,8 @@ use countersign::crypto::jwt::{JwtHeader, sign};
 use countersign::crypto::{Ed25519Key, Random as _, Secret, SigningKey, SystemRandom, sha256};
 use serde_json::json;
 
-use super::signed::now;
-use super::{Gateway, Request, Response};
+use crate::signed::now;
+use crate::{Gateway, Request, Response};
 
 pub const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 pub const SIWE: &str = "urn:countersign:grant-type:siwe";

@@ -80,7 +80,7 @@ impl Connection {
     }
 
     /// The next frame; `None` once the connection has ended.
-    pub fn next(&mut self) -> Option<Frame> {
+    pub fn frame(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
         self.stream.read_exact(&mut head).ok()?;
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
@@ -93,7 +93,7 @@ impl Connection {
     /// The next frame of this kind.
     pub fn next_of(&mut self, kind: u8) -> Option<Frame> {
         loop {
-            let frame = self.next()?;
+            let frame = self.frame()?;
             if frame.kind == kind {
                 return Some(frame);
             }
@@ -103,7 +103,7 @@ impl Connection {
     /// Reads to the end of the connection; the code of the GOAWAY that came before it.
     pub fn gone_away(&mut self) -> Option<u32> {
         let mut code = None;
-        while let Some(frame) = self.next() {
+        while let Some(frame) = self.frame() {
             if frame.kind == GOAWAY {
                 code = Some(u32::from_be_bytes(frame.payload[4..8].try_into().unwrap()));
             }

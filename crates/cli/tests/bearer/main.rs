@@ -1,9 +1,7 @@
 //! Access tokens through a gateway as a process: of a provider that others wrote, across a rotation of its
 //! keys, with and without DPoP; and tokens that nobody should take.
 
-#[path = "bearer/as_written.rs"]
 mod as_written;
-mod support;
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,10 +10,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::crypto::jwt::{JwtHeader, sign};
 use countersign::crypto::{Ed25519Key, Secret, SigningKey};
+use countersign_testing::peer::{Language, Peer};
+use countersign_testing::signed::{self, Draft, PUBLIC};
+use countersign_testing::{Echo, Gateway, Request, Response, free_address};
 use serde_json::{Value, json};
-use support::peer::{Language, Peer};
-use support::signed::{self, Draft, PUBLIC};
-use support::{Echo, Gateway, Request, Response, free_address};
 
 /// The provider, and a client of it.
 struct Provider {
@@ -115,7 +113,7 @@ fn a_reload_keeps_the_keys_of_a_provider() {
     assert_eq!(provider.asked().last().map(String::as_str), Some("/jwks"));
     let open = format!("[[route]]\npath = \"/reloaded\"\nupstream = \"{}\"\npublic = true\n", echo.url());
     gateway.configure("", &format!("{}{open}", configuration(&echo, &provider.issuer, "")));
-    support::eventually("the reload", || gateway.get("/reloaded", None).status == 200);
+    countersign_testing::eventually("the reload", || gateway.get("/reloaded", None).status == 200);
     assert_eq!(get(&gateway, "/orders/1", &token).status, 200);
     assert_eq!(provider.asked(), [""; 0]);
 }
@@ -136,7 +134,7 @@ fn a_running_gateway_learns_a_new_key_after_half_a_minute_and_asks_once() {
         std::thread::sleep(std::time::Duration::from_secs(2));
     }
     assert_eq!(provider.asked(), Vec::<String>::new());
-    support::eventually("the new key", || get(&gateway, "/orders/1", &after).status == 200);
+    countersign_testing::eventually("the new key", || get(&gateway, "/orders/1", &after).status == 200);
     assert_eq!(get(&gateway, "/orders/1", &token).status, 200);
     assert_eq!(provider.asked(), ["/jwks"]);
 }
@@ -329,7 +327,7 @@ fn our_own_issuers_tokens_pass_and_name_the_key_that_signs_until_they_are_revoke
     assert_eq!(echo.last().header("countersign-subject"), Some(&*format!("jkt:{name}")));
     let both = |key: &signed::Key| {
         let draft = Draft::get("/both/1").with("authorization", &format!("Bearer {token}")).signed(key);
-        support::exchange(gateway.address, &draft.bytes())
+        countersign_testing::exchange(gateway.address, &draft.bytes())
     };
     assert_eq!(both(&signer).status, 200);
     let subject = format!("key:{}", signer.id);

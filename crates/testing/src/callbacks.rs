@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Gateway, Request, Response, Seen};
+use crate::{Gateway, Request, Response, Seen};
 
 pub const ROUTE: &str = "/v1/results/{res_id}/{token}";
 

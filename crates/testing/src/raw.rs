@@ -135,7 +135,7 @@ pub fn processor_time(pid: u32) -> u64 {
 
 /// The sum of the counters whose line begins so.
 pub fn counted(admin: SocketAddr, begins: &str) -> u64 {
-    let metrics = super::Request::get("/metrics").send(admin).text();
+    let metrics = crate::Request::get("/metrics").send(admin).text();
     let lines = metrics.lines().filter(|line| line.starts_with(begins));
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }

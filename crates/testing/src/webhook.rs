@@ -2,7 +2,6 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,8 +10,8 @@ use countersign::crypto::SystemRandom;
 use countersign::schemes::webhook::{Algorithm, Token, TokenHash};
 use serde_json::Value;
 
-use super::raw::{Upstream, read_head};
-use super::{Process, free_address, wait_for};
+use crate::process::{Process, free_address, installed, root, wait_for};
+use crate::raw::{Upstream, read_head};
 
 /// What an API at a webhook URL was asked: the path and the JSON.
 pub type Asked = (String, Value);
@@ -130,11 +129,8 @@ impl SeedPeer {
 
     fn with(receiver: &str, cost: u32, more: &[&str]) -> Self {
         let address = free_address();
-        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        let python = root.join("../../target/python/bin/python");
-        assert!(python.exists(), "./test makes target/python, with what the peers need");
-        let mut command = Command::new(python);
-        command.arg(root.join("tests/peers/seed_peer.py")).arg(address.port().to_string());
+        let mut command = Command::new(installed("python/bin/python"));
+        command.arg(root().join("crates/cli/tests/peers/seed_peer.py")).arg(address.port().to_string());
         command.args([receiver, &format!("http://{address}/webhook"), &cost.to_string()]).args(more);
         let process = Process::start(command.stdout(Stdio::null()).stderr(Stdio::inherit()));
         wait_for(address);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Response;
+use crate::Response;
 
 /// A connection. Everything answers `None` once it has ended.
 pub struct Connection<S: Read + Write> {
