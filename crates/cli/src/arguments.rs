@@ -12,7 +12,7 @@ use super::shared::Shared;
 use super::store::StoreCommand;
 use super::subject::{IssuerCommand, SubjectCommand};
 use super::user::UserCommand;
-use countersign_gateway::proofs::WalletForm;
+use countersign_gateway::schemes::proof::WalletForm;
 
 /// API authentication in which nothing that leaks is enough: who sent this request, and may it pass?
 ///

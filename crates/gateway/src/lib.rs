@@ -15,7 +15,6 @@ pub mod management;
 pub mod metrics;
 pub mod open;
 pub mod outbound;
-pub mod proofs;
 pub mod proxy;
 pub mod recorder;
 pub mod reload;

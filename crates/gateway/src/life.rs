@@ -32,25 +32,21 @@ impl Life {
     }
 
     /// Whether nothing new is accepted.
-    #[must_use]
     pub fn is_draining(&self) -> bool {
         *self.draining.borrow()
     }
 
     /// Becomes true when nothing new is to be accepted.
-    #[must_use]
     pub fn draining(&self) -> watch::Receiver<bool> {
         self.draining.subscribe()
     }
 
     /// Becomes true when what still lives is to be cut off.
-    #[must_use]
     pub fn ending(&self) -> watch::Receiver<bool> {
         self.ending.subscribe()
     }
 
     /// Counts a delivery that goes on without its caller, until what is returned is dropped.
-    #[must_use]
     pub fn delivery(&self) -> UnderWay {
         self.deliveries.send_modify(|under_way| *under_way += 1);
         UnderWay(self.deliveries.clone())

@@ -14,9 +14,9 @@ use countersign_io::{AnyStore, OpenError, StoreUrl, SystemClock};
 use crate::audit::Audit;
 use crate::config::{Config, StoreConfig};
 use crate::life::Life;
-use crate::proofs::KeyFileError;
 use crate::recorder::Recorder;
 use crate::runtime::{Live, Runtime, RuntimeError};
+use crate::schemes::proof::KeyFileError;
 use crate::seal::{SecretFileError, make_seal_key, passing_seal_key, seal_key};
 use crate::shared::Shared;
 

@@ -22,7 +22,6 @@ pub struct Recorder {
 
 impl Recorder {
     /// Begins to write to an audit log.
-    #[must_use]
     pub fn new(audit: Audit) -> Self {
         Self { metrics: Arc::default(), decisions: Arc::default(), audit: Arc::new(audit) }
     }

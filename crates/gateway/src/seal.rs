@@ -1,4 +1,4 @@
-//! Files that hold secrets: read only if nobody else can read them.
+//! Files that hold secrets: read only if nobody else can read them. And those that hold keys for everybody.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -65,6 +65,21 @@ pub fn read_secret(path: &Path) -> Result<Secret<Vec<u8>>, SecretFileError> {
         return Err(SecretFileError::Content { file, wrong: "is larger than 64 KiB: that is no secret" });
     }
     Ok(Secret::new(without_line_break(&bytes).to_vec()))
+}
+
+/// Reads a file that is no secret and has no more than `most` bytes.
+///
+/// # Errors
+/// Which file, and why not.
+pub fn read_file(path: &Path, most: usize) -> Result<Vec<u8>, String> {
+    let said = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|error| said(&error))?;
+    file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(|error| said(&error))?;
+    match bytes.len() <= most {
+        true => Ok(bytes),
+        false => Err(said(&format!("it is larger than {} KiB", most / 1024))),
+    }
 }
 
 /// Whether nobody else can read a file: mode 0600 and less, or, as Kubernetes and service managers mount it,

@@ -22,7 +22,7 @@ use super::answerer::Answerer;
 use super::message::Message;
 use super::sent::{By, Sent};
 use super::shown::Screen;
-use countersign_gateway::proofs::{KeyFile, of_api_key};
+use countersign_gateway::schemes::proof::{KeyFile, of_api_key};
 use countersign_gateway::terminal::escape;
 
 /// Who we say that we are, and what makes it true.

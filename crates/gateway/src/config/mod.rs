@@ -16,10 +16,10 @@ use countersign::{Policy, PublicUrl, Requirement};
 use countersign_io::egress::Network;
 use http::{HeaderName, Method};
 
-use crate::proofs::KeyFile;
 use crate::schemes::bearer::config as bearer;
 use crate::schemes::callback_url::config as callback_url;
 use crate::schemes::issuer::config as issuer;
+use crate::schemes::proof::KeyFile;
 use crate::schemes::session::config as session;
 use crate::schemes::signature::config as signature;
 use crate::schemes::webhook::config as webhook;

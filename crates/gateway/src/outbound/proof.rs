@@ -10,7 +10,7 @@ use countersign_tower::Claimant;
 use http::{HeaderMap, Method, StatusCode, Uri};
 
 use crate::config::Prove;
-use crate::proofs::KeyFileError;
+use crate::schemes::proof::KeyFileError;
 use crate::shared::Shared;
 
 /// By being asked, or by a key.

@@ -22,7 +22,6 @@ pub enum Served {
 
 impl Served {
     /// Who may call.
-    #[must_use]
     pub const fn rule(&self) -> &Arc<Rule> {
         match self {
             Self::Route(route) => &route.rule,

@@ -1,5 +1,7 @@
 //! One folder a scheme, each with the same items: in `config` what it is told; `Ready`, made of that and of what was
-//! ready before a reload; and what it adds to routes and paths, [`Mounted`].
+//! ready before a reload; and what it adds to routes and paths, [`Mounted`]. The claimant's half of all is in [`proof`].
+
+pub mod proof;
 
 use countersign::path::Template;
 use countersign::requirement::SchemeSet;
@@ -97,13 +99,11 @@ pub struct On<'a> {
 
 impl Schemes {
     /// Gives a rule the verifiers of the schemes that it names.
-    #[must_use]
     pub fn verify(&self, rule: RuleBuilder, on: &On<'_>) -> RuleBuilder {
         self.all().into_iter().fold(rule, |rule, scheme| scheme.verify(rule, on))
     }
 
     /// All paths of ours.
-    #[must_use]
     pub fn endpoints(&self) -> Vec<Endpoint> {
         let rules = |path: &'static str, requirement: Requirement| {
             let on = On { named: requirement.schemes(), options: SchemeOptions::default(), path: None };

@@ -23,7 +23,6 @@ pub struct Doors {
 
 impl Doors {
     /// The doors to what was opened.
-    #[must_use]
     pub fn new(opened: &Opened) -> Arc<Self> {
         let Opened { shared, live, life } = opened.clone();
         Arc::new(Self { live, life, recorder: shared.recorder, clock: shared.clock })

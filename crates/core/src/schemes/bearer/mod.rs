@@ -52,6 +52,7 @@ pub use keys::KeySource;
 pub use wire::{Credential, LONGEST_TOKEN};
 
 /// Verifies tokens of listed issuers.
+#[derive(Clone)]
 pub struct BearerVerifier<F> {
     /// Whose tokens are taken.
     pub issuers: Arc<Issuers>,

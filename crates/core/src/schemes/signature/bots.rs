@@ -48,6 +48,7 @@ const LONGEST_ORIGIN: usize = 300;
 const LONGEST_AGENTS: usize = 2048;
 
 /// Verifies what listed agents sign.
+#[derive(Clone)]
 pub struct WebBots<F> {
     /// Who is listed, and their keys.
     pub directories: Arc<Directories>,

@@ -41,6 +41,7 @@ const WALLET_LABEL: &str = "eth";
 const LONGEST_TAG: usize = 40;
 
 /// Verifies signed requests by the tag that they are signed for.
+#[derive(Clone)]
 pub struct SignatureVerifier<S, F> {
     /// What `keyid` names.
     pub keys: Arc<RegisteredKeys<S>>,

@@ -35,6 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const LONGEST_ANSWER: usize = 8 * 1024;
 
 /// Verifies that a request comes from the API at the webhook URL that it names.
+#[derive(Clone)]
 pub struct WebhookVerifier<S, F> {
     /// Introduced keys are here.
     pub store: S,

@@ -8,7 +8,7 @@ use toml::Spanned;
 use super::Reader;
 use crate::config::file;
 use crate::config::{EgressConfig, Prove};
-use crate::proofs::{KeyFile, WalletForm};
+use crate::schemes::proof::{KeyFile, WalletForm};
 use crate::settings::Text;
 
 const KINDS: &str = "webhook, key_file, private_key_file, hmac_secret_file, wallet_file and token_file";

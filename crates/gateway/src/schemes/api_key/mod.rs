@@ -29,13 +29,11 @@ impl Ready {
     }
 
     /// The keys in the store.
-    #[must_use]
     pub fn keys(&self) -> KeyRegistry<Arc<AnyStore>> {
         KeyRegistry::new(self.store.clone())
     }
 
     /// When keys were used.
-    #[must_use]
     pub const fn uses(&self) -> &Arc<LastUses> {
         &self.uses
     }

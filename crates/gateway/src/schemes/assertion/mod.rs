@@ -28,7 +28,6 @@ impl Ready {
     }
 
     /// Tells upstreams who was proven.
-    #[must_use]
     pub const fn asserter(&self) -> &Arc<Asserter<Arc<AnyStore>>> {
         &self.asserter
     }

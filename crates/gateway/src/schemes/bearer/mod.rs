@@ -3,8 +3,6 @@
 pub mod config;
 
 use std::fmt::Display;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,21 +12,14 @@ use countersign::dpop::Dpop;
 use countersign_io::egress::GuardedClient;
 
 use super::{Making, Mounted, NotReady, On, issuer};
-use crate::seal::read_secret;
+use crate::seal::{read_file, read_secret};
 use config::KeysFrom;
 
 /// A file of keys is small.
-const MAX_BYTES: u64 = 256 * 1024;
+const MAX_BYTES: usize = 256 * 1024;
 
 /// What verifies tokens on every route.
-pub struct Ready {
-    /// Whose tokens are taken.
-    issuers: Arc<Issuers>,
-    /// Judges proofs of possession.
-    dpop: Arc<Dpop>,
-    fetch: Arc<GuardedClient>,
-    longest_token: usize,
-}
+pub struct Ready(BearerVerifier<Arc<GuardedClient>>);
 
 impl Ready {
     /// Reads files and asks nobody; what `before` had from other hosts is kept.
@@ -57,38 +48,27 @@ impl Ready {
             };
             listed.push((issuer.terms.clone(), source));
         }
-        let issuers = Issuers::new(listed, before.map(|before| &*before.issuers));
+        let issuers = Issuers::new(listed, before.map(|Self(before)| &*before.issuers));
         // The issuer's endpoints take the same nonces.
         let dpop = Dpop::new(&shared.seal_key.derive("dpop-nonce"), config.bearer.dpop_nonces);
-        Ok(Self {
+        Ok(Self(BearerVerifier {
             issuers: Arc::new(issuers),
             dpop: Arc::new(dpop),
             fetch: egress.client.clone(),
             longest_token: config.bearer.max_token,
-        })
+        }))
     }
 }
 
 impl Mounted for Ready {
     fn verify(&self, rule: RuleBuilder, _: &On<'_>) -> RuleBuilder {
-        rule.verifier(BearerVerifier {
-            issuers: self.issuers.clone(),
-            dpop: self.dpop.clone(),
-            fetch: self.fetch.clone(),
-            longest_token: self.longest_token,
-        })
+        rule.verifier(self.0.clone())
     }
 }
 
 fn key_file(path: &Path) -> Result<KeySet, String> {
     let said = |why: &dyn Display| format!("{}: {why}", path.display());
-    let mut json = Vec::new();
-    let file = File::open(path).map_err(|error| said(&error))?;
-    file.take(MAX_BYTES + 1).read_to_end(&mut json).map_err(|error| said(&error))?;
-    if json.len() as u64 > MAX_BYTES {
-        return Err(said(&"it is larger than 256 KiB"));
-    }
-    let keys = KeySet::read(&json).map_err(|why| said(&why))?;
+    let keys = KeySet::read(&read_file(path, MAX_BYTES)?).map_err(|why| said(&why))?;
     match keys.is_empty() {
         true => Err(said(&format!("no key in it verifies tokens{}", keys.left_out()))),
         false => Ok(keys),

@@ -67,13 +67,11 @@ impl Ready {
     }
 
     /// Mints them.
-    #[must_use]
     pub const fn minting(&self) -> &Arc<Minting> {
         &self.minting
     }
 
     /// The URLs of ours that are credentials.
-    #[must_use]
     pub const fn urls(&self) -> &CallbackUrls {
         &self.urls
     }

@@ -19,10 +19,11 @@ use countersign_io::AnyStore;
 use super::{Making, Mounted, NotReady, Rules};
 use crate::endpoint::Endpoint;
 use crate::recorder::Recorder;
+use crate::seal::read_file;
 use config::{ClientConfig, Config};
 
 /// A client's file is small.
-const MAX_BYTES: u64 = 64 * 1024;
+const MAX_BYTES: usize = 64 * 1024;
 
 /// What issues tokens, while it is enabled.
 pub struct Ready {
@@ -44,7 +45,6 @@ impl Ready {
     }
 
     /// The issuer, while it is enabled.
-    #[must_use]
     pub const fn issuer(&self) -> Option<&Arc<Issuer<Arc<AnyStore>>>> {
         self.enabled.as_ref()
     }
@@ -104,10 +104,7 @@ fn clients(configured: &[ClientConfig], store: Arc<AnyStore>) -> Result<Clients,
 }
 
 fn read(path: &Path) -> Result<Vec<ClientKey>, NotReady> {
-    use std::io::Read as _;
-    let said = |why: &dyn std::fmt::Display| wrong(&format!("{}: {why}", path.display()));
-    let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(|error| said(&error))?;
-    file.take(MAX_BYTES).read_to_string(&mut text).map_err(|error| said(&error))?;
-    ClientKey::read(&text).map_err(|error| said(&error))
+    let bytes = read_file(path, MAX_BYTES).map_err(|why| wrong(&why))?;
+    let keys = ClientKey::read(&String::from_utf8_lossy(&bytes));
+    keys.map_err(|error| wrong(&format!("{}: {error}", path.display())))
 }

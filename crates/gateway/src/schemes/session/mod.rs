@@ -43,13 +43,11 @@ impl Ready {
     }
 
     /// The users, and who may sign in.
-    #[must_use]
     pub const fn accounts(&self) -> &Arc<Accounts<Arc<AnyStore>>> {
         self.site.accounts()
     }
 
     /// The cookie that is ours alone, while sessions are served.
-    #[must_use]
     pub fn cookie(&self) -> Option<SessionCookie> {
         self.enabled.then_some(self.site.cookie())
     }

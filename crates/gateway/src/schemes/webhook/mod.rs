@@ -5,7 +5,6 @@ mod question;
 
 use std::sync::Arc;
 
-use countersign::Workers;
 use countersign::rule::RuleBuilder;
 use countersign::schemes::webhook::{Budget, Tokens, WELL_KNOWN, WebhookVerifier};
 use countersign_io::egress::GuardedClient;
@@ -15,18 +14,11 @@ use super::{Making, Mounted, NotReady, On, Rules};
 use crate::config::Prove;
 use crate::endpoint::Endpoint;
 use crate::metrics::Metrics;
-use config::Config;
 use question::Questions;
 
 /// What asks callers, and answers those who ask us.
 pub struct Ready {
-    store: Arc<AnyStore>,
-    fetch: Arc<GuardedClient>,
-    workers: Arc<dyn Workers>,
-    /// The questions that are in flight.
-    budget: Arc<Budget>,
-    config: Config,
-    max_signed_body: usize,
+    verifier: WebhookVerifier<Arc<AnyStore>, Arc<GuardedClient>>,
     metrics: Arc<Metrics>,
     /// Where we are asked: the well-known path, and whatever else under our own URL an `[[outbound]]` names as ours.
     asked_at: Vec<String>,
@@ -42,35 +34,28 @@ impl Ready {
             _ => None,
         });
         let budget = || Arc::new(Budget::queueing(Arc::new(RuntimeTimer)));
-        Ok(Self {
+        let verifier = WebhookVerifier {
             store: shared.store.clone(),
             fetch: egress.client.clone(),
             workers: shared.workers.clone(),
-            budget: before.map_or_else(budget, |before| before.budget.clone()),
-            config: config.webhook.clone(),
+            budget: before.map_or_else(budget, |before| before.verifier.budget.clone()),
+            callers: config.webhook.callers.clone(),
+            rules: config.webhook.rules.clone(),
             max_signed_body: config.limits.max_signed_body,
-            metrics: shared.recorder.metrics.clone(),
-            asked_at: std::iter::once(WELL_KNOWN.to_owned()).chain(named).collect(),
-        })
+        };
+        let asked_at = std::iter::once(WELL_KNOWN.to_owned()).chain(named).collect();
+        Ok(Self { verifier, metrics: shared.recorder.metrics.clone(), asked_at })
     }
 }
 
 impl Mounted for Ready {
     fn verify(&self, rule: RuleBuilder, _: &On<'_>) -> RuleBuilder {
-        rule.verifier(WebhookVerifier {
-            store: self.store.clone(),
-            fetch: self.fetch.clone(),
-            workers: self.workers.clone(),
-            budget: self.budget.clone(),
-            callers: self.config.callers.clone(),
-            rules: self.config.rules.clone(),
-            max_signed_body: self.max_signed_body,
-        })
+        rule.verifier(self.verifier.clone())
     }
 
     fn endpoints(&self, _: &Rules<'_>) -> Vec<Endpoint> {
         let endpoint = |path: &String| {
-            let tokens = Tokens::new(self.store.clone());
+            let tokens = Tokens::new(self.verifier.store.clone());
             Endpoint::public(path, None, Questions { tokens, metrics: self.metrics.clone() })
         };
         self.asked_at.iter().filter_map(endpoint).collect()
