@@ -16,11 +16,10 @@ use crate::config::{Config, StoreConfig};
 use crate::life::Life;
 use crate::recorder::Recorder;
 use crate::runtime::{Live, Runtime, RuntimeError};
-use crate::schemes::proof::KeyFileError;
 use crate::seal::{SecretFileError, make_seal_key, passing_seal_key, seal_key};
 use crate::shared::Shared;
 
-/// Why a gateway did not come up.
+/// Why something was not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SetUpError {
     /// A file with a secret.
@@ -43,31 +42,6 @@ pub enum SetUpError {
     /// A route, or authorities.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// A listener.
-    #[error("{what} cannot listen on {address}: {error}")]
-    Listen {
-        /// Which.
-        what: &'static str,
-        /// Where.
-        address: String,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// A key of ours, with which an `[[outbound]]` proves requests.
-    #[error("outbound.prove: {0}")]
-    Key(#[from] KeyFileError),
-    /// Signals.
-    #[error("signals cannot be received: {0}")]
-    Signals(std::io::Error),
-    /// TLS.
-    #[error(transparent)]
-    Tls(#[from] crate::server::tls::TlsError),
-    /// The management socket.
-    #[error(transparent)]
-    Socket(#[from] crate::management::SocketError),
-    /// The admin token.
-    #[error("admin_token_file: {0}")]
-    AdminToken(&'static str),
 }
 
 /// Why a store is not worked on with the sealing key that there is. Nothing was changed.

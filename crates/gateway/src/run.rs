@@ -13,13 +13,14 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::config::{Loaded, Overrides};
 use crate::life::Life;
-use crate::management::{self, AdminToken};
+use crate::management::{self, AdminToken, SocketError};
 use crate::open::{Doing, Opened, SetUpError, open, open_restored};
-use crate::outbound::Outbounds;
+use crate::outbound::{BindError, Outbounds};
 use crate::reload::Reloader;
 use crate::runtime::Live;
-use crate::seal::read_secret;
-use crate::server::{self, Listener, tls};
+use crate::seal::{SecretFileError, read_secret};
+use crate::server::tls::{self, TlsError};
+use crate::server::{self, Listener};
 
 /// How often it is written down when keys were used.
 const USES: Duration = Duration::from_secs(30);
@@ -28,6 +29,42 @@ const TRIM: Duration = Duration::from_secs(60);
 
 /// The admin listener, and what opens management there.
 type Admin = (TcpListener, Option<AdminToken>);
+
+/// Why a gateway did not come up.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Something was not opened.
+    #[error(transparent)]
+    Open(#[from] SetUpError),
+    /// A listener.
+    #[error("{what} cannot listen on {address}: {error}")]
+    Listen {
+        /// Which.
+        what: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A listener for an application.
+    #[error(transparent)]
+    Outbound(#[from] BindError),
+    /// The management socket.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The file with the admin token.
+    #[error(transparent)]
+    Secret(#[from] SecretFileError),
+    /// The admin token.
+    #[error("admin_token_file: {0}")]
+    AdminToken(&'static str),
+    /// Signals.
+    #[error("signals cannot be received: {0}")]
+    Signals(std::io::Error),
+}
 
 /// What was bound, before anything is served.
 pub struct Bound {
@@ -45,13 +82,13 @@ impl Bound {
     /// Opens what `loaded` names and binds its ports; `restored`: its store was put back from a copy.
     ///
     /// # Errors
-    /// [`SetUpError`]; whatever was opened is closed again.
+    /// [`StartError`]; whatever was opened is closed again.
     pub fn new(
         path: &Path,
         loaded: Loaded,
         overrides: Overrides,
         restored: bool,
-    ) -> Doing<'_, Result<Self, SetUpError>> {
+    ) -> Doing<'_, Result<Self, StartError>> {
         Box::pin(Self::bind(path, loaded, overrides, restored))
     }
 
@@ -60,10 +97,10 @@ impl Bound {
         loaded: Loaded,
         overrides: Overrides,
         restored: bool,
-    ) -> Result<Self, SetUpError> {
+    ) -> Result<Self, StartError> {
         // First of all: whoever sees a port open may send a signal, and the store is to be closed then.
-        let stop = StopSignals::new().map_err(SetUpError::Signals)?;
-        let hang_up = signal(SignalKind::hangup()).map_err(SetUpError::Signals)?;
+        let stop = StopSignals::new().map_err(StartError::Signals)?;
+        let hang_up = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
         let server = &loaded.config.server;
         let (listen, admin_listen) = (server.listen, server.admin_listen);
         let socket = server.management_socket.clone();
@@ -106,9 +143,9 @@ impl Bound {
         admin_listen: Option<SocketAddr>,
         token_file: Option<PathBuf>,
         tls: Arc<ArcSwapOption<rustls::ServerConfig>>,
-    ) -> Result<(Listener, Option<Admin>), SetUpError> {
+    ) -> Result<(Listener, Option<Admin>), StartError> {
         let bind = |what, address: SocketAddr| {
-            let failed = |error| SetUpError::Listen { what, address: address.to_string(), error };
+            let failed = |error| StartError::Listen { what, address, error };
             listen_on(address).map_err(failed)
         };
         let listener = Listener { socket: bind("server.listen", listen)?, tls };
@@ -120,7 +157,7 @@ impl Bound {
                     None => None,
                     Some(file) => {
                         let address = listener.local_addr().unwrap_or(address);
-                        Some(AdminToken::new(&read_secret(&file)?, address).map_err(SetUpError::AdminToken)?)
+                        Some(AdminToken::new(&read_secret(&file)?, address).map_err(StartError::AdminToken)?)
                     }
                 };
                 Some((listener, token))

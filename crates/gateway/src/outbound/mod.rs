@@ -19,11 +19,28 @@ use tokio::time::sleep;
 
 use crate::guard::Metered;
 use crate::life::Life;
-use crate::open::{Opened, SetUpError};
+use crate::open::Opened;
 use crate::outbound::exchange::Exchange;
 use crate::outbound::listener::Listener;
 use crate::outbound::proof::OutboundProof;
 use crate::runtime::Live;
+use crate::schemes::proof::KeyFileError;
+
+/// Why an `[[outbound]]` cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Its listener.
+    #[error("outbound.listen cannot listen on {address}: {error}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// A key of ours, with which it proves requests.
+    #[error("outbound.prove: {0}")]
+    Key(#[from] KeyFileError),
+}
 
 /// Listeners for applications, bound and not yet served.
 #[derive(Default)]
@@ -39,12 +56,11 @@ impl Outbounds {
     ///
     /// # Errors
     /// The first that cannot be bound, or whose key cannot be had.
-    pub async fn bind(opened: &Opened) -> Result<Self, SetUpError> {
+    pub async fn bind(opened: &Opened) -> Result<Self, BindError> {
         let runtime = opened.live.load_full();
         let mut bound = Vec::new();
         for config in &runtime.config.outbounds {
-            let failed =
-                |error| SetUpError::Listen { what: "outbound.listen", address: config.listen.shown(), error };
+            let failed = |error| BindError::Listen { address: config.listen.shown(), error };
             let claimant = OutboundProof::new(&opened.shared, &config.prove)?;
             let listener = Listener::bind(&config.listen).await.map_err(failed)?;
             let exchange = Exchange::new(opened, config, listener.name(), claimant);
