@@ -110,7 +110,7 @@ fn who_failed_too_often_and_which_keys_were_used_is_not_forgotten_by_a_reload() 
     assert!(used().is_null());
     assert_eq!(gateway.get("/guarded", Some(&key)).status, 200);
     for _ in 0..3 {
-        gateway.get("/guarded", Some("cs_x")).is(401, "credential_malformed");
+        gateway.get("/guarded", Some("cs_x")).is(401, "key_invalid");
     }
     gateway.get("/guarded", Some(&key)).is(429, "rate_limited");
     reload(&gateway, &echo);

@@ -117,14 +117,14 @@ const FLOORS: [(&str, &[&str]); 7] = [
         &[
             "run",
             "outbound reload",
-            // To be parted: whoever opens the store and whoever answers about it.
-            "management open server",
+            "management server",
+            "open",
             "runtime",
             "proxy",
             // To be parted: what is configured, and whose configuration it is.
             "schemes config shared recorder audit egress",
             "endpoint settings",
-            "proofs story",
+            "story",
             "seal terminal",
             "decisions guard http2 life metrics router",
         ],

@@ -6,9 +6,9 @@ use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 
+use countersign::dpop::Dpop;
 use countersign::rule::RuleBuilder;
 use countersign::schemes::bearer::{BearerVerifier, InProcess, Issuers, KeySet, KeySource};
-use countersign::dpop::Dpop;
 use countersign_io::egress::GuardedClient;
 
 use super::{Making, Mounted, NotReady, On, issuer};
