@@ -1,31 +1,73 @@
 //! `call`: a request to any API, with a proof of who sends it.
 
 mod answerer;
+pub(super) mod flags;
 pub(super) mod message;
 pub(super) mod proof;
 mod sent;
 pub(super) mod shown;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::Args;
 use countersign::{
     ChosenBy, Clock as _, Code, Fetch as _, FetchError, FetchRequest, FetchResponse, Timestamp,
 };
+use countersign_gateway::settings::quantities::parse_duration;
+use countersign_gateway::terminal::escape;
 use countersign_io::SystemClock;
 use countersign_io::egress::{EgressPolicy, GuardedClient, read_roots};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 
-use super::arguments::CallFlags;
-use super::shared::Shared;
-use super::{Failure, Outcome};
-use countersign_gateway::settings::quantities::parse_duration;
-use countersign_gateway::terminal::escape;
+use crate::failure::{Failure, Outcome};
+use crate::shared::Shared;
+use flags::{NO_WEBHOOK, ProofFlags};
 use message::Message;
 use proof::Proof;
 use sent::Sent;
 use shown::Screen;
+
+#[derive(Debug, Args)]
+pub(super) struct CallFlags {
+    /// What is called: https, or plain http on this machine.
+    #[arg(value_name = "URL")]
+    url: String,
+    /// The method. Default: GET, and POST with a body.
+    #[arg(short = 'X', long = "request", value_name = "METHOD")]
+    method: Option<String>,
+    /// A header, `Name: value`; several times for several.
+    #[arg(short = 'H', long = "header", value_name = "HEADER")]
+    headers: Vec<String>,
+    /// The body; @FILE for a file's bytes, @- for standard input.
+    ///
+    /// Without a header that says otherwise its Content-Type is application/json if it is a JSON object
+    /// or array, else application/x-www-form-urlencoded.
+    #[arg(short = 'd', long = "data", value_name = "BODY")]
+    body: Option<String>,
+    /// Print the status and the headers of the answer too.
+    #[arg(short, long)]
+    include: bool,
+    /// Tell on standard error what is sent, how it is proven, and who asks about it.
+    #[arg(short, long)]
+    verbose: bool,
+    /// Trust the authorities in this PEM file too.
+    #[arg(long, value_name = "FILE")]
+    cacert: Option<PathBuf>,
+    /// How long a call may take, as in 30s.
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    timeout: String,
+    /// Call so many times, one after another.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    repeat: u32,
+    #[command(flatten)]
+    proof: ProofFlags,
+    /// Answer at this address, plain HTTP, while the call lasts.
+    #[arg(long, value_name = "ADDRESS", requires = "webhook", conflicts_with_all = NO_WEBHOOK)]
+    listen: Option<std::net::SocketAddr>,
+}
 
 /// As much of an answer as is kept in memory.
 const LONGEST_ANSWER: usize = 64 * 1024 * 1024;

@@ -5,14 +5,15 @@ use std::process::ExitCode;
 use bytes::Bytes;
 use clap::{Args, Subcommand};
 use countersign::schemes::callback_url::CallbackId;
+use countersign_gateway::schemes::callback_url::Wanted;
+use countersign_gateway::terminal::{self, escape};
 use http::Method;
 use serde_json::Value;
 
-use super::management::{management, text};
-use super::shared::Shared;
-use super::{Failure, Outcome, escape, say};
-use countersign_gateway::schemes::callback_url::Wanted;
-use countersign_gateway::terminal;
+use crate::failure::{Failure, Outcome};
+use crate::management::{ask, text};
+use crate::say::say;
+use crate::shared::Shared;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum CallbackCommand {
@@ -68,10 +69,7 @@ pub(super) async fn callback(shared: &Shared, command: CallbackCommand) -> Outco
             }
         },
     };
-    let management = management(shared).await?;
-    let result = management.call(method, &path, body).await;
-    management.close().await;
-    let answer = result?;
+    let answer = ask(shared, method, &path, body).await?;
     match (shared.json, &command) {
         (true, _) => say(&terminal::json(&answer)),
         (false, CallbackCommand::Mint(_)) => {

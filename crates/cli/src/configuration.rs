@@ -2,12 +2,30 @@
 
 use std::process::ExitCode;
 
+use clap::Subcommand;
+use countersign_gateway::config::file::File;
 use serde_json::json;
 
-use super::arguments::ConfigCommand;
-use super::shared::Shared;
-use super::{Outcome, complain, load_configuration, overrides, say};
-use countersign_gateway::config::file::File;
+use crate::failure::Outcome;
+use crate::say::{complain, say};
+use crate::settings::{SettingFlags, load_configuration, overrides};
+use crate::shared::Shared;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Parse everything, open nothing.
+    Check(SettingFlags),
+    /// Print every setting.
+    Show {
+        #[command(flatten)]
+        settings: SettingFlags,
+        /// Also where each came from.
+        #[arg(long)]
+        origin: bool,
+    },
+    /// Print the JSON Schema of countersign.toml, for editors.
+    Schema,
+}
 
 pub(super) fn config(shared: &Shared, command: ConfigCommand) -> Outcome {
     match command {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clap::Args;
 use countersign::KeyId;
 use countersign::Timestamp;
 use countersign::dpop::DPOP;
@@ -15,16 +16,23 @@ use countersign::schemes::asymmetric::wire::ASYMMETRIC_AUTHENTICATION;
 use countersign::schemes::signature::{SIGNATURE_INPUT, Signed};
 use countersign::schemes::webhook::TokenHash;
 use countersign::schemes::webhook::wire::split_credential;
+use countersign_gateway::management::raw_request;
+use countersign_gateway::terminal::{self, escape};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 use serde_json::{Value, json};
 
-use super::arguments::DecodeFlags;
-use super::explain::read;
-use super::shared::Shared;
-use super::{Failure, Outcome, complain, escape, say};
-use countersign_gateway::management::raw_request;
-use countersign_gateway::terminal;
+use crate::explain::read;
+use crate::failure::{Failure, Outcome};
+use crate::say::{complain, say};
+use crate::shared::Shared;
+
+#[derive(Debug, Args)]
+pub(super) struct DecodeFlags {
+    /// The credential. Whoever lists the processes of this machine sees it: standard input does not tell.
+    #[arg(value_name = "CREDENTIAL")]
+    credential: Option<String>,
+}
 
 pub(super) fn decode(shared: &Shared, flags: DecodeFlags) -> Outcome {
     let text = match flags.credential {

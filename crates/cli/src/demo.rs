@@ -8,9 +8,11 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use countersign_demo::{Casting, Demonstration, Part, Sites, Wishes};
 use serde_json::json;
 
-use super::log::log_to_standard_error;
-use super::shared::Shared;
-use super::{Failure, Outcome, environment, say};
+use crate::failure::{Failure, Outcome};
+use crate::log::log_to_standard_error;
+use crate::say::say;
+use crate::settings::environment;
+use crate::shared::Shared;
 
 #[derive(Debug, Args)]
 pub(super) struct DemoFlags {

@@ -1,7 +1,7 @@
 //! `dev`: everything on this machine, no file needed.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use axum::extract::Path as Segment;
@@ -9,15 +9,29 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Json, Response};
 use axum::routing::get;
 use bytes::Bytes;
+use clap::Args;
+use countersign_gateway::config::{Overrides, load};
+use countersign_gateway::management::Management;
+use countersign_gateway::run::Bound;
 use http::Method;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use super::arguments::DevFlags;
-use super::{Failure, Outcome, say};
-use countersign_gateway::config::{Overrides, load};
-use countersign_gateway::management::Management;
-use countersign_gateway::run::Bound;
+use crate::failure::{Failure, Outcome};
+use crate::say::say;
+use crate::shared::RestoringFlags;
+
+#[derive(Debug, Args)]
+pub(super) struct DevFlags {
+    /// Where everything is kept.
+    #[arg(long, value_name = "FOLDER", default_value = ".countersign-dev")]
+    folder: PathBuf,
+    /// Where the gateway listens; another port is taken if this one is in use.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: std::net::SocketAddr,
+    #[command(flatten)]
+    restoring: RestoringFlags,
+}
 
 pub(super) fn dev(flags: &DevFlags) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -2,19 +2,35 @@
 
 use std::fmt::Write as _;
 use std::io::Read as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bytes::Bytes;
+use clap::Args;
 use countersign::DecisionId;
-use http::Method;
-
-use super::arguments::ExplainFlags;
-use super::management::management;
-use super::shared::Shared;
-use super::{Failure, Outcome, environment, escape, load_configuration, say};
 use countersign_gateway::management::Management;
 use countersign_gateway::story::story;
-use countersign_gateway::terminal;
+use countersign_gateway::terminal::{self, escape};
+use http::Method;
+
+use crate::failure::{Failure, Outcome};
+use crate::management::management;
+use crate::say::say;
+use crate::settings::{environment, load_configuration};
+use crate::shared::Shared;
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainFlags {
+    /// A decision, as in the header Countersign-Decision; or `latest`.
+    #[arg(value_name = "ID", required_unless_present = "request", conflicts_with = "request")]
+    id: Option<String>,
+    /// A raw HTTP/1.1 request on file; `-` for standard input. Nothing is spent, and nobody is asked.
+    #[arg(long, value_name = "FILE")]
+    request: Option<PathBuf>,
+    /// As if it had come in then, RFC 3339. Default: now.
+    #[arg(long, value_name = "TIME", requires = "request", conflicts_with = "id")]
+    at: Option<String>,
+}
 
 /// As much of a request on file as any gateway would look at.
 const MAX_REQUEST: u64 = 2 * 1024 * 1024;

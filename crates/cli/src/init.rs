@@ -4,10 +4,22 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use super::arguments::InitFlags;
-use super::shared::Shared;
-use super::{Failure, Outcome, say};
+use clap::Args;
 use countersign_gateway::config::{Overrides, load_text};
+
+use crate::failure::{Failure, Outcome};
+use crate::say::say;
+use crate::shared::Shared;
+
+#[derive(Debug, Args)]
+pub(super) struct InitFlags {
+    /// The API to guard.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000")]
+    upstream: String,
+    /// Replace a file that is there.
+    #[arg(long)]
+    force: bool,
+}
 
 /// The file that `init` writes; `http://127.0.0.1:3000` is replaced by `--upstream`.
 pub(crate) const TEMPLATE: &str = include_str!("init.toml");

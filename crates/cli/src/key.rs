@@ -3,24 +3,71 @@
 use std::process::ExitCode;
 
 use bytes::Bytes;
+use clap::Subcommand;
+use countersign_gateway::management::{NewKey, Rotation};
+use countersign_gateway::terminal::{self, escape};
 use http::Method;
 use serde_json::Value;
 
-use super::arguments::KeyCommand;
-use super::key_add::registration;
-use super::management::{management, text};
-use super::shared::Shared;
-use super::{Failure, Outcome, escape, say};
-use countersign_gateway::management::{NewKey, Rotation};
-use countersign_gateway::terminal;
+use crate::failure::{Failure, Outcome};
+use crate::key_add::{AddFlags, MintFlags, registration};
+use crate::management::{ask, text};
+use crate::say::say;
+use crate::shared::Shared;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyCommand {
+    /// Make a key. It is shown once.
+    New {
+        /// What people call it.
+        #[arg(long, value_name = "TEXT")]
+        label: String,
+        /// What it may do; several times for several.
+        #[arg(long = "permission", value_name = "NAME")]
+        permissions: Vec<String>,
+        /// Who answers for it.
+        #[arg(long, value_name = "TEXT")]
+        owner: Option<String>,
+        /// For how long it is valid, as in 30d. Default: until it is revoked.
+        #[arg(long, value_name = "DURATION")]
+        expires: Option<String>,
+        /// It may sign requests, and refuses to be sent as itself.
+        #[arg(long)]
+        signed_only: bool,
+        #[command(flatten)]
+        mint: MintFlags,
+    },
+    /// Register a key that somebody else made; its id is what `keyid` names in a signature.
+    ///
+    /// Either the public half of a pair whose private half stays with its holder, or a secret that both
+    /// sides keep.
+    Add(AddFlags),
+    /// List all keys, oldest first.
+    List,
+    /// Show one key.
+    Show {
+        /// Its id.
+        id: String,
+    },
+    /// Make a successor of an API key that inherits everything else; the old key stays valid for the overlap.
+    Rotate {
+        /// Its id.
+        id: String,
+        /// For how long the old key stays valid.
+        #[arg(long, value_name = "DURATION", default_value = "24h")]
+        overlap: String,
+    },
+    /// Revoke a key: from the answer on it does not pass.
+    Revoke {
+        /// Its id.
+        id: String,
+    },
+}
 
 pub(super) async fn key(shared: &Shared, command: KeyCommand) -> Outcome {
     // First, so that a mistake in what was typed opens nothing.
-    let (question, kind) = asked(command)?;
-    let management = management(shared).await?;
-    let result = management.call(question.0, &question.1, question.2).await;
-    management.close().await;
-    let answer = result?;
+    let ((method, path, body), kind) = asked(command)?;
+    let answer = ask(shared, method, &path, body).await?;
     if shared.json {
         say(&terminal::json(&answer));
     } else {

@@ -8,11 +8,12 @@ use bytes::Bytes;
 use clap::Args;
 use countersign::crypto::VerifyingKey;
 use countersign::schemes::api_key::MintRights;
-use zeroize::Zeroizing;
-
-use super::{Failure, escape};
 use countersign_gateway::management::{Registration, SharedSecret, read_public};
 use countersign_gateway::seal::read_secret;
+use countersign_gateway::terminal::escape;
+use zeroize::Zeroizing;
+
+use crate::failure::Failure;
 
 /// More than any key comes with.
 const MAX_BYTES: u64 = 64 * 1024;

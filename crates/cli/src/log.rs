@@ -1,11 +1,11 @@
 //! Where the operational log goes.
 
-use std::io::IsTerminal as _;
-
 use tracing::Level;
 use tracing_subscriber::filter::{ParseError, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::say::complains_in_colour;
 
 /// To standard error: `COUNTERSIGN_LOG` sets its level, as in `debug`, or levels of modules, as in
 /// `warn,countersign_gateway=debug`.
@@ -15,10 +15,9 @@ pub(super) fn log_to_standard_error() {
         Ok(levels) => (levels, None),
         Err(error) => (standard_levels(), Some(error)),
     };
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(colour)
+        .with_ansi(complains_in_colour())
         .with_target(false)
         // Whoever read standard error may be gone: that must not end the task that had something to say.
         .log_internal_errors(false);

@@ -1,12 +1,16 @@
 //! How a command reaches management, and how it prints what that says.
 
-use countersign_io::{OpenError, StoreUrl};
-use serde_json::Value;
-
-use super::shared::Shared;
-use super::{Failure, environment, escape, load_configuration};
+use bytes::Bytes;
 use countersign_gateway::management::Management;
 use countersign_gateway::open::{SetUpError, open};
+use countersign_gateway::terminal::escape;
+use countersign_io::{OpenError, StoreUrl};
+use http::Method;
+use serde_json::Value;
+
+use crate::failure::Failure;
+use crate::settings::{environment, load_configuration};
+use crate::shared::Shared;
 
 /// Management, wherever it is: the gateway that runs with this configuration, or the store itself.
 pub(super) async fn management(shared: &Shared) -> Result<Management, Failure> {
@@ -29,6 +33,14 @@ pub(super) async fn management(shared: &Shared) -> Result<Management, Failure> {
         ))),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Asks once.
+pub(super) async fn ask(shared: &Shared, method: Method, path: &str, body: Bytes) -> Result<Value, Failure> {
+    let management = management(shared).await?;
+    let answer = management.call(method, path, body).await;
+    management.close().await;
+    Ok(answer?)
 }
 
 /// A value in plain words; what somebody typed long ago must not command a terminal today.

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use bytes::Bytes;
+use countersign_gateway::management::raw_request::{RawRequest, parse};
+use countersign_gateway::terminal::escape;
 use http::header::HOST;
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Uri};
 
-use super::explain::read;
-use super::{Failure, escape};
-use countersign_gateway::management::raw_request::{RawRequest, parse};
+use crate::explain::read;
+use crate::failure::Failure;
 
 /// Reads a request from standard input: as it was, and as it is understood.
 pub(super) fn from_stdin() -> Result<(Bytes, RawRequest), Failure> {

@@ -2,11 +2,21 @@
 
 use std::process::ExitCode;
 
-use super::arguments::ServeFlags;
-use super::log::log_to_standard_error;
-use super::shared::Shared;
-use super::{Outcome, load_configuration, overrides};
+use clap::Args;
 use countersign_gateway::run::Bound;
+
+use crate::failure::Outcome;
+use crate::log::log_to_standard_error;
+use crate::settings::{SettingFlags, load_configuration, overrides};
+use crate::shared::{RestoringFlags, Shared};
+
+#[derive(Debug, Args)]
+pub(super) struct ServeFlags {
+    #[command(flatten)]
+    settings: SettingFlags,
+    #[command(flatten)]
+    restoring: RestoringFlags,
+}
 
 pub(super) fn serve(shared: &Shared, flags: ServeFlags) -> Outcome {
     let overrides = overrides(flags.settings)?;

@@ -2,16 +2,28 @@
 
 use std::io::Write as _;
 
+use clap::Args;
 use countersign::Clock as _;
 use countersign_io::SystemClock;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::arguments::SignFlags;
-use super::call::message::Message;
-use super::call::proof::Proof;
-use super::call::shown::Screen;
-use super::shared::Shared;
-use super::{Failure, Outcome, raw};
+use crate::call::flags::ProofFlags;
+use crate::call::message::Message;
+use crate::call::proof::Proof;
+use crate::call::shown::Screen;
+use crate::failure::{Failure, Outcome};
+use crate::raw;
+use crate::shared::Shared;
+
+#[derive(Debug, Args)]
+pub(super) struct SignFlags {
+    #[command(flatten)]
+    proof: ProofFlags,
+    /// The scheme of the request's URL, unless its target says it. Default: https; http where Host is
+    /// this machine.
+    #[arg(long, value_name = "SCHEME", value_parser = ["https", "http"])]
+    scheme: Option<String>,
+}
 
 pub(super) async fn sign(shared: &Shared, flags: SignFlags) -> Outcome {
     let (bytes, request) = raw::from_stdin()?;

@@ -9,16 +9,18 @@ use clap::Subcommand;
 use countersign::Clock;
 use countersign::crypto::{Random, SystemRandom};
 use countersign::sealed::{Closed, closed, give_up_closed};
+use countersign_gateway::audit::Audit;
+use countersign_gateway::open::Sealed;
+use countersign_gateway::terminal;
 use countersign_io::{StoreUrl, SystemClock};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::management::{management, text};
-use super::shared::Shared;
-use super::{Failure, Outcome, environment, load_configuration, say};
-use countersign_gateway::audit::Audit;
-use countersign_gateway::open::Sealed;
-use countersign_gateway::terminal;
+use crate::failure::{Failure, Outcome};
+use crate::management::{ask, text};
+use crate::say::say;
+use crate::settings::{environment, load_configuration};
+use crate::shared::Shared;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum StoreCommand {
@@ -46,10 +48,7 @@ pub(super) async fn store(shared: &Shared, command: StoreCommand) -> Outcome {
 }
 
 async fn accept_clock(shared: &Shared) -> Outcome {
-    let management = management(shared).await?;
-    let result = management.call(Method::POST, "/v1/store/accept-clock", Bytes::new()).await;
-    management.close().await;
-    let answer = result?;
+    let answer = ask(shared, Method::POST, "/v1/store/accept-clock", Bytes::new()).await?;
     if shared.json {
         say(&terminal::json(&answer));
     } else if answer["accepted"] == true {

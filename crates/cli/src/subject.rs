@@ -1,18 +1,19 @@
-//! `subject set | show` and `issuer rotate`: what our tokens say of whom, and what signs them.
+//! `subject set | show`: what our tokens say of whom.
 
 use std::process::ExitCode;
 
 use bytes::Bytes;
 use clap::Subcommand;
 use countersign::issuer::KeyName;
+use countersign_gateway::management::SubjectWish;
+use countersign_gateway::terminal::{self, escape};
 use http::Method;
 use serde_json::Value;
 
-use super::management::{management, text};
-use super::shared::Shared;
-use super::{Failure, Outcome, escape, say};
-use countersign_gateway::management::SubjectWish;
-use countersign_gateway::terminal;
+use crate::failure::{Failure, Outcome};
+use crate::management::{ask, text};
+use crate::say::say;
+use crate::shared::Shared;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SubjectCommand {
@@ -39,12 +40,6 @@ pub(super) enum SubjectCommand {
         #[arg(value_name = "SUBJECT")]
         subject: Option<String>,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum IssuerCommand {
-    /// Publish the next signing key now; it signs when whoever keeps the public keys has had time to see it.
-    Rotate,
 }
 
 pub(super) async fn subject(shared: &Shared, command: SubjectCommand) -> Outcome {
@@ -82,26 +77,6 @@ pub(super) async fn subject(shared: &Shared, command: SubjectCommand) -> Outcome
         None => show(&answer),
     }
     Ok(ExitCode::SUCCESS)
-}
-
-pub(super) async fn issuer(shared: &Shared, command: IssuerCommand) -> Outcome {
-    let IssuerCommand::Rotate = command;
-    let answer = ask(shared, Method::POST, "/v1/issuer/rotate", Bytes::new()).await?;
-    if shared.json {
-        say(&terminal::json(&answer));
-        return Ok(ExitCode::SUCCESS);
-    }
-    for key in answer["keys"].as_array().into_iter().flatten() {
-        say(&format!("{}  {}", text(&key["kid"]), text(&key["state"])));
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn ask(shared: &Shared, method: Method, path: &str, body: Bytes) -> Result<Value, Failure> {
-    let management = management(shared).await?;
-    let result = management.call(method, path, body).await;
-    management.close().await;
-    Ok(result?)
 }
 
 /// What is no subject is refused before it becomes part of a path.

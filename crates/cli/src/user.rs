@@ -5,15 +5,16 @@ use std::process::ExitCode;
 
 use bytes::Bytes;
 use clap::Subcommand;
+use countersign_gateway::management::{NewPassword, NewUser, Whom};
+use countersign_gateway::seal::read_secret;
+use countersign_gateway::terminal::{self, escape};
 use http::Method;
 use serde_json::Value;
 
-use super::management::{management, text};
-use super::shared::Shared;
-use super::{Failure, Outcome, escape, say};
-use countersign_gateway::management::{NewPassword, NewUser, Whom};
-use countersign_gateway::seal::read_secret;
-use countersign_gateway::terminal;
+use crate::failure::{Failure, Outcome};
+use crate::management::{ask, text};
+use crate::say::say;
+use crate::shared::Shared;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum UserCommand {
@@ -62,10 +63,7 @@ pub(super) async fn user(shared: &Shared, command: UserCommand) -> Outcome {
             (Method::POST, "/v1/users/set-password", serde_json::to_vec(&wanted)?, done)
         }
     };
-    let management = management(shared).await?;
-    let result = management.call(method, path, Bytes::from(body)).await;
-    management.close().await;
-    let answer = result?;
+    let answer = ask(shared, method, path, Bytes::from(body)).await?;
     match answer.as_array() {
         _ if shared.json => say(&terminal::json(&answer)),
         Some(users) => list(users),

@@ -1,22 +1,42 @@
 //! `verify`: whether a raw request was signed with a key, judged as a gateway would, but for what only a
 //! gateway knows: whether the signature was there before, and whether the key still passes.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::Args;
 use countersign::crypto::VerifyingKey;
 use countersign::schemes::signature::{
     ContentDigest, Message, Signed, covers, explain, fresh, verify as holds,
 };
 use countersign::{Clock as _, Code, Denial, RequestView, Timestamp};
+use countersign_gateway::management::raw_request::RawRequest;
+use countersign_gateway::seal::read_secret;
+use countersign_gateway::terminal::{self, escape};
 use countersign_io::SystemClock;
 use serde_json::{Value, json};
 
-use super::arguments::VerifyFlags;
-use super::shared::Shared;
-use super::{Failure, Outcome, complain, escape, key_add, raw, say};
-use countersign_gateway::management::raw_request::RawRequest;
-use countersign_gateway::seal::read_secret;
-use countersign_gateway::terminal;
+use crate::failure::{Failure, Outcome};
+use crate::say::{complain, say};
+use crate::shared::Shared;
+use crate::{key_add, raw};
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyFlags {
+    /// The public key: PEM or a JWK.
+    #[arg(long, value_name = "FILE", required_unless_present = "hmac_secret_file")]
+    public: Option<PathBuf>,
+    /// A file whose bytes are the secret of an HMAC-SHA256; mode 0600.
+    #[arg(long, value_name = "FILE", conflicts_with = "public")]
+    hmac_secret_file: Option<PathBuf>,
+    /// As if the request had come in then, RFC 3339. Default: now.
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// The scheme of the request's URL, unless its target says it. Default: https; http where Host is
+    /// this machine.
+    #[arg(long, value_name = "SCHEME", value_parser = ["https", "http"])]
+    scheme: Option<String>,
+}
 
 pub(super) fn verify(shared: &Shared, flags: &VerifyFlags) -> Outcome {
     let key = key(flags)?;

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use countersign_gateway::management::Management;
 use http::Method;
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,7 +23,6 @@ use crate::orders::{Order, Report};
 use crate::say::say;
 use crate::stage::Stage;
 use crate::{certificates, configuration};
-use countersign_gateway::management::Management;
 
 pub(super) fn act(part: Part, casting: &Casting) -> Outcome {
     as_process(casting, play(part, casting))

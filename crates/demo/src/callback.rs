@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use countersign::{ChosenBy, Fetch as _, FetchRequest};
+use countersign_gateway::terminal;
 use countersign_io::egress::GuardedClient;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method};
@@ -28,7 +29,6 @@ use crate::front::PATIENCE;
 use crate::orders::{Attempt, Kept, Order, Report, Task};
 use crate::players::Player;
 use crate::say::say;
-use countersign_gateway::terminal;
 
 /// Where everybody listens.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use countersign_gateway::terminal;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -17,7 +18,6 @@ use crate::players::Player;
 use crate::say::say;
 use crate::stage::{ALICE, EVE, Stage};
 use crate::webhook;
-use countersign_gateway::terminal;
 
 pub(super) fn direct(wishes: &Wishes) -> Outcome {
     let played = Cell::new(None);

@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 use std::time::Duration;
 
+use countersign_gateway::terminal::{self, escape};
 use serde_json::{Value, json};
 
 use crate::company::Company;
@@ -11,7 +12,6 @@ use crate::orders::{Headers, Seen};
 use crate::say::say;
 use crate::scene::{PROOF, Scene, Told};
 use crate::stage::{ALICE, EVE, Stage};
-use countersign_gateway::terminal::{self, escape};
 
 /// How a reader follows.
 const PAUSE: Duration = Duration::from_millis(500);

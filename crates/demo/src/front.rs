@@ -10,6 +10,8 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use countersign::{ChosenBy, Fetch as _, FetchRequest};
+use countersign_gateway::config::TlsFiles;
+use countersign_gateway::server::tls::server_config;
 use countersign_io::egress::{EgressPolicy, GuardedClient};
 use http::{HeaderMap, StatusCode};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,8 +22,6 @@ use tokio_rustls::server::TlsStream;
 
 use crate::failure::Failure;
 use crate::orders::{Headers, Seen};
-use countersign_gateway::config::TlsFiles;
-use countersign_gateway::server::tls::server_config;
 
 /// Bodies here are small.
 pub(super) const LONGEST: usize = 64 * 1024;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use countersign_gateway::terminal::escape;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::unix::pipe::{Receiver, Sender};
@@ -15,7 +16,6 @@ use tokio::time::timeout;
 use crate::certificates::at;
 use crate::failure::Failure;
 use crate::orders::{Order, Report, Seen};
-use countersign_gateway::terminal::escape;
 
 /// How long a start or an order may take.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::crypto::{Random as _, SystemRandom};
+use countersign_gateway::terminal;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -27,7 +28,6 @@ use crate::director::{must_be_free, place, until_signal};
 use crate::failure::{Failure, Outcome};
 use crate::players::Player;
 use crate::say::say;
-use countersign_gateway::terminal;
 
 /// Who signs in at the bank.
 const ALICE: &str = "alice@example.org";

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use countersign::crypto::SystemRandom;
 use countersign::crypto::ethereum::{EthereumKey, encode_hex};
 use countersign::{ChosenBy, Fetch as _, FetchRequest};
+use countersign_gateway::terminal;
 use countersign_io::egress::GuardedClient;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,6 @@ use crate::front::PATIENCE;
 use crate::orders::{Headers, Order, Report, Seen};
 use crate::players::Player;
 use crate::say::say;
-use countersign_gateway::terminal;
 
 /// Where everybody is, and whom Bob lists.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -3,12 +3,12 @@
 use std::io::Read as _;
 
 use bytes::Bytes;
+use countersign_gateway::terminal::escape;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-use super::super::Failure;
-use super::super::arguments::CallFlags;
-use countersign_gateway::terminal::escape;
+use crate::call::CallFlags;
+use crate::failure::Failure;
 
 /// As much of a body as is kept in memory.
 const LONGEST_BODY: u64 = 64 * 1024 * 1024;

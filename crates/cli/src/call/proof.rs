@@ -10,20 +10,21 @@ use countersign::schemes::webhook::signer::{Attempt, OutgoingBody, Requester};
 use countersign::schemes::webhook::wire::WEBHOOK_KEY;
 use countersign::schemes::webhook::{Algorithm, TokenHash, UrlRules, WebhookUrl};
 use countersign::{Clock, FetchResponse, Timestamp};
+use countersign_gateway::schemes::proof::{KeyFile, of_api_key};
+use countersign_gateway::terminal::escape;
 use countersign_io::workers::Pool;
 use countersign_io::{AnyStore, StoreUrl, SystemClock};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
-use super::super::arguments::ProofFlags;
-use super::super::shared::Shared;
-use super::super::{Failure, environment, load_configuration};
 use super::answerer::Answerer;
+use super::flags::ProofFlags;
 use super::message::Message;
 use super::sent::{By, Sent};
 use super::shown::Screen;
-use countersign_gateway::schemes::proof::{KeyFile, of_api_key};
-use countersign_gateway::terminal::escape;
+use crate::failure::Failure;
+use crate::settings::{environment, load_configuration};
+use crate::shared::Shared;
 
 /// Who we say that we are, and what makes it true.
 pub(crate) enum Proof {

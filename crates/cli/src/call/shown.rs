@@ -5,15 +5,15 @@ use std::io::{IsTerminal as _, Write as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use countersign::FetchResponse;
+use countersign_gateway::terminal::{self, escape};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
-use super::super::{complain, say};
 use super::answerer::Asked;
 use super::message::Message;
 use super::sent::{By, Sent};
-use countersign_gateway::terminal::{self, escape};
+use crate::say::{complain, say};
 
 /// What is printed, and how.
 #[derive(Clone, Copy)]

@@ -9,6 +9,8 @@ use axum::Router;
 use axum::extract::{Json, Path as Segments, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
+use countersign_gateway::open::Opened;
+use countersign_gateway::schemes::callback_url::{Refused, Wanted};
 use serde::Deserialize;
 
 use super::{KINDS, Places, RESULTS, SHORT};
@@ -18,8 +20,6 @@ use crate::failure::Outcome;
 use crate::front::{listen, loopback_client};
 use crate::gateway::{configuration_of, gateway};
 use crate::orders::{Kept, Order, Report, Task};
-use countersign_gateway::open::Opened;
-use countersign_gateway::schemes::callback_url::{Refused, Wanted};
 
 /// The user whose results the service computes.
 const USER: &str = "u1";

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use countersign_gateway::terminal::escape;
+
 use super::{KINDS, Places, RESULTS, Told};
 use crate::say::say;
-use countersign_gateway::terminal::escape;
 
 /// Who is there.
 pub(super) fn stage(places: &Places, folder: &Path, pids: [u32; 3]) {

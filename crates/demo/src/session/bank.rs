@@ -9,6 +9,7 @@ use axum::extract::{Json, Query, State};
 use axum::http::HeaderMap;
 use axum::routing::{any, get, post};
 use bytes::Bytes;
+use countersign_gateway::management::{Management, NewPassword, NewUser};
 use http::{Method, Uri};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -22,8 +23,6 @@ use crate::failure::{Failure, Outcome};
 use crate::front::{Tls, listen};
 use crate::gateway::{configuration_of, gateway};
 use crate::orders::Report;
-use countersign_gateway::management::Management;
-use countersign_gateway::management::{NewPassword, NewUser};
 
 /// What everybody has to begin with.
 const BALANCE: u64 = 5000;

@@ -12,6 +12,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use countersign::DecisionId;
+use countersign_gateway::decisions::Decisions;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,6 @@ use super::peer::Peer;
 use super::{ALICE, Places};
 use crate::failure::Failure;
 use crate::front::{FRAMING, LONGEST};
-use countersign_gateway::decisions::Decisions;
 
 /// Headers that say something here; browsers send a dozen more.
 const TELLING: [&str; 15] = [

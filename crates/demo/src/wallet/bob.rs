@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use axum::routing::any;
 use bytes::Bytes;
 use countersign::issuer::{KeyName, SubjectChange, Subjects};
+use countersign_gateway::management::Management;
 use http::Method;
 
 use super::Places;
@@ -16,7 +17,6 @@ use crate::failure::Outcome;
 use crate::front::listen;
 use crate::gateway::{configuration_of, gateway};
 use crate::orders::{Order, Report};
-use countersign_gateway::management::Management;
 
 /// Plays Bob until he is told to end.
 pub(super) async fn play(casting: &Casting, places: Places) -> Outcome {

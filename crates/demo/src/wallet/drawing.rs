@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use countersign_gateway::terminal::escape;
 use serde_json::{Value, json};
 
 use super::{Places, Scene, TOKEN, Told};
 use crate::drawing::{Canvas, shorten};
 use crate::orders::Seen;
 use crate::say::say;
-use countersign_gateway::terminal::escape;
 
 /// Who is there.
 pub(super) fn stage(places: &Places, folder: &Path, pids: [u32; 3]) {
