@@ -55,6 +55,18 @@ fn dependencies(manifest: &str) -> Vec<String> {
     lines.map(name).collect()
 }
 
+#[test]
+fn decisions_are_numbered_without_gaps_from_the_thirty_first_on() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/decisions");
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut numbers: Vec<usize> =
+        names.filter(|name| name != "README.md").map(|name| name[..4].parse().expect(&name)).collect();
+    numbers.sort_unstable();
+    let (before, from_here): (Vec<_>, Vec<_>) = numbers.into_iter().partition(|number| *number < 31);
+    assert_eq!(before, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 18, 22, 23]);
+    assert_eq!(from_here, (31..31 + from_here.len()).collect::<Vec<_>>());
+}
+
 /// The rooms of each crate, a file or a folder with its file each, from top to bottom: what a room imports from its crate
 /// lies on a floor below its own, or on the same. A floor of several rooms is one that nobody has drawn a line through.
 const FLOORS: [(&str, &[&str]); 7] = [
