@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use countersign_gateway::config::file::File;
+use countersign_gateway::config::file::schema;
 use serde_json::json;
 
 use crate::failure::Outcome;
@@ -30,7 +30,7 @@ pub(super) enum ConfigCommand {
 pub(super) fn config(shared: &Shared, command: ConfigCommand) -> Outcome {
     match command {
         ConfigCommand::Schema => {
-            say(&format!("{:#}", schemars::schema_for!(File).to_value()));
+            say(&format!("{:#}", schema()));
             Ok(ExitCode::SUCCESS)
         }
         ConfigCommand::Check(flags) => {
@@ -60,8 +60,8 @@ pub(super) fn config(shared: &Shared, command: ConfigCommand) -> Outcome {
             let width = loaded.settings.iter().map(|setting| setting.path.len()).max().unwrap_or(0);
             for setting in &loaded.settings {
                 match origin {
-                    true => say(&format!("{:width$}  {}  ({})", setting.path, setting.value, setting.origin)),
-                    false => say(&format!("{:width$}  {}", setting.path, setting.value)),
+                    true => say(&format!("{:width$}  {}  ({})", setting.path, setting.told, setting.origin)),
+                    false => say(&format!("{:width$}  {}", setting.path, setting.told)),
                 }
             }
             for warning in &loaded.warnings {

@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use toml::Spanned;
-
-use super::file::File;
+use super::file::declared;
 use crate::settings::diagnostics::{Origin, Problem, did_you_mean};
-use crate::settings::{Text, Truth};
+use crate::settings::{Document, toml_of, value_of};
 
 /// Values from outside the file, by setting (`server.listen`).
 #[derive(Clone, Default)]
@@ -33,9 +31,9 @@ impl Overrides {
             if !name.starts_with("COUNTERSIGN_") || NOT_SETTINGS.contains(&name.as_str()) {
                 continue;
             }
-            let setting = SETTINGS.iter().find(|setting| variable(setting.0) == name);
-            let Some((path, _)) = setting else {
-                let known: Vec<_> = SETTINGS.iter().map(|setting| variable(setting.0)).collect();
+            let places = declared().places();
+            let Some((path, field)) = places.iter().find(|(path, _)| variable(path) == name) else {
+                let known: Vec<_> = places.iter().map(|(path, _)| variable(path)).collect();
                 let help = did_you_mean(&name, known.iter().map(String::as_str));
                 let problem = Problem::new(format!("no setting is called {name}"), Origin::Default);
                 return Err(match help {
@@ -43,7 +41,7 @@ impl Overrides {
                     None => problem,
                 });
             };
-            values.insert((*path).to_owned(), (value, Origin::Environment(name)));
+            values.insert(path.clone(), (toml_of(value, &field.kind), Origin::Environment(name)));
         }
         Ok(Self { values })
     }
@@ -55,97 +53,47 @@ impl Overrides {
         }
     }
 
-    /// Puts the values in the place of the file's, and says where each came from.
-    pub(super) fn apply(&self, file: &mut File) -> Result<BTreeMap<String, Origin>, Problem> {
-        let mut origins = BTreeMap::new();
-        for (path, set) in SETTINGS {
-            if let Some((value, origin)) = self.values.get(*path) {
-                set(file, value).map_err(|message| Problem::new(message, origin.clone()))?;
-                origins.insert((*path).to_owned(), origin.clone());
+    /// Puts the values in the place of the file's: a table before what is in it.
+    pub(super) fn apply<'a>(&'a self, document: &mut Document<'a>) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (path, field) in declared().places() {
+            let Some((text, origin)) = self.values.get(&path) else { continue };
+            match value_of(text, &field.kind) {
+                Ok(value) => document.put(&path, value, origin.clone()),
+                Err(message) => problems.push(Problem::new(message, origin.clone())),
             }
         }
-        Ok(origins)
+        problems
     }
 }
 
-fn variable(path: &str) -> String {
+/// What the environment calls a setting.
+#[must_use]
+pub fn variable(path: &str) -> String {
     format!("COUNTERSIGN_{}", path.replace('.', "_").to_uppercase())
 }
 
-type Set = fn(&mut File, &str) -> Result<(), String>;
-
-/// Puts a text in place.
-fn text(place: &mut Option<Text>, value: &str) -> Result<(), String> {
-    *place = Some(Spanned::new(0..0, value.to_owned()));
-    Ok(())
-}
-
-fn number<T: std::str::FromStr>(place: &mut Option<Spanned<T>>, value: &str) -> Result<(), String> {
-    let number = value.parse().map_err(|_| format!("`{value}` is no whole number"))?;
-    *place = Some(Spanned::new(0..0, number));
-    Ok(())
-}
-
-fn truth(place: &mut Option<Truth>, value: &str) -> Result<(), String> {
-    let truth = value.parse().map_err(|_| format!("`{value}` is neither true nor false"))?;
-    *place = Some(Spanned::new(0..0, truth));
-    Ok(())
-}
-
-/// Every setting that is one value. Tables and lists are the file's.
-const SETTINGS: &[(&str, Set)] = &[
-    ("server.listen", |file, value| text(&mut file.server.listen, value)),
-    ("server.public_url", |file, value| text(&mut file.server.public_url, value)),
-    ("server.admin_listen", |file, value| text(&mut file.server.admin_listen, value)),
-    ("server.admin_token_file", |file, value| text(&mut file.server.admin_token_file, value)),
-    ("server.management_socket", |file, value| text(&mut file.server.management_socket, value)),
-    ("server.plain_http", |file, value| truth(&mut file.server.plain_http, value)),
-    ("server.drain_timeout", |file, value| text(&mut file.server.drain_timeout, value)),
-    ("store.url", |file, value| text(&mut file.store.url, value)),
-    ("store.timeout", |file, value| text(&mut file.store.timeout, value)),
-    ("store.seal_key_file", |file, value| text(&mut file.store.seal_key_file, value)),
-    ("limits.max_head", |file, value| text(&mut file.limits.max_head, value)),
-    ("limits.max_headers", |file, value| number(&mut file.limits.max_headers, value)),
-    ("limits.max_signed_body", |file, value| text(&mut file.limits.max_signed_body, value)),
-    ("limits.max_body", |file, value| text(&mut file.limits.max_body, value)),
-    ("limits.max_connections", |file, value| number(&mut file.limits.max_connections, value)),
-    ("limits.max_streams", |file, value| number(&mut file.limits.max_streams, value)),
-    ("limits.http2_window", |file, value| text(&mut file.limits.http2_window, value)),
-    ("limits.unproven", |file, value| text(&mut file.limits.unproven, value)),
-    ("limits.nonces", |file, value| text(&mut file.limits.nonces, value)),
-    ("limits.header_timeout", |file, value| text(&mut file.limits.header_timeout, value)),
-    ("limits.body_timeout", |file, value| text(&mut file.limits.body_timeout, value)),
-    ("limits.write_timeout", |file, value| text(&mut file.limits.write_timeout, value)),
-    ("limits.idle_timeout", |file, value| text(&mut file.limits.idle_timeout, value)),
-    ("upstream.connect_timeout", |file, value| text(&mut file.upstream.connect_timeout, value)),
-    ("upstream.response_timeout", |file, value| text(&mut file.upstream.response_timeout, value)),
-    ("upstream.stream_timeout", |file, value| text(&mut file.upstream.stream_timeout, value)),
-    ("upstream.idle_timeout", |file, value| text(&mut file.upstream.idle_timeout, value)),
-    ("upstream.max_idle", |file, value| number(&mut file.upstream.max_idle, value)),
-    ("assertion.enabled", |file, value| truth(&mut file.assertion.enabled, value)),
-    ("egress.ca_file", |file, value| text(&mut file.egress.ca_file, value)),
-    ("egress.allow_http_loopback", |file, value| truth(&mut file.egress.allow_http_loopback, value)),
-    ("egress.idle_timeout", |file, value| text(&mut file.egress.idle_timeout, value)),
-    ("webhook.in_flight", |file, value| number(&mut file.webhook.in_flight, value)),
-    ("audit.file", |file, value| text(&mut file.audit.file, value)),
-    ("audit.decisions", |file, value| truth(&mut file.audit.decisions, value)),
-];
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    fn listen(overrides: &Overrides) -> (String, String) {
+        let mut document = Document::parse("").unwrap();
+        assert!(overrides.apply(&mut document).is_empty());
+        let settings = document.settings(declared());
+        let listen = settings.into_iter().find(|setting| setting.path == "server.listen").unwrap();
+        (listen.told, listen.origin)
+    }
 
     #[test]
     fn variables_become_settings_and_flags_win() {
         let variables = [("COUNTERSIGN_SERVER_LISTEN".to_owned(), "127.0.0.1:1".to_owned())];
         let mut overrides = Overrides::from_environment(variables).unwrap();
-        let mut file = File::default();
-        overrides.apply(&mut file).unwrap();
-        assert_eq!(file.server.listen.as_ref().unwrap().get_ref(), "127.0.0.1:1");
+        assert_eq!(listen(&overrides), ("127.0.0.1:1".into(), "COUNTERSIGN_SERVER_LISTEN".into()));
         overrides.flag("server.listen", "--listen", Some("127.0.0.1:2".to_owned()));
-        let origins = overrides.apply(&mut file).unwrap();
-        assert_eq!(file.server.listen.as_ref().unwrap().get_ref(), "127.0.0.1:2");
-        assert_eq!(origins["server.listen"], Origin::Flag("--listen"));
+        assert_eq!(listen(&overrides), ("127.0.0.1:2".into(), "--listen".into()));
     }
 
     #[test]
@@ -154,5 +102,13 @@ mod tests {
         let problem = Overrides::from_environment(variables).unwrap_err();
         assert_eq!(problem.help.as_deref(), Some("did you mean `COUNTERSIGN_SERVER_LISTEN`?"));
         assert!(Overrides::from_environment([("PATH".to_owned(), String::new())]).is_ok());
+    }
+
+    #[test]
+    fn no_two_settings_have_one_variable() {
+        let places = declared().places();
+        let names: BTreeSet<String> = places.iter().map(|(path, _)| variable(path)).collect();
+        assert_eq!(names.len(), places.len());
+        assert!(NOT_SETTINGS.iter().all(|name| !names.contains(*name)));
     }
 }

@@ -8,12 +8,38 @@ use countersign::requirement::SchemeSet;
 use countersign::rule::RuleBuilder;
 use countersign::{Requirement, Rule};
 
-use crate::config::{Config, SchemeOptions};
+use crate::config::Config;
 use crate::egress::Egress;
 use crate::endpoint::Endpoint;
 use crate::shared::Shared;
 
-/// Registers schemes: `name(those whose Ready it needs)`, behind those.
+/// Every scheme, one line each: `name(those whose Ready it needs)`, behind those. `then` is a macro that takes the list.
+macro_rules! every_scheme {
+    ($then:ident) => {
+        $then! {
+            /// Callers that are asked whether they sent a request.
+            webhook();
+            /// What APIs behind us are told of who was proven.
+            assertion();
+            /// Keys that are sent as themselves.
+            api_key();
+            /// Signatures over messages, by keys, wallets and web bots.
+            signature(api_key);
+            /// URLs of ours that are credentials.
+            callback_url(api_key);
+            /// Wallets' signatures in a header.
+            asymmetric();
+            /// Tokens that we issue.
+            issuer();
+            /// Tokens of issuers.
+            bearer(issuer);
+            /// Browsers, whose proof is in two halves.
+            session();
+        }
+    };
+}
+
+/// Makes all of them ready, each behind those that it needs.
 macro_rules! schemes {
     ($($(#[$said:meta])* $name:ident ($($needs:ident),*);)+) => {
         $($(#[$said])* pub mod $name;)+
@@ -35,26 +61,9 @@ macro_rules! schemes {
     };
 }
 
-schemes! {
-    /// Callers that are asked whether they sent a request.
-    webhook();
-    /// What APIs behind us are told of who was proven.
-    assertion();
-    /// Keys that are sent as themselves.
-    api_key();
-    /// Signatures over messages, by keys, wallets and web bots.
-    signature(api_key);
-    /// URLs of ours that are credentials.
-    callback_url(api_key);
-    /// Wallets' signatures in a header.
-    asymmetric();
-    /// Tokens that we issue.
-    issuer();
-    /// Tokens of issuers.
-    bearer(issuer);
-    /// Browsers, whose proof is in two halves.
-    session();
-}
+every_scheme!(schemes);
+
+pub mod configs;
 
 /// What a scheme is made ready with.
 pub struct Making<'a> {
@@ -92,7 +101,7 @@ pub struct On<'a> {
     /// By which schemes one may pass.
     pub named: SchemeSet,
     /// What the route says of them.
-    pub options: SchemeOptions,
+    pub options: configs::RouteOptions,
     /// The route's path; `None`: it is a path of ours.
     pub path: Option<&'a Template>,
 }
@@ -106,7 +115,8 @@ impl Schemes {
     /// All paths of ours.
     pub fn endpoints(&self) -> Vec<Endpoint> {
         let rules = |path: &'static str, requirement: Requirement| {
-            let on = On { named: requirement.schemes(), options: SchemeOptions::default(), path: None };
+            let on =
+                On { named: requirement.schemes(), options: configs::RouteOptions::default(), path: None };
             self.verify(Rule::requiring(path, requirement), &on).build().ok()
         };
         self.all().into_iter().flat_map(|scheme| scheme.endpoints(&rules)).collect()

@@ -1,5 +1,7 @@
 //! Keys that are sent as themselves, and when keys were used.
 
+pub mod config;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -63,6 +65,6 @@ impl Ready {
 impl Mounted for Ready {
     fn verify(&self, rule: RuleBuilder, on: &On<'_>) -> RuleBuilder {
         let verifier = ApiKeyVerifier::new(self.store.clone(), self.uses.clone());
-        rule.verifier(verifier.also_in_query(on.options.key_in_query))
+        rule.verifier(verifier.also_in_query(on.options.api_key.key_in_query))
     }
 }

@@ -1,5 +1,7 @@
 //! What APIs behind us are told of who was proven: its public keys are for them, and nobody's secret.
 
+pub mod config;
+
 use std::sync::Arc;
 
 use bytes::Bytes;

@@ -1,5 +1,7 @@
 //! Wallets' signatures in a header.
 
+pub mod config;
+
 use countersign::rule::RuleBuilder;
 use countersign::schemes::asymmetric::AsymmetricVerifier;
 
@@ -17,6 +19,6 @@ impl Ready {
 
 impl Mounted for Ready {
     fn verify(&self, rule: RuleBuilder, on: &On<'_>) -> RuleBuilder {
-        rule.verifier(AsymmetricVerifier { rising: on.options.rising })
+        rule.verifier(AsymmetricVerifier { rising: on.options.asymmetric.rising })
     }
 }

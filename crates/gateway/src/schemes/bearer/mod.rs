@@ -30,7 +30,7 @@ impl Ready {
     ) -> Result<Self, NotReady> {
         let Making { config, shared, egress } = making;
         let mut listed = Vec::new();
-        for issuer in &config.bearer.issuers {
+        for issuer in &config.schemes.bearer.issuers {
             let wrong = |why: String| NotReady(format!("bearer.issuer {}: {why}", issuer.terms.issuer));
             let source = match &issuer.keys {
                 KeysFrom::Discovery => KeySource::Discovered,
@@ -50,12 +50,12 @@ impl Ready {
         }
         let issuers = Issuers::new(listed, before.map(|Self(before)| &*before.issuers));
         // The issuer's endpoints take the same nonces.
-        let dpop = Dpop::new(&shared.seal_key.derive("dpop-nonce"), config.bearer.dpop_nonces);
+        let dpop = Dpop::new(&shared.seal_key.derive("dpop-nonce"), config.schemes.bearer.dpop_nonces);
         Ok(Self(BearerVerifier {
             issuers: Arc::new(issuers),
             dpop: Arc::new(dpop),
             fetch: egress.client.clone(),
-            longest_token: config.bearer.max_token,
+            longest_token: config.schemes.bearer.max_token,
         }))
     }
 }

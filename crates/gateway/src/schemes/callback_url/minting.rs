@@ -87,7 +87,7 @@ impl Minting {
             callbacks: Callbacks::new(shared.store.clone()),
             keys,
             public_url: config.server.public_url.clone(),
-            max_ttl: config.callback.max_ttl,
+            max_ttl: config.schemes.callback_url.max_ttl,
             random: shared.random.clone(),
         };
         let taking = config.routes.iter().filter(|route| takes_callbacks(route));

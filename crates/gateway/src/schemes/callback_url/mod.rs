@@ -47,7 +47,7 @@ impl Ready {
         api_key: &api_key::Ready,
     ) -> Result<Self, NotReady> {
         let Making { config, shared, .. } = making;
-        let (terms, public_url) = (&config.callback, &config.server.public_url);
+        let (terms, public_url) = (&config.schemes.callback_url, &config.server.public_url);
         let keys = match before {
             Some(before) if before.config == *terms => before.keys.clone(),
             _ => Arc::new(keys(terms, making)?),
@@ -88,7 +88,7 @@ impl Mounted for Ready {
             limits: CallbackLimits {
                 max_body: self.config.max_body,
                 lease: self.lease,
-                strict: on.options.strict.unwrap_or(self.config.strict),
+                strict: on.options.callback_url.strict.unwrap_or(self.config.strict),
             },
         })
     }

@@ -20,7 +20,7 @@ use super::{Making, Mounted, NotReady, Rules};
 use crate::endpoint::Endpoint;
 use crate::recorder::Recorder;
 use crate::seal::read_file;
-use config::{ClientConfig, Config};
+use config::{ClientConfig, Issuing};
 
 /// A client's file is small.
 const MAX_BYTES: usize = 64 * 1024;
@@ -36,7 +36,7 @@ pub struct Ready {
 impl Ready {
     /// Reads the keys of clients anew each time.
     pub(super) fn new(making: &Making<'_>, _: Option<&Self>) -> Result<Self, NotReady> {
-        let config = making.config.issuer.as_ref();
+        let config = making.config.schemes.issuer.as_ref();
         let enabled = config.map(|config| issuer(config, making)).transpose()?.map(Arc::new);
         // Whoever keeps a copy of the keys has the next one before anything is signed with it.
         let fresh = config.map_or(Duration::ZERO, |config| config.publish_before / 2);
@@ -57,7 +57,7 @@ impl Mounted for Ready {
     }
 }
 
-fn issuer(config: &Config, making: &Making<'_>) -> Result<Issuer<Arc<AnyStore>>, NotReady> {
+fn issuer(config: &Issuing, making: &Making<'_>) -> Result<Issuer<Arc<AnyStore>>, NotReady> {
     let (shared, seal) = (making.shared, &making.shared.seal_key);
     let (store, random) = (shared.store.clone(), shared.random.clone());
     let terms = KeyringTerms {

@@ -34,12 +34,12 @@ impl Ready {
             workers: shared.workers.clone(),
             random: shared.random.clone(),
         };
-        let settings = config.session.settings;
+        let settings = config.schemes.session.settings;
         let site = match before {
             Some(before) => before.site.renewed(made_of, settings),
             None => SessionSite::new(made_of, settings).map_err(|error| NotReady(error.to_string()))?,
         };
-        Ok(Self { site, enabled: config.session.enabled, audit: shared.recorder.audit.clone() })
+        Ok(Self { site, enabled: config.schemes.session.enabled, audit: shared.recorder.audit.clone() })
     }
 
     /// The users, and who may sign in.
@@ -55,8 +55,10 @@ impl Ready {
 
 impl Mounted for Ready {
     fn verify(&self, rule: RuleBuilder, on: &On<'_>) -> RuleBuilder {
-        let handshake = on.options.handshake.unwrap_or(HandshakePolicy::Never);
-        rule.verifier(self.site.verifier(SessionDemand { handshake, key_bound: on.options.key_bound }))
+        let handshake = on.options.session.handshake.unwrap_or(HandshakePolicy::Never);
+        rule.verifier(
+            self.site.verifier(SessionDemand { handshake, key_bound: on.options.session.key_bound }),
+        )
     }
 
     fn endpoints(&self, _: &Rules<'_>) -> Vec<Endpoint> {

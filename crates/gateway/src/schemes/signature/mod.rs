@@ -22,7 +22,7 @@ impl Ready {
         before: Option<&Self>,
         api_key: &api_key::Ready,
     ) -> Result<Self, NotReady> {
-        let (shared, config) = (making.shared, &making.config.signature);
+        let (shared, config) = (making.shared, &making.config.schemes.signature);
         let parsed = || {
             let (store, uses) = (shared.store.clone(), api_key.uses().clone());
             Arc::new(RegisteredKeys::new(store, uses, Some(shared.seal_key.clone())))
@@ -47,7 +47,7 @@ impl Mounted for Ready {
         let mut verifier = self.0.clone();
         // A wallet holds no API key, and is asked for none.
         verifier.wallets &= on.named.contains(Scheme::Signature);
-        verifier.untagged = on.options.untagged;
+        verifier.untagged = on.options.signature.untagged;
         rule.verifier(verifier)
     }
 }

@@ -39,8 +39,8 @@ impl Ready {
             fetch: egress.client.clone(),
             workers: shared.workers.clone(),
             budget: before.map_or_else(budget, |before| before.verifier.budget.clone()),
-            callers: config.webhook.callers.clone(),
-            rules: config.webhook.rules.clone(),
+            callers: config.schemes.webhook.callers.clone(),
+            rules: config.schemes.webhook.rules.clone(),
             max_signed_body: config.limits.max_signed_body,
         };
         let asked_at = std::iter::once(WELL_KNOWN.to_owned()).chain(named).collect();

@@ -4,27 +4,51 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use countersign::claim_path::{ClaimPath, ClaimPathError};
+use schemars::JsonSchema;
 use toml::Value;
 
-use super::Reader;
+use crate::settings::Reader;
+
+/// What stands in `claim`.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes what the file may say, for `config schema`")]
+pub(super) enum Claimed {
+    /// One of these.
+    Values(Vec<ClaimValue>),
+    /// Of a member.
+    Members(BTreeMap<String, Self>),
+}
+
+/// A value of a claim.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes what the file may say, for `config schema`")]
+pub(super) enum ClaimValue {
+    /// Compared as it is.
+    Text(String),
+    /// Compared as JSON writes it.
+    Number(f64),
+    /// `true` or `false`.
+    Truth(bool),
+}
 
 /// A claim, and one of which values it must have.
 type Demand = (ClaimPath, Vec<String>);
 
-impl Reader<'_> {
-    pub(super) fn claims(
-        &mut self,
-        written: &BTreeMap<String, Value>,
-        span: Option<&Range<usize>>,
-    ) -> Vec<Demand> {
-        let mut demands = Vec::new();
-        for (name, value) in written {
-            if let Err(why) = demanded(&mut vec![name.clone()], value, &mut demands) {
-                self.wrong(format!("the claim `{name}` {why}"), "route.require", span.cloned());
-            }
+/// What is demanded of claims, which stands in the route at `span`.
+pub(super) fn read(
+    written: &BTreeMap<String, Value>,
+    reader: &mut Reader<'_>,
+    span: &Range<usize>,
+) -> Vec<Demand> {
+    let mut demands = Vec::new();
+    for (name, value) in written {
+        if let Err(why) = demanded(&mut vec![name.clone()], value, &mut demands) {
+            reader.wrong(format!("the claim `{name}` {why}"), span.clone());
         }
-        demands
     }
+    demands
 }
 
 /// What stands under these names. TOML's own dots and quotes lead to tables within tables: the same place.

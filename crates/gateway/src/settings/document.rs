@@ -1,0 +1,271 @@
+//! The file as a tree, with what is said over it and with what holds where nothing is said.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use schemars::JsonSchema;
+use serde::Deserialize as _;
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+
+use super::declared::{Default, Field, Kind, Table, path_of};
+use super::diagnostics::{Origin, Problem, did_you_mean, hide_passwords};
+
+/// A struct of settings: how it is filled, and how it is declared.
+pub trait Section: DeserializeOwned + JsonSchema {}
+
+impl<T: DeserializeOwned + JsonSchema> Section for T {}
+
+/// What nobody wrote stands here.
+const NOWHERE: Range<usize> = usize::MAX..usize::MAX;
+
+/// Where values come from, by their spans: those of the file are in it, and each value that was said over the file stands
+/// behind its end, in the order in which they were said.
+#[derive(Debug)]
+pub struct Sources<'a> {
+    text: &'a str,
+    others: Vec<Origin>,
+}
+
+impl Sources<'_> {
+    /// Where a span is.
+    #[must_use]
+    pub fn origin(&self, span: Range<usize>) -> Origin {
+        match span.start.checked_sub(self.text.len() + 1) {
+            None => Origin::File(span),
+            Some(other) => self.others.get(other).cloned().unwrap_or(Origin::Default),
+        }
+    }
+
+    /// The first line of a table in the file.
+    #[must_use]
+    pub fn head_of(&self, span: Range<usize>) -> Range<usize> {
+        let line = self.text.get(span.start..).and_then(|text| text.find('\n'));
+        span.start..line.map_or(span.end, |length| span.start + length)
+    }
+
+    /// What serde found.
+    fn problem(&self, error: &toml::de::Error) -> Problem {
+        let origin = error.span().map_or(Origin::Default, |span| self.origin(span));
+        Problem { origin, ..Problem::from_toml(error) }
+    }
+
+    fn told(&self, span: Range<usize>) -> String {
+        match self.origin(span) {
+            Origin::Default => "default".to_owned(),
+            Origin::Environment(name) => name,
+            Origin::Flag(name) => name.to_owned(),
+            Origin::File(span) => format!("line {}", self.text[..span.start].matches('\n').count() + 1),
+        }
+    }
+
+    /// Reads a value.
+    pub fn read<T: DeserializeOwned>(&self, value: Spanned<DeValue<'_>>) -> Result<T, Problem> {
+        T::deserialize(ValueDeserializer::from(value)).map_err(|error| self.problem(&error))
+    }
+}
+
+/// A setting as `config show --origin` prints it.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// `server.listen`
+    pub path: String,
+    /// Its value; `None` while it has none.
+    pub value: Option<String>,
+    /// The value in words, or what holds without one.
+    pub told: String,
+    /// Where it came from, in words.
+    pub origin: String,
+    /// Where it is written.
+    pub(super) span: Range<usize>,
+}
+
+/// The file, what was said over it, and the defaults.
+#[derive(Debug)]
+pub struct Document<'a> {
+    /// Where its values come from.
+    pub sources: Sources<'a>,
+    root: DeTable<'a>,
+}
+
+impl<'a> Document<'a> {
+    /// Reads a file.
+    pub fn parse(text: &'a str) -> Result<Self, Problem> {
+        let root = DeTable::parse(text).map_err(|error| Problem::from_toml(&error))?.into_inner();
+        Ok(Self { sources: Sources { text, others: Vec::new() }, root })
+    }
+
+    /// Puts a value in the place of the file's.
+    pub fn put(&mut self, path: &str, value: DeValue<'a>, origin: Origin) {
+        let start = self.sources.text.len() + 1 + self.sources.others.len();
+        self.sources.others.push(origin);
+        let span = start..start + 1;
+        let mut table = &mut self.root;
+        let mut names = path.split('.').map(str::to_owned);
+        let last = names.next_back().unwrap_or_default();
+        for name in names {
+            let within = table
+                .entry(Spanned::new(span.clone(), Cow::Owned(name)))
+                .or_insert_with(|| Spanned::new(span.clone(), DeValue::Table(DeTable::new())));
+            // What is no table is a mistake of the file's, which is found later.
+            let DeValue::Table(within) = within.get_mut() else { return };
+            table = within;
+        }
+        let value = placed(value, &span);
+        table.insert(Spanned::new(span, Cow::Owned(last)), value);
+    }
+
+    /// Everything that is written and that no setting is called.
+    #[must_use]
+    pub fn unknown(&self, declared: &Table) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        self.unknown_in(&self.root, declared, &mut problems);
+        problems
+    }
+
+    fn unknown_in(&self, table: &DeTable<'a>, declared: &Table, problems: &mut Vec<Problem>) {
+        for (name, value) in table {
+            let Some(field) = declared.field(name.get_ref()) else {
+                let origin = self.sources.origin(name.span());
+                let problem = Problem::new(format!("unknown field `{}`", name.get_ref()), origin);
+                let mut known = declared.fields.iter().map(|field| field.name.as_str());
+                problems.push(match did_you_mean(name.get_ref(), known.clone()) {
+                    Some(help) => problem.help(help),
+                    None => match known.next() {
+                        None => problem,
+                        Some(first) => problem
+                            .help(known.fold(format!("there are {first}"), |all, name| all + ", " + name)),
+                    },
+                });
+                continue;
+            };
+            for (table, declared) in tables_in(value.get_ref(), &field.kind) {
+                self.unknown_in(table, declared, problems);
+            }
+        }
+    }
+
+    /// Writes the defaults where nothing is written.
+    pub fn fill(&mut self, declared: &'a Table) {
+        fill(&mut self.root, declared);
+    }
+
+    /// Every setting, as it stands.
+    #[must_use]
+    pub fn settings(&self, declared: &Table) -> Vec<Setting> {
+        let mut settings = Vec::new();
+        self.tell(Some(&self.root), declared, "", &mut settings);
+        settings
+    }
+
+    fn tell(&self, table: Option<&DeTable<'a>>, declared: &Table, within: &str, settings: &mut Vec<Setting>) {
+        for field in &declared.fields {
+            let path = path_of(within, &field.name);
+            let value = table.and_then(|table| table.get(field.name.as_str()));
+            match (&field.kind, value.map(Spanned::get_ref)) {
+                (Kind::Table(declared), within) => {
+                    self.tell(within.and_then(DeValue::as_table), declared, &path, settings);
+                }
+                (Kind::Tables(declared), Some(DeValue::Array(tables))) if !tables.is_empty() => {
+                    for table in tables {
+                        self.tell(table.get_ref().as_table(), declared, &path, settings);
+                    }
+                }
+                _ => settings.push(self.setting(path, field, value)),
+            }
+        }
+    }
+
+    fn setting(&self, path: String, field: &Field, value: Option<&Spanned<DeValue<'a>>>) -> Setting {
+        let span = value.map_or(NOWHERE, Spanned::span);
+        let value = value.map(|value| hide_passwords(&told(value.get_ref())));
+        let told = value.clone().unwrap_or_else(|| field.default.to_string());
+        Setting { path, value, told, origin: self.sources.told(span.clone()), span }
+    }
+
+    /// Takes what stands under `name` out of the file.
+    pub fn take(&mut self, name: &str) -> Option<Spanned<DeValue<'a>>> {
+        self.root.remove(name)
+    }
+
+    /// Reads what is left.
+    pub fn read<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
+        let root = DeValue::Table(std::mem::take(&mut self.root));
+        self.sources.read(Spanned::new(0..self.sources.text.len(), root))
+    }
+}
+
+/// The tables that a value holds, and how they are declared.
+fn tables_in<'v, 'a, 'd>(
+    value: &'v DeValue<'a>,
+    kind: &'d Kind,
+) -> impl Iterator<Item = (&'v DeTable<'a>, &'d Table)> {
+    let (one, several, declared) = match (value, kind) {
+        (DeValue::Table(table), Kind::Table(declared)) => (Some(table), None, Some(declared)),
+        (DeValue::Array(tables), Kind::Tables(declared)) => (None, Some(tables), Some(declared)),
+        _ => (None, None, None),
+    };
+    let several =
+        several.into_iter().flat_map(|tables| tables.iter().filter_map(|table| table.get_ref().as_table()));
+    one.into_iter().chain(several).filter_map(move |table| Some((table, declared?)))
+}
+
+/// Everything in a value is where the value is.
+fn placed<'a>(value: DeValue<'a>, span: &Range<usize>) -> Spanned<DeValue<'a>> {
+    let within = |value: Spanned<DeValue<'a>>| placed(value.into_inner(), span);
+    let value = match value {
+        DeValue::Array(items) => DeValue::Array(items.into_iter().map(within).collect()),
+        DeValue::Table(table) => {
+            let named = |(name, value): (Spanned<Cow<'a, str>>, _)| {
+                (Spanned::new(span.clone(), name.into_inner()), within(value))
+            };
+            DeValue::Table(table.into_iter().map(named).collect())
+        }
+        value => value,
+    };
+    Spanned::new(span.clone(), value)
+}
+
+fn fill<'a>(table: &mut DeTable<'a>, declared: &'a Table) {
+    for field in &declared.fields {
+        if let Default::Value(text) = &field.default
+            && !table.contains_key(field.name.as_str())
+            && let Ok(value) = DeValue::parse(text)
+        {
+            let name = Cow::Borrowed(field.name.as_str());
+            table.insert(Spanned::new(NOWHERE, name), placed(value.into_inner(), &NOWHERE));
+        }
+        match (table.get_mut(field.name.as_str()).map(Spanned::get_mut), &field.kind) {
+            (Some(DeValue::Table(table)), Kind::Table(declared)) => fill(table, declared),
+            (Some(DeValue::Array(tables)), Kind::Tables(declared)) => {
+                for table in tables.iter_mut() {
+                    if let DeValue::Table(table) = table.get_mut() {
+                        fill(table, declared);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A value for people: a text without quotes, a list of them with commas, anything else as TOML.
+fn told(value: &DeValue<'_>) -> String {
+    let toml = |value: &DeValue<'_>| {
+        let value = toml::Value::deserialize(ValueDeserializer::from(Spanned::new(0..0, value.clone())));
+        value.map_or_else(|_| String::new(), |value| value.to_string())
+    };
+    let scalar = |value: &DeValue<'_>| match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Array(_) | DeValue::Table(_) => None,
+        value => Some(toml(value)),
+    };
+    match value {
+        DeValue::Array(items) if !items.is_empty() => {
+            let items: Option<Vec<String>> = items.iter().map(|item| scalar(item.get_ref())).collect();
+            items.map_or_else(|| toml(value), |items| items.join(", "))
+        }
+        value => scalar(value).unwrap_or_else(|| toml(value)),
+    }
+}
