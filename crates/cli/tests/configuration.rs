@@ -1,6 +1,9 @@
 //! What is wrong with a configuration is said with its line, a caret and a way out, before anything
 //! is opened.
 
+#[path = "configuration/declared.rs"]
+mod declared;
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};
 
