@@ -71,7 +71,7 @@ async fn give_up_sealed(shared: &Shared, yes: bool) -> Outcome {
     let found = match yes {
         false => closed(&store, &key).await?,
         true => {
-            let audit = Audit::open(&config.audit)?;
+            let audit = Audit::open(config.audit.file.clone(), config.audit.decisions)?;
             let given_up = give_up_closed(&store, &key, &*random, clock.now()).await?;
             let written = audit.change(clock.now(), "store.sealed_given_up", &listed(&given_up)).await;
             written.map_err(Failure::said)?;

@@ -16,7 +16,6 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use crate::audit::sink::Sink;
-use crate::config::AuditConfig;
 
 /// Decisions that may wait for the disk. Beyond that, requests wait for it too: no line is lost.
 const QUEUE: usize = 16_384;
@@ -55,20 +54,18 @@ enum Command {
 }
 
 impl Audit {
-    /// Opens the log for appending; a new file has mode 0600.
+    /// Opens the log for appending: a file, which if it is new has mode 0600, or standard output. `decisions`: it takes
+    /// them too, not only changes.
     ///
     /// # Errors
     /// The file cannot be opened.
-    pub fn open(config: &AuditConfig) -> io::Result<Self> {
+    pub fn open(file: Option<PathBuf>, decisions: bool) -> io::Result<Self> {
         let shared =
             Arc::new(Shared { queue: Mutex::default(), filled: Condvar::new(), failures: AtomicU64::new(0) });
-        let mut writer = Writer {
-            path: config.file.clone(),
-            sink: Sink::open(config.file.as_ref())?,
-            shared: shared.clone(),
-        };
+        let sink = Sink::open(file.as_ref())?;
+        let mut writer = Writer { path: file, sink, shared: shared.clone() };
         std::thread::Builder::new().name("audit".into()).spawn(move || writer.run())?;
-        Ok(Self { shared, decisions: config.decisions })
+        Ok(Self { shared, decisions })
     }
 
     /// Queues a decision; waits while the queue is full.

@@ -1,10 +1,10 @@
 //! The guarded outgoing client, set up as the configuration says.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use countersign_io::egress::{Dialer, EgressPolicy, GuardedClient, RootsError, read_roots};
-
-use crate::config::{Config, OutboundListen};
 
 /// A file of authorities that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -24,29 +24,23 @@ pub struct Egress {
 }
 
 impl Egress {
-    /// Dials what `config` allows, and none of its own listeners.
+    /// Dials what `policy` allows, and trusts the authorities in `ca_file` besides. An unused connection is kept for
+    /// `idle`.
     ///
     /// # Errors
     /// [`EgressError`].
-    pub fn new(config: &Config) -> Result<Self, EgressError> {
-        let egress = &config.egress;
-        let roots = egress.ca_file.as_ref().map(|file| {
-            read_roots(file).map_err(|why| EgressError { file: file.display().to_string(), why })
-        });
-        let outbounds = config.outbounds.iter().filter_map(|outbound| match &outbound.listen {
-            OutboundListen::Tcp(address) => Some(*address),
-            OutboundListen::Unix(_) => None,
-        });
-        let server = [Some(config.server.listen), config.server.admin_listen];
-        let policy = EgressPolicy {
-            ports: egress.ports.clone(),
-            extra_roots: roots.transpose()?.unwrap_or_default(),
-            allow_private: egress.allow_private.clone(),
-            allow_http_loopback: egress.allow_http_loopback,
-            own_listeners: server.into_iter().flatten().chain(outbounds).collect(),
-        };
+    pub fn new(
+        mut policy: EgressPolicy,
+        ca_file: Option<&Path>,
+        idle: Duration,
+    ) -> Result<Self, EgressError> {
+        if let Some(file) = ca_file {
+            let roots = read_roots(file);
+            policy.extra_roots =
+                roots.map_err(|why| EgressError { file: file.display().to_string(), why })?;
+        }
         let dialer = Dialer::new(policy);
-        let client = GuardedClient::over(dialer.clone()).keeping(egress.idle_timeout);
+        let client = GuardedClient::over(dialer.clone()).keeping(idle);
         Ok(Self { client: Arc::new(client), dialer })
     }
 }

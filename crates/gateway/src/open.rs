@@ -202,14 +202,15 @@ async fn open_as(config: Config, restored: bool) -> Result<Opened, SetUpError> {
     let sealed = Sealed::open(&config.store, &clock, &random, restored).await?;
     sealed.check(&config.store, &*random).await?;
     let Sealed { store, key: seal_key, .. } = sealed;
-    let audit = Audit::open(&config.audit).map_err(|error| SetUpError::File {
-        what: config
-            .audit
-            .file
-            .as_ref()
-            .map_or_else(|| "audit".to_owned(), |path| path.display().to_string()),
-        error,
-    })?;
+    let audit =
+        Audit::open(config.audit.file.clone(), config.audit.decisions).map_err(|error| SetUpError::File {
+            what: config
+                .audit
+                .file
+                .as_ref()
+                .map_or_else(|| "audit".to_owned(), |path| path.display().to_string()),
+            error,
+        })?;
     let (workers, recorder) = (Arc::new(Pool::default()), Recorder::new(audit));
     let shared = Shared { store, clock, random, workers, seal_key, recorder };
     let runtime = Runtime::build(config, &shared, None)?;

@@ -15,6 +15,7 @@ mod server;
 mod store;
 
 use countersign::PublicUrl;
+use countersign_io::egress::EgressPolicy;
 
 use crate::schemes::configs::Configs;
 
@@ -52,4 +53,23 @@ pub struct Config {
     pub outbounds: Vec<OutboundConfig>,
     /// What is served.
     pub routes: Vec<RouteConfig>,
+}
+
+impl Config {
+    /// Whom outgoing calls may reach: none of our own listeners.
+    #[must_use]
+    pub fn egress_policy(&self) -> EgressPolicy {
+        let outbounds = self.outbounds.iter().filter_map(|outbound| match &outbound.listen {
+            OutboundListen::Tcp(address) => Some(*address),
+            OutboundListen::Unix(_) => None,
+        });
+        let server = [Some(self.server.listen), self.server.admin_listen];
+        EgressPolicy {
+            ports: self.egress.ports.clone(),
+            allow_private: self.egress.allow_private.clone(),
+            allow_http_loopback: self.egress.allow_http_loopback,
+            own_listeners: server.into_iter().flatten().chain(outbounds).collect(),
+            ..EgressPolicy::default()
+        }
+    }
 }

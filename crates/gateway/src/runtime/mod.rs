@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use countersign::decision::Check;
+use countersign::requirement::SchemeSet;
 use countersign::{BodySource, Decision, Denial, Gate, Purpose, RequestView};
 use countersign_io::AnyStore;
 
-use crate::config::{Config, Limits};
+use crate::config::{Access, Config, Limits, Prove};
 use crate::egress::{Egress, EgressError};
 use crate::proxy::Forwarder;
-use crate::schemes::{Making, NotReady, Schemes};
+use crate::schemes::{Making, NotReady, Schemes, Taking};
 use crate::shared::Shared;
 
 use paths::Paths;
@@ -74,8 +75,9 @@ impl Runtime {
             }
         };
         // Made anew each time: a file of authorities is read again.
-        let egress = Egress::new(&config)?;
-        let making = Making { config: &config, shared, egress: &egress };
+        let dialled = &config.egress;
+        let egress = Egress::new(config.egress_policy(), dialled.ca_file.as_deref(), dialled.idle_timeout)?;
+        let making = making(&config, shared, &egress);
         let schemes = Schemes::new(&making, before.map(|before| &before.schemes))?;
         let forwarder = match before {
             Some(before) if before.config.upstream == config.upstream => before.forwarder.clone(),
@@ -106,6 +108,33 @@ impl Runtime {
             Ok(served) => self.gate.decide(served.rule(), &request, body).await.decision().clone(),
             Err((check, denial)) => self.gate.refuse(&request, check, denial),
         }
+    }
+}
+
+/// What schemes are made ready with, as `config` says it.
+fn making<'a>(config: &'a Config, shared: &'a Shared, egress: &'a Egress) -> Making<'a> {
+    let asked_at = config.outbounds.iter().filter_map(|outbound| match &outbound.prove {
+        Prove::Webhook { url, .. } => Some(url),
+        Prove::Key(_) => None,
+    });
+    let routes = config.routes.iter().map(|route| Taking {
+        template: &route.template,
+        methods: route.methods.as_deref(),
+        named: match &route.access {
+            Access::Guarded { requirement, .. } => requirement.schemes(),
+            Access::Public => SchemeSet::default(),
+        },
+    });
+    Making {
+        configs: &config.schemes,
+        shared,
+        egress,
+        public_url: &config.server.public_url,
+        origins: &config.cors,
+        max_signed_body: config.limits.max_signed_body,
+        longest_delivery: config.upstream.longest_delivery(),
+        asked_at: asked_at.collect(),
+        routes: routes.collect(),
     }
 }
 

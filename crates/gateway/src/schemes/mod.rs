@@ -3,15 +3,19 @@
 
 pub mod proof;
 
+use std::time::Duration;
+
 use countersign::path::Template;
 use countersign::requirement::SchemeSet;
 use countersign::rule::RuleBuilder;
-use countersign::{Requirement, Rule};
+use countersign::schemes::webhook::WebhookUrl;
+use countersign::{PublicUrl, Requirement, Rule};
+use http::Method;
 
-use crate::config::Config;
 use crate::egress::Egress;
 use crate::endpoint::Endpoint;
 use crate::shared::Shared;
+use configs::{Configs, RouteOptions};
 
 /// Every scheme, one line each: `name(those whose Ready it needs)`, behind those. `then` is a macro that takes the list.
 macro_rules! every_scheme {
@@ -67,12 +71,34 @@ pub mod configs;
 
 /// What a scheme is made ready with.
 pub struct Making<'a> {
-    /// What it is told.
-    pub config: &'a Config,
+    /// What each is told.
+    pub configs: &'a Configs,
     /// What lives as long as the process.
     pub shared: &'a Shared,
     /// Dials out as the configuration says.
     pub egress: &'a Egress,
+    /// What callers address.
+    pub public_url: &'a PublicUrl,
+    /// Other origins whose pages may call.
+    pub origins: &'a [PublicUrl],
+    /// How large a body under a signature may be, in bytes.
+    pub max_signed_body: usize,
+    /// How long it may take until it is known what became of a request.
+    pub longest_delivery: Duration,
+    /// Where requests of ours say that we are to be asked.
+    pub asked_at: Vec<&'a WebhookUrl>,
+    /// Which routes there are, and what proves requests there.
+    pub routes: Vec<Taking<'a>>,
+}
+
+/// A route, as far as schemes need to know it.
+pub struct Taking<'a> {
+    /// Its path.
+    pub template: &'a Template,
+    /// Its methods; `None` for all.
+    pub methods: Option<&'a [Method]>,
+    /// The schemes that it accepts.
+    pub named: SchemeSet,
 }
 
 /// A scheme cannot be what its configuration asks: a sentence.
@@ -101,7 +127,7 @@ pub struct On<'a> {
     /// By which schemes one may pass.
     pub named: SchemeSet,
     /// What the route says of them.
-    pub options: configs::RouteOptions,
+    pub options: RouteOptions,
     /// The route's path; `None`: it is a path of ours.
     pub path: Option<&'a Template>,
 }
@@ -115,8 +141,7 @@ impl Schemes {
     /// All paths of ours.
     pub fn endpoints(&self) -> Vec<Endpoint> {
         let rules = |path: &'static str, requirement: Requirement| {
-            let on =
-                On { named: requirement.schemes(), options: configs::RouteOptions::default(), path: None };
+            let on = On { named: requirement.schemes(), options: RouteOptions::default(), path: None };
             self.verify(Rule::requiring(path, requirement), &on).build().ok()
         };
         self.all().into_iter().flat_map(|scheme| scheme.endpoints(&rules)).collect()

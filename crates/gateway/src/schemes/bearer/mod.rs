@@ -28,9 +28,9 @@ impl Ready {
         before: Option<&Self>,
         ours: &issuer::Ready,
     ) -> Result<Self, NotReady> {
-        let Making { config, shared, egress } = making;
+        let (config, shared) = (&making.configs.bearer, making.shared);
         let mut listed = Vec::new();
-        for issuer in &config.schemes.bearer.issuers {
+        for issuer in &config.issuers {
             let wrong = |why: String| NotReady(format!("bearer.issuer {}: {why}", issuer.terms.issuer));
             let source = match &issuer.keys {
                 KeysFrom::Discovery => KeySource::Discovered,
@@ -50,12 +50,12 @@ impl Ready {
         }
         let issuers = Issuers::new(listed, before.map(|Self(before)| &*before.issuers));
         // The issuer's endpoints take the same nonces.
-        let dpop = Dpop::new(&shared.seal_key.derive("dpop-nonce"), config.schemes.bearer.dpop_nonces);
+        let dpop = Dpop::new(&shared.seal_key.derive("dpop-nonce"), config.dpop_nonces);
         Ok(Self(BearerVerifier {
             issuers: Arc::new(issuers),
             dpop: Arc::new(dpop),
-            fetch: egress.client.clone(),
-            longest_token: config.schemes.bearer.max_token,
+            fetch: making.egress.client.clone(),
+            longest_token: config.max_token,
         }))
     }
 }

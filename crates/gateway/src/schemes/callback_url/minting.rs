@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{Keys, Making};
 use crate::audit::Audit;
-use crate::config::{Access, RouteConfig};
+use crate::schemes::Taking;
 use crate::settings::quantities::parse_duration;
 
 /// What is asked for.
@@ -70,34 +70,36 @@ impl From<MintError> for Refused {
 /// Mints callback URLs.
 pub struct Minting {
     minter: Minter<Arc<AnyStore>>,
-    routes: Vec<Taking>,
+    routes: Vec<Destination>,
     audit: Arc<Audit>,
 }
 
 /// A route that takes callbacks.
-pub(super) struct Taking {
+pub(super) struct Destination {
     pub(super) template: Template,
     methods: Option<Vec<Method>>,
 }
 
 impl Minting {
     pub(super) fn new(making: &Making<'_>, keys: Arc<Keys>) -> Self {
-        let (shared, config) = (making.shared, making.config);
+        let Making { configs, shared, public_url, .. } = *making;
         let minter = Minter {
             callbacks: Callbacks::new(shared.store.clone()),
             keys,
-            public_url: config.server.public_url.clone(),
-            max_ttl: config.schemes.callback_url.max_ttl,
+            public_url: public_url.clone(),
+            max_ttl: configs.callback_url.max_ttl,
             random: shared.random.clone(),
         };
-        let taking = config.routes.iter().filter(|route| takes_callbacks(route));
-        let taken =
-            |route: &RouteConfig| Taking { template: route.template.clone(), methods: route.methods.clone() };
+        let taking = making.routes.iter().filter(|route| route.named.contains(Scheme::CallbackUrl));
+        let taken = |route: &Taking<'_>| Destination {
+            template: route.template.clone(),
+            methods: route.methods.map(<[Method]>::to_vec),
+        };
         Self { minter, routes: taking.map(taken).collect(), audit: shared.recorder.audit.clone() }
     }
 
     /// The routes that take callbacks.
-    pub(super) fn routes(&self) -> impl Iterator<Item = &Taking> {
+    pub(super) fn routes(&self) -> impl Iterator<Item = &Destination> {
         self.routes.iter()
     }
 
@@ -132,7 +134,7 @@ impl Minting {
         let same_path = || self.routes.iter().filter(|route| route.template.as_str() == path);
         let wanted: Vec<&str> =
             if methods.is_empty() { vec!["POST"] } else { methods.iter().map(String::as_str).collect() };
-        let serves = |route: &&Taking| {
+        let serves = |route: &&Destination| {
             let served = |name: &str| {
                 route
                     .methods
@@ -152,13 +154,6 @@ impl Minting {
             }));
         };
         CallbackRoute::new(found.template.clone()).map_err(Refused::Terms)
-    }
-}
-
-fn takes_callbacks(route: &RouteConfig) -> bool {
-    match &route.access {
-        Access::Guarded { requirement, .. } => requirement.schemes().contains(Scheme::CallbackUrl),
-        Access::Public => false,
     }
 }
 

@@ -46,8 +46,8 @@ impl Ready {
         before: Option<&Self>,
         api_key: &api_key::Ready,
     ) -> Result<Self, NotReady> {
-        let Making { config, shared, .. } = making;
-        let (terms, public_url) = (&config.schemes.callback_url, &config.server.public_url);
+        let Making { configs, shared, public_url, .. } = *making;
+        let terms = &configs.callback_url;
         let keys = match before {
             Some(before) if before.config == *terms => before.keys.clone(),
             _ => Arc::new(keys(terms, making)?),
@@ -60,7 +60,7 @@ impl Ready {
             keys,
             config: terms.clone(),
             public_url: public_url.clone(),
-            lease: config.upstream.longest_delivery(),
+            lease: making.longest_delivery,
             urls: CallbackUrls::new(public_url, templates),
             minting: Arc::new(minting),
         })

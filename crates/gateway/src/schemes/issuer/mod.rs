@@ -36,7 +36,7 @@ pub struct Ready {
 impl Ready {
     /// Reads the keys of clients anew each time.
     pub(super) fn new(making: &Making<'_>, _: Option<&Self>) -> Result<Self, NotReady> {
-        let config = making.config.schemes.issuer.as_ref();
+        let config = making.configs.issuer.as_ref();
         let enabled = config.map(|config| issuer(config, making)).transpose()?.map(Arc::new);
         // Whoever keeps a copy of the keys has the next one before anything is signed with it.
         let fresh = config.map_or(Duration::ZERO, |config| config.publish_before / 2);
@@ -71,7 +71,7 @@ fn issuer(config: &Issuing, making: &Making<'_>) -> Result<Issuer<Arc<AnyStore>>
     let keyring = Keyring::new(store.clone(), seal.clone(), random.clone(), terms);
     let dpop = Dpop::new(&seal.derive("dpop-nonce"), config.dpop_nonces);
     let terms = IssuerTerms {
-        public_url: making.config.server.public_url.clone(),
+        public_url: making.public_url.clone(),
         audience: config.audience.clone(),
         access_life: config.access_life,
         refresh_life: config.refresh_life,

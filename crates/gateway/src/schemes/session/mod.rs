@@ -25,21 +25,21 @@ pub struct Ready {
 impl Ready {
     /// Keeps what `before` remembers of attempts to sign in.
     pub(super) fn new(making: &Making<'_>, before: Option<&Self>) -> Result<Self, NotReady> {
-        let Making { config, shared, .. } = making;
+        let (config, shared) = (&making.configs.session, making.shared);
         let made_of = SiteParts {
             store: shared.store.clone(),
-            public_url: &config.server.public_url,
-            allowed_origins: &config.cors,
+            public_url: making.public_url,
+            allowed_origins: making.origins,
             seal_key: &shared.seal_key,
             workers: shared.workers.clone(),
             random: shared.random.clone(),
         };
-        let settings = config.schemes.session.settings;
+        let settings = config.settings;
         let site = match before {
             Some(before) => before.site.renewed(made_of, settings),
             None => SessionSite::new(made_of, settings).map_err(|error| NotReady(error.to_string()))?,
         };
-        Ok(Self { site, enabled: config.schemes.session.enabled, audit: shared.recorder.audit.clone() })
+        Ok(Self { site, enabled: config.enabled, audit: shared.recorder.audit.clone() })
     }
 
     /// The users, and who may sign in.

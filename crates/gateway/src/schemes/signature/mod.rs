@@ -22,7 +22,7 @@ impl Ready {
         before: Option<&Self>,
         api_key: &api_key::Ready,
     ) -> Result<Self, NotReady> {
-        let (shared, config) = (making.shared, &making.config.schemes.signature);
+        let (shared, config) = (making.shared, &making.configs.signature);
         let parsed = || {
             let (store, uses) = (shared.store.clone(), api_key.uses().clone());
             Arc::new(RegisteredKeys::new(store, uses, Some(shared.seal_key.clone())))
@@ -37,7 +37,7 @@ impl Ready {
             wallets: config.wallets,
             bots: (!config.web_bot_auth.is_empty()).then(bots),
             untagged: false,
-            max_signed_body: making.config.limits.max_signed_body,
+            max_signed_body: making.max_signed_body,
         }))
     }
 }

@@ -11,7 +11,6 @@ use countersign_io::egress::GuardedClient;
 use countersign_io::{AnyStore, RuntimeTimer};
 
 use super::{Making, Mounted, NotReady, On, Rules};
-use crate::config::Prove;
 use crate::endpoint::Endpoint;
 use crate::metrics::Metrics;
 use question::Questions;
@@ -27,21 +26,19 @@ pub struct Ready {
 impl Ready {
     /// Keeps the questions that are in flight.
     pub(super) fn new(making: &Making<'_>, before: Option<&Self>) -> Result<Self, NotReady> {
-        let Making { config, shared, egress } = making;
-        let ours = config.server.public_url.to_string();
-        let named = config.outbounds.iter().filter_map(|outbound| match &outbound.prove {
-            Prove::Webhook { url, .. } if url.origin() == ours => Some(url.path().to_owned()),
-            _ => None,
-        });
+        let (config, shared) = (&making.configs.webhook, making.shared);
+        let ours = making.public_url.to_string();
+        let named = making.asked_at.iter().filter(|url| url.origin() == ours);
+        let named = named.map(|url| url.path().to_owned());
         let budget = || Arc::new(Budget::queueing(Arc::new(RuntimeTimer)));
         let verifier = WebhookVerifier {
             store: shared.store.clone(),
-            fetch: egress.client.clone(),
+            fetch: making.egress.client.clone(),
             workers: shared.workers.clone(),
             budget: before.map_or_else(budget, |before| before.verifier.budget.clone()),
-            callers: config.schemes.webhook.callers.clone(),
-            rules: config.schemes.webhook.rules.clone(),
-            max_signed_body: config.limits.max_signed_body,
+            callers: config.callers.clone(),
+            rules: config.rules.clone(),
+            max_signed_body: making.max_signed_body,
         };
         let asked_at = std::iter::once(WELL_KNOWN.to_owned()).chain(named).collect();
         Ok(Self { verifier, metrics: shared.recorder.metrics.clone(), asked_at })
