@@ -40,7 +40,7 @@ pub trait Answer: Send + Sync {
 }
 
 /// An answer in the making.
-pub type Answering<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, Denial>> + Send + 'a>>;
+pub(crate) type Answering<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, Denial>> + Send + 'a>>;
 
 /// A request to an endpoint.
 pub struct Asked<'a> {

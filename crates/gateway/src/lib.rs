@@ -1,23 +1,28 @@
 //! The Countersign gateway: a proxy that forwards nothing without a permit. A library that prints nothing: what people
 //! read is the command line's.
+//!
+//! What is public is for whoever runs a gateway. [`config`] and [`settings`] read what is written, [`open`] makes of it
+//! what can decide, and [`run`] binds and serves it. [`management`] is how a running gateway is asked, [`schemes`] has
+//! what keys and callbacks are made with, [`seal`], [`audit`] and [`decisions`] what is kept, [`story`] and [`terminal`]
+//! the words for it. [`guard`] and [`router`] are tested and fuzzed from outside.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod audit;
 pub mod config;
 pub mod decisions;
-pub mod egress;
-pub mod endpoint;
+mod egress;
+mod endpoint;
 pub mod guard;
-pub mod http2;
-pub mod life;
+mod http2;
+mod life;
 pub mod management;
-pub mod metrics;
+mod metrics;
 pub mod open;
-pub mod outbound;
-pub mod proxy;
-pub mod recorder;
-pub mod reload;
+mod outbound;
+mod proxy;
+mod recorder;
+mod reload;
 pub mod router;
 pub mod run;
 pub mod runtime;
@@ -25,6 +30,6 @@ pub mod schemes;
 pub mod seal;
 pub mod server;
 pub mod settings;
-pub mod shared;
+mod shared;
 pub mod story;
 pub mod terminal;

@@ -18,7 +18,7 @@ use crate::server::tls;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Watches a configuration file.
-pub struct Reloader {
+pub(crate) struct Reloader {
     path: PathBuf,
     overrides: Overrides,
     opened: Opened,
@@ -29,7 +29,7 @@ pub struct Reloader {
 impl Reloader {
     /// Watches `path` for what was opened with it, and for `hang_up`.
     #[must_use]
-    pub const fn new(
+    pub(crate) const fn new(
         path: PathBuf,
         overrides: Overrides,
         opened: Opened,
@@ -41,7 +41,7 @@ impl Reloader {
 
     /// Reloads on SIGHUP, and when the file is replaced by a rename: another file then stands in its
     /// place. One that is being written in place is never taken half.
-    pub async fn watch(mut self) {
+    pub(crate) async fn watch(mut self) {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut seen = self.identity();

@@ -26,7 +26,7 @@ const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1024 * 1024;
 
 /// A connection on which HTTP/2 is spoken with a caller.
-pub struct CalmIo<T> {
+pub(crate) struct CalmIo<T> {
     io: T,
     received: Frames,
     sent: Frames,
@@ -39,7 +39,7 @@ pub struct CalmIo<T> {
 
 impl<T> CalmIo<T> {
     /// A connection from its preface on; `on_flood` is called when its peer has sent a frame too many.
-    pub fn new(io: T, on_flood: impl FnOnce() + Send + 'static) -> Self {
+    pub(crate) fn new(io: T, on_flood: impl FnOnce() + Send + 'static) -> Self {
         Self {
             io,
             received: Frames::of_client(),

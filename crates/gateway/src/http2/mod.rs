@@ -8,4 +8,4 @@ mod budget;
 mod calm;
 mod frames;
 
-pub use calm::CalmIo;
+pub(crate) use calm::CalmIo;

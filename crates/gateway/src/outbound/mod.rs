@@ -44,7 +44,7 @@ pub enum BindError {
 
 /// Listeners for applications, bound and not yet served.
 #[derive(Default)]
-pub struct Outbounds(Vec<Outbound>);
+pub(crate) struct Outbounds(Vec<Outbound>);
 
 struct Outbound {
     listener: Listener,
@@ -56,7 +56,7 @@ impl Outbounds {
     ///
     /// # Errors
     /// The first that cannot be bound, or whose key cannot be had.
-    pub async fn bind(opened: &Opened) -> Result<Self, BindError> {
+    pub(crate) async fn bind(opened: &Opened) -> Result<Self, BindError> {
         let runtime = opened.live.load_full();
         let mut bound = Vec::new();
         for config in &runtime.config.outbounds {
@@ -70,7 +70,7 @@ impl Outbounds {
     }
 
     /// Serves until the gateway drains; requests in progress may end.
-    pub fn serve(self, opened: &Opened) -> tokio::task::JoinHandle<()> {
+    pub(crate) fn serve(self, opened: &Opened) -> tokio::task::JoinHandle<()> {
         let serve = |outbound| serve(opened.live.clone(), opened.life.clone(), outbound);
         let tasks: Vec<_> = self.0.into_iter().map(|outbound| tokio::spawn(serve(outbound))).collect();
         tokio::spawn(async move {

@@ -330,23 +330,24 @@ impl Body for Answer {
 }
 
 /// A response's body on its way to the caller.
-pub struct ResponseBody {
+pub(crate) struct ResponseBody {
     source: Source,
     _busy: Busy,
 }
 
 /// While it lives, the connection is not taken for idle.
 #[derive(Default)]
-pub struct Busy {
+pub(crate) struct Busy {
     /// What the guard counts by.
     pub http1: Option<InFlight>,
     /// A stream of an HTTP/2 connection.
+    #[expect(dead_code, reason = "that it is dropped is what counts")]
     pub http2: Option<OpenStream>,
 }
 
 /// The streams of one HTTP/2 connection that are answered at this moment.
 #[derive(Default)]
-pub struct Streams {
+pub(crate) struct Streams {
     open: AtomicU64,
     /// How many were ever opened.
     opened: AtomicU64,
@@ -355,7 +356,7 @@ pub struct Streams {
 impl Streams {
     /// Counts one more, until what is returned is dropped.
     #[must_use]
-    pub fn open(self: &Arc<Self>) -> OpenStream {
+    pub(crate) fn open(self: &Arc<Self>) -> OpenStream {
         self.open.fetch_add(1, Ordering::AcqRel);
         self.opened.fetch_add(1, Ordering::AcqRel);
         OpenStream(self.clone())
@@ -363,13 +364,13 @@ impl Streams {
 
     /// How many were opened so far, if none is open now.
     #[must_use]
-    pub fn idle_since(&self) -> Option<u64> {
+    pub(crate) fn idle_since(&self) -> Option<u64> {
         (self.open.load(Ordering::Acquire) == 0).then(|| self.opened.load(Ordering::Acquire))
     }
 }
 
 /// One stream that is being answered.
-pub struct OpenStream(Arc<Streams>);
+pub(crate) struct OpenStream(Arc<Streams>);
 
 impl Drop for OpenStream {
     fn drop(&mut self) {
@@ -435,13 +436,19 @@ fn without_our_trailers(mut frame: Frame<Bytes>) -> Frame<Bytes> {
 
 impl ResponseBody {
     /// Our own words.
-    pub fn ours(bytes: Bytes, busy: Busy) -> Self {
+    pub(crate) fn ours(bytes: Bytes, busy: Busy) -> Self {
         Self { source: Source::Ours(Full::new(bytes)), _busy: busy }
     }
 
     /// The upstream's, as long as they keep coming, and no faster than `flow` takes them. `tell` is told if they break
     /// off.
-    pub fn upstream(body: Answer, patience: Duration, flow: Option<Flow>, tell: Tell, busy: Busy) -> Self {
+    pub(crate) fn upstream(
+        body: Answer,
+        patience: Duration,
+        flow: Option<Flow>,
+        tell: Tell,
+        busy: Busy,
+    ) -> Self {
         let body = Timed::new(body, patience);
         let passing = Passing { body, gate: flow.map(Gate::new), tell: Some(tell), failed: None };
         Self { source: Source::Upstream(Box::new(passing)), _busy: busy }

@@ -28,7 +28,7 @@ pub enum BodyError {
 
 /// How an answer broke off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Breakage {
+pub(crate) enum Breakage {
     /// The upstream closed before the end that it had announced.
     Ended,
     /// It can be read in more than one way, or in none.
@@ -42,7 +42,7 @@ pub enum Breakage {
 impl Breakage {
     /// How a body that failed broke off.
     #[must_use]
-    pub fn of(error: &BodyError) -> Self {
+    pub(crate) fn of(error: &BodyError) -> Self {
         let BodyError::Broken(error) = error else { return Self::Stalled };
         let mut source: Option<&(dyn Error + 'static)> = Some(error);
         while let Some(error) = source {
@@ -64,7 +64,7 @@ impl Breakage {
 
     /// In one word, for a metric.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Ended => "ended",
             Self::Framing => "framing",
@@ -75,11 +75,11 @@ impl Breakage {
 }
 
 /// Is told at most once that an answer broke off, and why in words.
-pub type Tell = Box<dyn FnOnce(Breakage, String) + Send + Sync>;
+pub(crate) type Tell = Box<dyn FnOnce(Breakage, String) + Send + Sync>;
 
 /// Tells the log, `metrics` and the decision that the answer to a permitted request broke off.
 #[must_use]
-pub fn tell(metrics: Arc<Metrics>, decision: Arc<Decision>) -> Tell {
+pub(crate) fn tell(metrics: Arc<Metrics>, decision: Arc<Decision>) -> Tell {
     Box::new(move |breakage, cause| {
         let how = breakage.as_str();
         tracing::warn!(decision = %decision.id, kind = how, cause, "the upstream's answer broke off");
@@ -90,7 +90,7 @@ pub fn tell(metrics: Arc<Metrics>, decision: Arc<Decision>) -> Tell {
 
 /// What is noted of a request that was permitted and not answered as it should have been.
 #[must_use]
-pub fn failed(note: String) -> Step {
+pub(crate) fn failed(note: String) -> Step {
     Step { check: Check::Answer, scheme: None, passed: false, note: note.into() }
 }
 

@@ -229,8 +229,8 @@ pub(crate) async fn begin(body: Incoming) -> Result<Answer, Denial> {
 
 /// In a request's extensions: it may ask the upstream for an upgrade.
 #[derive(Clone, Copy)]
-pub struct MayUpgrade;
+pub(crate) struct MayUpgrade;
 
 /// In a request's extensions: what the upstream may know one delivery by, since it may see it twice.
 #[derive(Clone)]
-pub struct IdempotencyKey(pub Box<str>);
+pub(crate) struct IdempotencyKey(pub Box<str>);

@@ -13,7 +13,7 @@ use http::header::{CONNECTION, HOST, TE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Who forwarded for whom.
-pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
@@ -26,7 +26,7 @@ pub struct Hops<'a> {
 }
 
 /// How an upstream reads what it is sent.
-pub struct Reading<'a> {
+pub(crate) struct Reading<'a> {
     /// Its name.
     pub host: &'a HeaderValue,
     /// What a caller, or a proxy in front of us, may tell it of who sent the request.
@@ -41,7 +41,7 @@ fn reserved(name: &HeaderName) -> Option<Meaning> {
 ///
 /// # Errors
 /// The subject cannot be written into a header.
-pub fn to_upstream(
+pub(crate) fn to_upstream(
     headers: &mut HeaderMap,
     permit: &Permit,
     public_url: &PublicUrl,
@@ -86,13 +86,13 @@ pub fn to_upstream(
 }
 
 /// Removes what is meant for the next hop alone.
-pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     remove_named_by_connection(headers);
     remove_matching(headers, |name| reserved(name) == Some(Meaning::Hop));
 }
 
 /// Makes an upstream's headers into what the caller reads. `cookie` is ours alone to set.
-pub fn to_caller(headers: &mut HeaderMap, cookie: Option<SessionCookie>, permit_id: &str) {
+pub(crate) fn to_caller(headers: &mut HeaderMap, cookie: Option<SessionCookie>, permit_id: &str) {
     remove_named_by_connection(headers);
     if let Some(cookie) = cookie {
         keep_their_cookies(headers, cookie);

@@ -18,7 +18,7 @@ use crate::proxy::broken::{Breakage, Tell};
 const RECHECK: Duration = Duration::from_secs(1);
 
 /// An upgraded connection that is about to be.
-pub struct Tunnel {
+pub(crate) struct Tunnel {
     /// The caller's side.
     pub caller: OnUpgrade,
     /// The upstream's side.
@@ -38,7 +38,7 @@ pub struct Tunnel {
 impl Tunnel {
     /// Carries bytes until either side ends, both are silent for too long, the principal no longer
     /// holds, or the process ends.
-    pub async fn run(self) {
+    pub(crate) async fn run(self) {
         let Self { caller, upstream, standing, clock, patience, mut ending, tell } = self;
         let (Ok(caller), Ok(upstream)) = tokio::join!(caller, upstream) else { return };
         let active = AtomicBool::new(true);
