@@ -70,7 +70,7 @@ fn run(arguments: Arguments) -> Outcome {
         Command::Store(command) => current_thread(store::store(&shared, command)),
         Command::Call(flags) => current_thread(call::call(&shared, flags)),
         Command::Sign(flags) => current_thread(sign::sign(&shared, flags)),
-        Command::Verify(flags) => verify::verify(&shared, &flags),
+        Command::Verify(flags) => current_thread(verify::verify(&shared, &flags)),
         Command::Decode(flags) => decode::decode(&shared, flags),
         Command::Demo(flags) => demo::demo(&shared, flags),
         Command::Explain(flags) => current_thread(explain::explain(&shared, flags)),

@@ -6,9 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use countersign::crypto::VerifyingKey;
-use countersign::schemes::signature::{
-    ContentDigest, Message, Signed, covers, explain, fresh, verify as holds,
-};
+use countersign::schemes::signature::{Message, Signed, explain, judge as judged, verify as holds};
 use countersign::{Clock as _, Code, Denial, RequestView, Timestamp};
 use countersign_gateway::management::raw_request::RawRequest;
 use countersign_gateway::seal::read_secret;
@@ -38,7 +36,7 @@ pub(super) struct VerifyFlags {
     scheme: Option<String>,
 }
 
-pub(super) fn verify(shared: &Shared, flags: &VerifyFlags) -> Outcome {
+pub(super) async fn verify(shared: &Shared, flags: &VerifyFlags) -> Outcome {
     let key = key(flags)?;
     let at = at(flags.at.as_deref())?;
     let (_, request) = raw::from_stdin()?;
@@ -47,7 +45,10 @@ pub(super) fn verify(shared: &Shared, flags: &VerifyFlags) -> Outcome {
     let read = Signed::read_all(view.headers);
     let signed = read.as_deref().unwrap_or_default();
     let judged = match &read {
-        Ok(_) => choose(signed, &view, &key).and_then(|signed| judge(signed, &view, &request, &key)),
+        Ok(_) => match choose(signed, &view, &key) {
+            Ok(signed) => judge(signed, &view, &request, &key).await,
+            Err(denial) => Err(denial),
+        },
         Err(denial) => Err(Denial::new(denial.code(), denial.cause().to_owned())),
     };
     let chosen = match &judged {
@@ -109,19 +110,17 @@ fn choose<'a>(
     }
 }
 
-/// In the order of the gateway's verifier.
-fn judge<'a>(
+/// As a gateway's verifier does. Here the whole body is there.
+async fn judge<'a>(
     signed: &'a Signed,
     view: &RequestView<'_>,
     request: &RawRequest,
     key: &VerifyingKey,
 ) -> Result<&'a Signed, Denial> {
-    fresh(signed, view.received_at)?;
-    covers(signed, view, &[])?;
-    holds(signed, &Message::from(view), key)?;
+    let judged = judged(signed, view, &[], usize::MAX, async |_| Ok(key)).await?;
     // A digest without a body is held against no body: something was cut off.
-    if let Some(digest) = ContentDigest::read(view.headers)? {
-        digest.matches(&request.body)?;
+    if let Some(body) = judged.body {
+        (body.check)(&request.body)?;
     }
     Ok(signed)
 }

@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::base::signature_base;
+use super::explain::with_base;
+use super::judge::Holder;
 use super::message::Message;
 use super::signed::Signed;
+use super::verify::verify;
 use crate::crypto::{Digest, SealKey, VerifyingKey, sha256};
 use crate::denial::{Code, Denial};
 use crate::principal::{KeyId, Permissions, Principal, Subject};
@@ -64,6 +67,13 @@ impl Found {
         principal.permissions = self.permissions.clone();
         principal.expires = self.expires;
         principal
+    }
+}
+
+/// An operator is shown what would have been signed.
+impl Holder for Found {
+    fn signed(&self, signed: &Signed, message: &Message<'_>) -> Result<(), Denial> {
+        verify(signed, message, &self.key).map_err(|denial| with_base(&denial, signed, message))
     }
 }
 

@@ -1,8 +1,8 @@
 //! Message signatures (RFC 9421) and digests of bodies (RFC 9530): reading, judging, verifying, making
 //! and explaining them, on requests and on responses.
 //!
-//! [`Signed::read`] finds the signatures that are ours, [`covers`] and [`fresh`] judge what they
-//! promise, [`verify`] whether they hold, and [`sign`] makes them. [`Wanted`] is what a verifier asks
+//! [`Signed::read`] finds the signatures that are ours, [`judge`] whether one is good: [`covers`] and [`fresh`] what it
+//! promises, [`verify`] whether it holds. [`sign`] makes them. [`Wanted`] is what a verifier asks
 //! for; [`explain`] and [`difference`] say why a signature does not hold.
 
 mod accept;
@@ -20,6 +20,7 @@ mod fields;
 mod identifier;
 mod input;
 mod item;
+mod judge;
 mod jwks;
 mod keys;
 mod message;
@@ -48,6 +49,7 @@ pub use directory::Directories;
 pub use erc8128::{Account, ERC8128, Erc8128Form, SignAs, sign_erc8128, verify_erc8128};
 pub use explain::{Explanation, Line, explain};
 pub use input::{Presented, SIGNATURE, SIGNATURE_INPUT};
+pub use judge::{Holder, Judged, judge};
 pub use keys::{Found, RegisteredKeys};
 pub use message::Message;
 pub use profile::{Fresh, covered_body, covers, fresh};

@@ -16,13 +16,12 @@ use super::accept::{ACCEPT_SIGNATURE, Wanted};
 use super::bots::{SIGNATURE_AGENT, WEB_BOT_AUTH, WebBots};
 use super::difference::{BASE_DIGESTS, difference};
 use super::erc8128::{ERC8128, Erc8128Form, verify_erc8128};
-use super::explain::with_base;
 use super::input::{Presented, Role, SIGNATURE, SIGNATURE_INPUT};
+use super::judge::{Judged, judge};
 use super::keys::RegisteredKeys;
 use super::message::Message;
-use super::profile::{Fresh, covered_body, covers, covers_body, fresh, fresh_inclusive};
+use super::profile::{Fresh, covered_body, covers, covers_body, fresh_inclusive};
 use super::signed::{Parameters, Signed};
-use super::verify::verify;
 use crate::denial::{Challenge, Code, Denial};
 use crate::fetch::Fetch;
 use crate::principal::{Principal, Scheme, Subject};
@@ -115,16 +114,13 @@ impl<S: Store, F: Fetch> Verifier for SignatureVerifier<S, F> {
             });
         }
         if let Some(wallet) = first_wallet(&credential.may, request) {
+            let wallet = Proven { body: covered_body(request, self.max_signed_body)?, ..wallet? };
             all = Some(match all {
-                None => wallet?,
-                Some(before) => together(before, wallet?)?,
+                None => wallet,
+                Some(before) => together(before, wallet)?,
             });
         }
-        let Some(mut proven) = all else {
-            return Err(Denial::new(Code::CredentialMissing, "there is no signature"));
-        };
-        proven.body = covered_body(request, self.max_signed_body)?;
-        Ok(proven)
+        all.ok_or_else(|| Denial::new(Code::CredentialMissing, "there is no signature"))
     }
 
     fn challenge(&self) -> Option<Challenge> {
@@ -155,7 +151,6 @@ impl<S: Store, F: Fetch> Verifier for SignatureVerifier<S, F> {
 }
 
 impl<S: Store, F: Fetch> SignatureVerifier<S, F> {
-    /// Time, coverage, key, signature: cheap before dear.
     async fn verify_one(&self, signed: &Signed, request: &RequestView<'_>) -> Result<Proven, Denial> {
         let message = Message::from(request);
         if let Some(bots) = &self.bots
@@ -163,25 +158,22 @@ impl<S: Store, F: Fetch> SignatureVerifier<S, F> {
         {
             let unknown = || self.keys.lose_time(signed, &message);
             let proven = bots.verify(signed, request, unknown).await;
-            return proven.map_err(|denial| told(denial, signed, request));
+            let proven = proven.map_err(|denial| told(denial, signed, request))?;
+            return Ok(Proven { body: covered_body(request, self.max_signed_body)?, ..proven });
         }
-        let proof = fresh(signed, request.received_at)?;
-        covers(signed, request, &[])?;
-        let found = match self.keys.find(proof.keyid, request.received_at).await {
-            Ok(found) => found,
-            Err(denial) => {
-                // An unknown key costs what a wrong one costs, and looks like it.
-                self.keys.lose_time(signed, &message);
-                return Err(told(denial, signed, request));
-            }
+        let find = async |keyid: &str| {
+            let found = self.keys.find(keyid, request.received_at).await;
+            // An unknown key costs what a wrong one costs, and looks like it.
+            found.inspect_err(|_| self.keys.lose_time(signed, &message))
         };
-        verify(signed, &message, &found.key)
-            .map_err(|denial| told(with_base(&denial, signed, &message), signed, request))?;
+        let judged = judge(signed, request, &[], self.max_signed_body, find).await;
+        let Judged { proof, key: found, body } = judged.map_err(|denial| told(denial, signed, request))?;
         let principal = found.principal();
         let spend = spend(&principal.subject.to_string(), &proof, request);
         Ok(Proven {
             also: found.is_api_key.then_some(Scheme::ApiKey),
             notes: vec![self.keys.use_of(&found, request)],
+            body,
             ..Proven::once(principal, spend)
         })
     }

@@ -16,7 +16,7 @@ use crate::crypto::{Digest, thumbprint};
 use crate::denial::{Code, Denial};
 use crate::principal::Permissions;
 use crate::request::RequestView;
-use crate::schemes::signature::{CONTENT_DIGEST, Message, Signed, covers, verify_ed25519};
+use crate::schemes::signature::{CONTENT_DIGEST, Holder, Message, Signed, covers, verify_ed25519};
 use crate::store::{Id, Space, StoreError};
 use crate::time::Timestamp;
 
@@ -190,6 +190,12 @@ pub struct KeptKey {
     pub public: [u8; 32],
     /// What it may do.
     pub scope: Option<String>,
+}
+
+impl Holder for KeptKey {
+    fn signed(&self, signed: &Signed, message: &Message<'_>) -> Result<(), Denial> {
+        verify_ed25519(signed, message, &self.public)
+    }
 }
 
 impl KeptKey {

@@ -19,9 +19,7 @@ use crate::denial::{Challenge, Code, Denial};
 use crate::fetch::{ChosenBy, Fetch, FetchError, FetchRequest, FetchResponse};
 use crate::principal::{Principal, Scheme, Subject};
 use crate::request::{BodySource, Carrier, Purpose, RequestView};
-use crate::schemes::signature::{
-    Message, SIGNATURE, SIGNATURE_INPUT, covered_body, covers, fresh, verify_ed25519,
-};
+use crate::schemes::signature::{Judged, SIGNATURE, SIGNATURE_INPUT, covered_body, judge};
 use crate::source::Source;
 use crate::spending::Note;
 use crate::store::{Id, Spend, Store};
@@ -223,15 +221,16 @@ impl<S: Store, F: Fetch> WebhookVerifier<S, F> {
 
     async fn verify_key(&self, call: KeyCall, request: &RequestView<'_>) -> Result<Proven, Denial> {
         let KeyCall { url, thumbprint, signed } = call;
-        let proof = fresh(&signed, request.received_at)?;
-        covers(&signed, request, &["signature-agent"])?;
-        let kept = self.store.get(INTRODUCED, KeptKey::place(&url, &thumbprint)).await?;
-        let Some(kept) = kept else {
-            let cause = format!("{url} has introduced no key {thumbprint}, or it has ended");
-            return Err(Denial::new(Code::WebhookKeyUnknown, cause));
+        let find = async |_: &str| match self.store.get(INTRODUCED, KeptKey::place(&url, &thumbprint)).await?
+        {
+            Some(kept) => Ok(KeptKey::decode(&kept)?),
+            None => {
+                let cause = format!("{url} has introduced no key {thumbprint}, or it has ended");
+                Err(Denial::new(Code::WebhookKeyUnknown, cause))
+            }
         };
-        let kept = KeptKey::decode(&kept)?;
-        verify_ed25519(&signed, &Message::from(request), &kept.public)?;
+        let judged = judge(&signed, request, &["signature-agent"], self.max_signed_body, find).await?;
+        let Judged { proof, key: kept, body } = judged;
         let mut principal = self.principal(&url);
         principal.permissions = kept.limit(principal.permissions);
         let nonce =
@@ -242,7 +241,6 @@ impl<S: Store, F: Fetch> WebhookVerifier<S, F> {
             received_at: request.received_at,
             until: proof.expires.plus(SKEW),
         };
-        let body = covered_body(request, self.max_signed_body)?;
         Ok(Proven { body, ..Proven::once(principal, spend) })
     }
 }
