@@ -173,14 +173,24 @@ const FLOORS: [(&str, &[&str]); 8] = [
     (
         "cli",
         &[
-            "serve dev init sign verify",
-            "raw decode",
-            "explain call configuration key",
+            "manual",
             "arguments",
-            "demo callback store subject user",
-            "management",
-            "key_add log",
-            "shared",
+            "callback configuration decode demo dev init issuer key serve sign store subject user verify",
+            "raw call",
+            "explain",
+            "management key_add log",
+            "settings say",
+            "failure shared",
+        ],
+    ),
+    (
+        "testing",
+        &[
+            "oauth",
+            "callbacks sealed signed tls webhook",
+            "echo gateway keep_alive raw",
+            "message peer redis",
+            "http2 process",
         ],
     ),
 ];
