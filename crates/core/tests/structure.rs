@@ -183,16 +183,6 @@ const FLOORS: [(&str, &[&str]); 8] = [
             "failure shared",
         ],
     ),
-    (
-        "testing",
-        &[
-            "oauth",
-            "callbacks sealed signed tls webhook",
-            "echo gateway keep_alive raw",
-            "message peer redis",
-            "http2 process",
-        ],
-    ),
 ];
 
 #[test]
