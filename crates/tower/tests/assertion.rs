@@ -9,10 +9,10 @@ use axum::{Extension, Router};
 use countersign::assertion::{
     ASSERTION, Asserter, Assertion, AssertionKeys, AssertionVerifier, LIFE, Statement,
 };
-use countersign::crypto::{SealKey, Secret, SystemRandom};
-use countersign::fetch::{Fetch, FetchError, FetchRequest, FetchResponse};
+use countersign::crypto::SystemRandom;
+use countersign::testing::{self, NOW, Nobody, TestStore, seal_key};
 use countersign::time::{ManualClock, SKEW};
-use countersign::{MemoryStore, Principal, PublicUrl, Scheme, Subject, Timestamp};
+use countersign::{Principal, PublicUrl, Scheme, Subject};
 use countersign_tower::{AssertionLayer, DECISION};
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -20,25 +20,15 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const US: &str = "http://127.0.0.1:3000";
 
-type Shared = Arc<MemoryStore<Arc<ManualClock>>>;
+type Shared = Arc<TestStore>;
 
 /// A gateway's asserter, and an application that believes it.
 struct World {
     clock: Arc<ManualClock>,
     asserter: Asserter<Shared>,
     app: Router,
-}
-
-/// A gateway that does not answer.
-struct Silent;
-
-impl Fetch for Silent {
-    async fn fetch(&self, _: FetchRequest) -> Result<FetchResponse, FetchError> {
-        Err(FetchError::Unreachable("down".into()))
-    }
 }
 
 fn gateway() -> PublicUrl {
@@ -67,10 +57,8 @@ async fn saw(
 
 impl World {
     async fn new() -> Self {
-        let clock = Arc::new(ManualClock::new(NOW));
-        let store = Arc::new(MemoryStore::new(clock.clone()));
-        let seal = SealKey::new(Secret::new([1; 32]));
-        let asserter = Asserter::new(store, seal, Arc::new(SystemRandom));
+        let testing::World { clock, store, .. } = testing::World::new();
+        let asserter = Asserter::new(store, seal_key(1), Arc::new(SystemRandom));
         let jwks = asserter.keys(NOW).await.unwrap().jwks().to_string();
         let app = app(AssertionKeys::told(jwks.as_bytes()).unwrap(), &clock);
         Self { clock, asserter, app }
@@ -184,11 +172,11 @@ async fn a_body_that_the_assertion_names_is_read_up_to_a_limit_and_another_strea
 async fn without_the_gateways_keys_nobody_passes() {
     let world = World::new().await;
     let assertion = world.assertion(&Method::GET, "/a", Some(b"")).await;
-    let app = app(AssertionKeys::served_by(&gateway(), Silent), &world.clock);
+    let app = app(AssertionKeys::served_by(&gateway(), Nobody), &world.clock);
     let response = app.clone().oneshot(request(&Method::GET, "/a", &assertion, "")).await.unwrap();
-    assert_eq!(response.headers()["retry-after"], "1");
+    assert_eq!(response.headers()["retry-after"], "10");
     refused(&read(response).await, 503, "keys_unavailable");
-    world.clock.set(NOW.plus(Duration::from_secs(1)));
+    world.clock.set(NOW.plus(Duration::from_secs(10)));
     let response = app.oneshot(request(&Method::GET, "/a", &assertion, "")).await.unwrap();
     refused(&read(response).await, 503, "keys_unavailable");
 }

@@ -7,21 +7,22 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Body;
-use countersign::crypto::{SealKey, Secret, SystemRandom};
+use countersign::crypto::SystemRandom;
 use countersign::issuer::keyring::Keyring;
 use countersign::path::Template;
 use countersign::schemes::callback_url::{
     CallbackKeys, CallbackLimits, CallbackRoute, CallbackTerms, CallbackVerifier, Callbacks, Minter,
     TokenForm, keyring_terms,
 };
+use countersign::testing::{self, TestStore, seal_key};
 use countersign::time::ManualClock;
-use countersign::{Clock as _, Gate, MemoryStore, PublicUrl, Requirement, Rule, Timestamp};
+use countersign::{Clock as _, PublicUrl, Requirement, Rule};
 use countersign_tower::{GateBody, GateLayer};
 use http::{Request, Response};
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 
 const TTL: Duration = Duration::from_secs(600);
-type Store = Arc<MemoryStore<Arc<ManualClock>>>;
+type Store = Arc<TestStore>;
 
 /// What the inner service does, and what it saw.
 #[derive(Default)]
@@ -40,10 +41,8 @@ struct World {
 }
 
 fn world() -> World {
-    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)));
-    let store: Store = Arc::new(MemoryStore::new(clock.clone()));
-    let seal = SealKey::new(Secret::new([1; 32]));
-    let keyring = Keyring::new(store.clone(), seal, Arc::new(SystemRandom), keyring_terms(TTL));
+    let testing::World { clock, store, gate } = testing::World::new();
+    let keyring = Keyring::new(store.clone(), seal_key(1), Arc::new(SystemRandom), keyring_terms(TTL));
     let keys = Arc::new(CallbackKeys::rotating(keyring));
     let public_url = PublicUrl::parse("https://a.example").unwrap();
     let route = CallbackRoute::new(Template::parse("/results/{id}/{token}").unwrap()).unwrap();
@@ -55,8 +54,7 @@ fn world() -> World {
         limits: CallbackLimits { max_body: 100, lease: Duration::from_secs(60), strict: false },
     };
     let rule = Rule::requiring("results", Requirement::parse(["callback-url"]).unwrap());
-    let gate = Arc::new(Gate::new(store.clone(), clock.clone(), &SystemRandom));
-    let layer = GateLayer::new(gate, rule.verifier(verifier).build().unwrap(), public_url.clone());
+    let layer = GateLayer::new(Arc::new(gate), rule.verifier(verifier).build().unwrap(), public_url.clone());
     let minter = Minter {
         callbacks: Callbacks::new(store),
         keys,

@@ -9,11 +9,11 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::body::Body as AxumBody;
 use bytes::Bytes;
+use countersign::Store;
 use countersign::crypto::SystemRandom;
 use countersign::schemes::webhook::wire::{LONGEST_QUESTION, Question};
 use countersign::schemes::webhook::{Algorithm, Token, TokenHash, Tokens};
-use countersign::time::ManualClock;
-use countersign::{MemoryStore, Store, Timestamp};
+use countersign::testing::{self, NOW, TestStore};
 use countersign_tower::{WebhookEndpoint, answer};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -21,14 +21,9 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 
-mod support;
-
-use support::Down;
-
-const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const BOB: &str = "https://bob.example/orders";
 
-type Waiting = Arc<MemoryStore<Arc<ManualClock>>>;
+type Waiting = Arc<TestStore>;
 
 /// Status, headers and body: all that somebody who asks can see.
 type Seen = (StatusCode, HeaderMap, Bytes);
@@ -39,7 +34,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self { store: Arc::new(MemoryStore::new(Arc::new(ManualClock::new(NOW)))) }
+        Self { store: testing::World::new().store }
     }
 
     fn tokens(&self) -> Tokens<Waiting> {
@@ -237,8 +232,12 @@ async fn of_many_who_ask_at_once_one_gets_the_token() {
 async fn a_store_that_is_down_is_said_and_nothing_is_given() {
     let headers = [(CACHE_CONTROL, "no-store"), (RETRY_AFTER, "1")];
     let expected = seen(StatusCode::SERVICE_UNAVAILABLE, &headers, "");
-    assert_eq!(send(Tokens::new(Down), post(question("sha-256.AAAA", BOB))).await, expected);
-    assert_eq!(send(Tokens::new(Down), post("{}")).await, refused(), "what is no question needs no store");
+    assert_eq!(send(Tokens::new(TestStore::down()), post(question("sha-256.AAAA", BOB))).await, expected);
+    assert_eq!(
+        send(Tokens::new(TestStore::down()), post("{}")).await,
+        refused(),
+        "what is no question needs no store"
+    );
 }
 
 #[tokio::test]

@@ -16,11 +16,12 @@ use axum::{Extension, Router};
 use bytes::Bytes;
 use countersign::crypto::SystemRandom;
 use countersign::schemes::api_key::{ApiKeyVerifier, KeyRegistry, KeyTerms};
+use countersign::testing::{self, NOW, TestStore};
 use countersign::time::ManualClock;
 use countersign::verifier::BodyCheck;
 use countersign::{
-    BodySource, Carrier, Challenge, Code, DecisionId, Denial, Gate, MemoryStore, Policy, Principal, Proven,
-    PublicUrl, RequestView, Requirement, Rule, Scheme, Subject, Timestamp, Verifier,
+    BodySource, Carrier, Challenge, Code, DecisionId, Denial, Gate, Policy, Principal, Proven, PublicUrl,
+    RequestView, Requirement, Rule, Scheme, Subject, Verifier,
 };
 use countersign_tower::GateLayer;
 use http::header::{
@@ -32,11 +33,6 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
-mod support;
-
-use support::Down;
-
-const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
 /// `Test-Proof: <body>`: proves whoever sends it, if the body is the one it names. It stands in for
@@ -107,7 +103,7 @@ impl Body for Pieces {
     }
 }
 
-type Keys = Arc<MemoryStore<Arc<ManualClock>>>;
+type Keys = Arc<TestStore>;
 
 struct World {
     clock: Arc<ManualClock>,
@@ -117,11 +113,8 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let clock = Arc::new(ManualClock::new(NOW));
-        let store = Arc::new(MemoryStore::new(clock.clone()));
-        let gate = Gate::new(store.clone(), clock.clone(), &SystemRandom)
-            .with_unproven_limit("2/min".parse().unwrap());
-        Self { clock, store, gate: Arc::new(gate) }
+        let common = testing::World::new().gated(|gate| gate.with_unproven_limit("2/min".parse().unwrap()));
+        Self { clock: common.clock, store: common.store, gate: Arc::new(common.gate) }
     }
 
     async fn key(&self, permissions: &[&str]) -> (String, String) {
@@ -305,14 +298,10 @@ async fn a_source_that_keeps_failing_is_refused_when_the_layer_knows_it() {
 
 #[tokio::test]
 async fn a_store_that_is_down_closes_the_gate() {
-    let clock = Arc::new(ManualClock::new(NOW));
-    let gate = Arc::new(Gate::new(Down, clock, &SystemRandom));
-    let rule = Rule::requiring("test", Requirement::parse(["api-key"]).unwrap())
-        .verifier(ApiKeyVerifier::new(Down, Arc::default()))
-        .build()
-        .unwrap();
-    let app = Router::new().route("/orders", any(saw).layer(GateLayer::new(gate, rule, public_url())));
-    let (_, key) = World::new().key(&[]).await;
+    let world = World::new();
+    let (_, key) = world.key(&[]).await;
+    let app = world.app();
+    world.store.set_down(true);
     denied(&send(&app, with_key("/orders", &key)).await, 503, "store_unavailable");
 }
 

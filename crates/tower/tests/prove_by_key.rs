@@ -7,12 +7,11 @@ use std::task::{Context, Poll};
 
 use axum::body::Body;
 use bytes::Bytes;
-use countersign::Timestamp;
 use countersign::crypto::SystemRandom;
 use countersign::schemes::api_key::ApiKey;
 use countersign::schemes::proof::{Proof, ProofError};
 use countersign::schemes::signature::RequestSigner;
-use countersign::time::ManualClock;
+use countersign::testing::clock;
 use countersign_tower::{ProveError, ProveLayer, ProvenBody};
 use http::{HeaderMap, Request, Response, Version};
 use tower::{Layer as _, ServiceExt as _, service_fn};
@@ -25,11 +24,10 @@ async fn sent(proof: Proof, body: Body) -> Result<HeaderMap, ProofError> {
 }
 
 async fn sent_by(proof: Proof, call: Request<Body>) -> Result<HeaderMap, ProofError> {
-    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)));
     let client = service_fn(async |request: Request<ProvenBody<Body>>| {
         Ok::<_, Infallible>(Response::new(request.headers().clone()))
     });
-    let client = ProveLayer::new(Arc::new(proof), clock).body_limit(8).layer(client);
+    let client = ProveLayer::new(Arc::new(proof), clock()).body_limit(8).layer(client);
     match client.oneshot(call).await {
         Ok(response) => Ok(response.into_body()),
         Err(ProveError::Prove(error)) => Err(error),

@@ -3,6 +3,7 @@
 
 mod world;
 
+use countersign::testing::NOW;
 use std::sync::Mutex;
 
 use axum::Router;
@@ -19,7 +20,7 @@ use http_body_util::BodyExt as _;
 use serde_json::json;
 use tower::{Layer as _, Service as _, ServiceExt as _};
 
-use world::{BOB, NOW, Pieces, World, call, seen_by_bob, send};
+use world::{BOB, Pieces, World, call, seen_by_bob, send};
 
 const INTRODUCED: [&str; 7] = [
     "accept",

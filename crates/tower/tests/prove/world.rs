@@ -12,11 +12,11 @@ use bytes::Bytes;
 use countersign::crypto::SystemRandom;
 use countersign::schemes::webhook::signer::Requester;
 use countersign::schemes::webhook::{Callers, Tokens, UrlRules, WebhookUrl, WebhookVerifier};
+use countersign::testing::{self, TestStore};
 use countersign::time::ManualClock;
 use countersign::workers::OnThisThread;
 use countersign::{
-    Fetch, FetchError, FetchRequest, FetchResponse, Gate, MemoryStore, Principal, PublicUrl, Requirement,
-    Rule, Timestamp,
+    Fetch, FetchError, FetchRequest, FetchResponse, Gate, Principal, PublicUrl, Requirement, Rule,
 };
 use countersign_tower::{Claimant, GateLayer, Prove, ProveLayer, ProvenBody, WebhookEndpoint};
 use http::header::ACCEPT;
@@ -26,11 +26,10 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::{Layer as _, Service, ServiceExt as _};
 
-pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 pub(crate) const ALICE: &str = "https://alice.example/.well-known/webhook-auth";
 pub(crate) const BOB: &str = "https://bob.example/orders?a=1";
 
-pub(crate) type Memory = Arc<MemoryStore<Arc<ManualClock>>>;
+pub(crate) type Memory = Arc<TestStore>;
 pub(crate) type Alice = Requester<Memory>;
 
 /// Asks Alice's endpoint, and counts.
@@ -98,8 +97,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let clock = Arc::new(ManualClock::new(NOW));
-        let tokens = Arc::new(MemoryStore::new(clock.clone()));
+        let testing::World { clock, store: tokens, .. } = testing::World::new();
         let wire = Wire { router: Arc::default(), sent: Arc::default(), ready: false };
         let world = Self { clock, tokens, questions: Arc::default(), wire };
         world.start_bob();
@@ -108,7 +106,7 @@ impl World {
 
     /// A Bob who remembers nothing.
     pub(crate) fn start_bob(&self) {
-        let store = Arc::new(MemoryStore::new(self.clock.clone()));
+        let store = Arc::new(TestStore::new(self.clock.clone()));
         let mut callers = Callers::default();
         callers.add(ALICE, None, &UrlRules::default()).unwrap();
         let verifier = WebhookVerifier {

@@ -1,5 +1,6 @@
 //! Sessions that are bound to a key of their browser.
 
+use countersign::testing::NOW;
 use std::sync::Arc;
 
 use countersign::crypto::{Ed25519Key, Secret, SystemRandom};
@@ -7,7 +8,7 @@ use countersign::dpop::{DpopSigner, NoncePolicy};
 use countersign::schemes::session::{HandshakePolicy, SessionDemand};
 use countersign_tower::SessionSettings;
 
-use crate::world::{ANN, Answer, Held, NOW, PASSWORD, World, typed};
+use crate::world::{ANN, Answer, Held, PASSWORD, World, typed};
 
 fn browser(seed: u8) -> DpopSigner {
     let key = Ed25519Key::from_seed(Secret::new([seed; 32]));

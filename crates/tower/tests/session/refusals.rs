@@ -190,7 +190,7 @@ async fn a_disabled_user_opens_nothing_and_signs_in_no_more() {
     let handshake = world.handshake(&ann).await;
     let accounts = world.site.accounts();
     let user = accounts.users().list().await.unwrap().remove(0);
-    accounts.disable(user.id, crate::world::NOW).await.unwrap();
+    accounts.disable(user.id, countersign::testing::NOW).await.unwrap();
     world.get(&ann).await.is(401, "proof_mismatch");
     world.change(&ann, &handshake).await.is(401, "proof_mismatch");
     world.post("/auth/signin", &typed(ANN, PASSWORD)).await.is(401, "sign_in_refused");
@@ -251,7 +251,7 @@ async fn where_nobody_signs_up_the_path_is_not_there() {
     let world = World::with(SessionSettings::default(), None);
     world.sign_up(ANN).await.is(404, "route_unknown");
     let accounts = world.site.accounts();
-    accounts.add(ANN, "Ann", PASSWORD, crate::world::NOW).await.unwrap();
+    accounts.add(ANN, "Ann", PASSWORD, countersign::testing::NOW).await.unwrap();
     world.sign_in(ANN).await;
 }
 

@@ -9,12 +9,13 @@ use axum::extract::Request as AxumRequest;
 use axum::response::{IntoResponse as _, Response as AxumResponse};
 use axum::routing::any;
 use bytes::Bytes;
-use countersign::crypto::{SealKey, Secret, SystemRandom};
+use countersign::crypto::SystemRandom;
 use countersign::limit::Rate;
 use countersign::schemes::session::SessionDemand;
+use countersign::testing::{self, TestStore, seal_key};
 use countersign::time::ManualClock;
 use countersign::workers::OnThisThread;
-use countersign::{Gate, MemoryStore, Policy, Principal, PublicUrl, Timestamp};
+use countersign::{Policy, Principal, PublicUrl};
 use countersign_tower::{AuthService, GateLayer, SessionSettings, SessionSite, SiteParts};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
@@ -22,16 +23,13 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 pub(crate) const ANN: &str = "ann@example.org";
 pub(crate) const BOB: &str = "bob@example.org";
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
-type TestStore = Arc<MemoryStore<Arc<ManualClock>>>;
-
 pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
-    pub(crate) site: SessionSite<TestStore>,
+    pub(crate) site: SessionSite<Arc<TestStore>>,
     /// The heads of the requests that the guarded handler got.
     pub(crate) got: Arc<Mutex<Vec<HeaderMap>>>,
     app: Router,
@@ -93,19 +91,17 @@ impl World {
     }
 
     pub(crate) fn with(settings: SessionSettings, unproven: Option<Rate>) -> Self {
-        let clock = Arc::new(ManualClock::new(NOW));
-        let store = Arc::new(MemoryStore::new(clock.clone()));
+        let testing::World { clock, store, mut gate } = testing::World::new();
         let url = PublicUrl::parse("https://bob.example").unwrap();
         let parts = SiteParts {
-            store: store.clone(),
+            store,
             public_url: &url,
             allowed_origins: &[PublicUrl::parse("https://app.example").unwrap()],
-            seal_key: &SealKey::new(Secret::new([7; 32])),
+            seal_key: &seal_key(7),
             workers: Arc::new(OnThisThread),
             random: Arc::new(SystemRandom),
         };
         let site = SessionSite::new(parts, settings).unwrap();
-        let mut gate = Gate::new(store, clock.clone(), &SystemRandom);
         if let Some(rate) = unproven {
             gate = gate.with_unproven_limit(rate);
         }
