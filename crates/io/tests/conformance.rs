@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::store::{Inventory as _, Space, Spent, Store as _, StoreError};
+use countersign::testing::clock;
 use countersign::time::{Clock, ManualClock, Timestamp};
 use countersign_io::{AnyStore, StoreUrl, SystemClock};
-use support::{Redis, bytes, fresh, id, manual_clock, proof};
+use support::{Redis, bytes, fresh, id, proof};
 use tempfile::TempDir;
 
 const KEYS: Space = Space::durable("keys");
@@ -42,7 +43,7 @@ impl Subject {
     }
 
     async fn with_manual_clock(url: StoreUrl, folder: Option<TempDir>) -> Self {
-        let clock = manual_clock();
+        let clock = clock();
         let store = AnyStore::open(&url, Arc::clone(&clock) as Arc<dyn Clock>).await.unwrap();
         let store = Arc::new(store);
         Self { store, clock: TestClock::Manual(clock), _folder: folder, _redis: None }

@@ -11,9 +11,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use countersign::store::{Inventory as _, Space, Spend, Spent, Store as _, StoreError};
+use countersign::testing::clock;
 use countersign::time::{Clock, ManualClock};
 use countersign_io::{AnyStore, OpenError, RedbStore, StoreUrl, SystemClock};
-use support::{bytes, fresh, id, manual_clock, open_redb, proof};
+use support::{bytes, fresh, id, open_redb, proof};
 use tempfile::TempDir;
 
 const KEYS: Space = Space::durable("keys");
@@ -96,7 +97,7 @@ async fn use_all(store: &RedbStore, clock: &Arc<ManualClock>) {
 
 #[tokio::test]
 async fn a_file_with_bytes_changed_is_an_error_that_says_what_to_do_or_reads_as_it_was_written() {
-    let ((_folder, path), clock) = (file(), manual_clock());
+    let ((_folder, path), clock) = (file(), clock());
     stopped_store(&path, &clock).await;
     let (whole, mark) = (std::fs::read(&path).unwrap(), std::fs::read(mark_of(&path)).unwrap());
     let (mut noise, mut refused) = (Noise(0x5eed), 0);
@@ -180,7 +181,7 @@ impl redb::StorageBackend for Dying {
 
 #[tokio::test]
 async fn a_kill_at_any_moment_of_the_first_start_leaves_a_store_that_starts() {
-    let clock = manual_clock();
+    let clock = clock();
     for after in 0.. {
         let (_folder, path) = file();
         let is_whole = Dying::create(&path, after);
@@ -205,7 +206,7 @@ async fn a_kill_at_any_moment_of_the_first_start_leaves_a_store_that_starts() {
 
 #[tokio::test]
 async fn a_file_that_had_something_in_it_is_never_made_anew_whatever_became_of_its_head() {
-    let ((_folder, path), clock) = (file(), manual_clock());
+    let ((_folder, path), clock) = (file(), clock());
     stopped_store(&path, &clock).await;
     let (whole, mark) = (std::fs::read(&path).unwrap(), std::fs::read(mark_of(&path)).unwrap());
     let zeros = |length: usize| [&vec![0; length], &whole[length..]].concat();
@@ -235,7 +236,7 @@ async fn a_file_that_had_something_in_it_is_never_made_anew_whatever_became_of_i
 
 #[tokio::test]
 async fn a_file_that_is_damaged_while_it_is_open_gives_errors_and_never_a_panic() {
-    let ((_folder, path), clock) = (file(), manual_clock());
+    let ((_folder, path), clock) = (file(), clock());
     stopped_store(&path, &clock).await;
     let whole = std::fs::read(&path).unwrap();
     let mut noise = Noise(0xfeed);
@@ -269,7 +270,7 @@ async fn a_file_that_is_damaged_while_it_is_open_gives_errors_and_never_a_panic(
 
 #[tokio::test]
 async fn a_copy_that_is_put_back_is_refused_until_it_is_said_to_be_restored() {
-    let ((folder, path), clock) = (file(), manual_clock());
+    let ((folder, path), clock) = (file(), clock());
     stopped_store(&path, &clock).await;
     let copy = folder.path().join("copy");
     std::fs::copy(&path, &copy).unwrap();
@@ -302,7 +303,7 @@ async fn a_copy_that_is_put_back_is_refused_until_it_is_said_to_be_restored() {
 
 #[tokio::test]
 async fn a_copy_of_a_running_store_is_older_as_soon_as_one_more_thing_was_written() {
-    let ((folder, path), clock) = (file(), manual_clock());
+    let ((folder, path), clock) = (file(), clock());
     stopped_store(&path, &clock).await;
     let copy = folder.path().join("copy");
     let store = open_redb(&path, &clock);
@@ -316,7 +317,7 @@ async fn a_copy_of_a_running_store_is_older_as_soon_as_one_more_thing_was_writte
 
 #[tokio::test]
 async fn the_same_file_starts_again_after_any_end_and_an_idle_copy_of_it_is_the_same() {
-    let ((folder, path), clock) = (file(), manual_clock());
+    let ((folder, path), clock) = (file(), clock());
     let copy = folder.path().join("copy");
     for round in 0..6 {
         let store = open_redb(&path, &clock);
@@ -332,7 +333,7 @@ async fn the_same_file_starts_again_after_any_end_and_an_idle_copy_of_it_is_the_
 
 #[tokio::test]
 async fn a_mark_that_is_missing_foreign_or_no_mark_refuses_the_file_and_restoring_makes_it_anew() {
-    let ((folder, path), clock) = (file(), manual_clock());
+    let ((folder, path), clock) = (file(), clock());
     stopped_store(&path, &clock).await;
     let mark = std::fs::read(mark_of(&path)).unwrap();
     clock.advance(SECOND);
@@ -355,7 +356,7 @@ async fn a_mark_that_is_missing_foreign_or_no_mark_refuses_the_file_and_restorin
 #[tokio::test]
 async fn a_store_whose_file_was_deleted_or_emptied_begins_anew_and_accepts_nothing_twice() {
     for emptied in [false, true] {
-        let ((_folder, path), clock) = (file(), manual_clock());
+        let ((_folder, path), clock) = (file(), clock());
         stopped_store(&path, &clock).await;
         match emptied {
             true => std::fs::write(&path, "").unwrap(),
@@ -372,7 +373,7 @@ async fn a_store_whose_file_was_deleted_or_emptied_begins_anew_and_accepts_nothi
 
 #[tokio::test]
 async fn a_new_file_refuses_nothing_and_one_from_before_there_were_marks_is_taken_as_it_is() {
-    let ((_folder, path), clock) = (file(), manual_clock());
+    let ((_folder, path), clock) = (file(), clock());
     let store = open_redb(&path, &clock);
     assert_eq!(store.spend(fresh("first", &*clock)).await.unwrap(), Spent::Once);
     store.close().await.unwrap();
@@ -398,7 +399,7 @@ async fn a_new_file_refuses_nothing_and_one_from_before_there_were_marks_is_take
 #[tokio::test]
 async fn a_clock_that_was_ahead_and_is_accepted_judges_new_proofs_and_lets_no_old_one_pass() {
     for ending in ["running", "restarted", "stopped", "killed"] {
-        let ((_folder, path), clock) = (file(), manual_clock());
+        let ((_folder, path), clock) = (file(), clock());
         let start = clock.now();
         let store = open_redb(&path, &clock);
         let before = fresh("before", &*clock);
@@ -447,7 +448,7 @@ async fn a_clock_that_was_ahead_and_is_accepted_judges_new_proofs_and_lets_no_ol
 
 #[tokio::test]
 async fn a_clock_that_did_not_go_back_is_accepted_and_nothing_changes() {
-    let ((_folder, path), clock) = (file(), manual_clock());
+    let ((_folder, path), clock) = (file(), clock());
     let store = open_redb(&path, &clock);
     let spent = fresh("spent", &*clock);
     assert_eq!(store.spend(spent).await.unwrap(), Spent::Once);
@@ -459,7 +460,7 @@ async fn a_clock_that_did_not_go_back_is_accepted_and_nothing_changes() {
 
 #[tokio::test]
 async fn only_a_file_can_be_restored() {
-    let opened = AnyStore::open_restored(&StoreUrl::Memory, manual_clock()).await;
+    let opened = AnyStore::open_restored(&StoreUrl::Memory, clock()).await;
     assert!(matches!(opened.err(), Some(OpenError::NotRestored(_))));
 }
 

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use countersign::store::{Space, Spend, Spent, Store as _, StoreError};
+use countersign::testing::clock;
 use countersign::time::{Clock as _, Timestamp};
 use countersign_io::{AnyStore, OpenError, RedbStore, StoreUrl, SystemClock};
-use support::{bytes, fresh, id, manual_clock, open_redb, proof};
+use support::{bytes, fresh, id, open_redb, proof};
 use tempfile::TempDir;
 
 const KEYS: Space = Space::durable("keys");
@@ -30,7 +31,7 @@ fn is_regressed<T>(answer: &Result<T, StoreError>) -> bool {
 
 #[tokio::test]
 async fn a_clean_stop_refuses_replays_and_no_fresh_proof() {
-    let ((_folder, path), clock) = (file(), manual_clock());
+    let ((_folder, path), clock) = (file(), clock());
     let store = open_redb(&path, &clock);
     let proofs: Vec<Spend> = (0..10_000).map(|number| fresh(&number.to_string(), &*clock)).collect();
     for spend in &proofs {
@@ -47,7 +48,7 @@ async fn a_clean_stop_refuses_replays_and_no_fresh_proof() {
 
 #[tokio::test]
 async fn an_unclean_stop_refuses_what_was_made_up_to_the_mark_and_nothing_later() {
-    let ((_folder, path), clock) = (file(), manual_clock());
+    let ((_folder, path), clock) = (file(), clock());
     let store = open_redb(&path, &clock);
     let (spent, start) = (fresh("spent", &*clock), clock.now());
     assert_eq!(store.spend(spent).await.unwrap(), Spent::Once);
@@ -65,7 +66,7 @@ async fn an_unclean_stop_refuses_what_was_made_up_to_the_mark_and_nothing_later(
 
 #[tokio::test]
 async fn a_clean_stop_does_not_vouch_for_what_an_earlier_crash_has_lost() {
-    let ((_folder, path), clock) = (file(), manual_clock());
+    let ((_folder, path), clock) = (file(), clock());
     let spent = fresh("spent", &*clock);
     let store = open_redb(&path, &clock);
     assert_eq!(store.spend(spent).await.unwrap(), Spent::Once);
@@ -79,7 +80,7 @@ async fn a_clean_stop_does_not_vouch_for_what_an_earlier_crash_has_lost() {
 
 #[tokio::test]
 async fn the_word_of_a_clean_stop_counts_once() {
-    let ((_folder, path), clock) = (file(), manual_clock());
+    let ((_folder, path), clock) = (file(), clock());
     open_redb(&path, &clock).close().await.unwrap();
     let store = open_redb(&path, &clock);
     let spent = fresh("spent", &*clock);
@@ -90,7 +91,7 @@ async fn the_word_of_a_clean_stop_counts_once() {
 
 #[tokio::test]
 async fn proofs_without_a_date_or_from_the_future_survive_an_unclean_stop() {
-    let ((_folder, path), clock) = (file(), manual_clock());
+    let ((_folder, path), clock) = (file(), clock());
     let now = clock.now();
     let bare = proof("without a date", None, now);
     let early = proof("from the future", Some(now.plus(20 * SECOND)), now);
@@ -109,7 +110,7 @@ async fn proofs_without_a_date_or_from_the_future_survive_an_unclean_stop() {
 
 #[tokio::test]
 async fn a_clock_set_back_behind_the_mark_spends_nothing_until_it_has_caught_up() {
-    let ((_folder, path), clock) = (file(), manual_clock());
+    let ((_folder, path), clock) = (file(), clock());
     let start = clock.now();
     let store = open_redb(&path, &clock);
     assert_eq!(store.spend(fresh("spent", &*clock)).await.unwrap(), Spent::Once);
@@ -132,7 +133,7 @@ async fn a_clock_set_back_behind_the_mark_spends_nothing_until_it_has_caught_up(
 #[tokio::test]
 async fn what_was_spent_before_an_idle_stop_stays_spent_when_the_clock_has_gone_back_meanwhile() {
     for ending in ["stopped", "stopped and killed"] {
-        let ((_folder, path), clock) = (file(), manual_clock());
+        let ((_folder, path), clock) = (file(), clock());
         let start = clock.now();
         let store = open_redb(&path, &clock);
         let (spent, bare) = (fresh("spent", &*clock), proof("bare", None, start));
@@ -169,7 +170,7 @@ async fn what_was_spent_before_an_idle_stop_stays_spent_when_the_clock_has_gone_
 #[tokio::test]
 async fn what_had_expired_before_an_end_of_any_kind_does_not_live_again_under_a_clock_that_went_back() {
     for shown_by in ["a clean stop", "a write", "an open", "a read"] {
-        let ((_folder, path), clock) = (file(), manual_clock());
+        let ((_folder, path), clock) = (file(), clock());
         let start = clock.now();
         let store = open_redb(&path, &clock);
         let ends = Some(start.plus(300 * SECOND));
@@ -209,7 +210,7 @@ async fn what_had_expired_before_an_end_of_any_kind_does_not_live_again_under_a_
 
 #[tokio::test]
 async fn a_clock_set_back_while_running_is_noticed_and_a_small_step_makes_nothing_fresh_again() {
-    let ((_folder, path), clock) = (file(), manual_clock());
+    let ((_folder, path), clock) = (file(), clock());
     let store = open_redb(&path, &clock);
     let spent = fresh("spent", &*clock);
     assert_eq!(store.spend(spent).await.unwrap(), Spent::Once);
@@ -247,7 +248,7 @@ async fn an_idle_store_writes_nothing_and_a_spending_one_keeps_its_mark_ahead() 
 
 #[tokio::test]
 async fn a_closed_store_answers_nothing_and_gives_its_file_back() {
-    let ((_folder, path), clock) = (file(), manual_clock());
+    let ((_folder, path), clock) = (file(), clock());
     let store = open_redb(&path, &clock);
     assert!(store.insert(KEYS, id("a"), bytes("value"), None).await.unwrap());
     store.close().await.unwrap();
@@ -296,7 +297,7 @@ async fn no_proof_accepted_while_the_store_closes_is_accepted_by_the_next() {
 
 #[tokio::test]
 async fn a_file_that_is_open_elsewhere_is_told_apart_from_one_that_cannot_be_opened() {
-    let ((folder, path), clock) = (file(), manual_clock());
+    let ((folder, path), clock) = (file(), clock());
     let _first = open_redb(&path, &clock);
     let second = RedbStore::open(&path, clock.clone());
     assert!(matches!(second.err(), Some(OpenError::AlreadyOpen(at)) if at == path));
@@ -312,7 +313,7 @@ async fn a_file_that_is_open_elsewhere_is_told_apart_from_one_that_cannot_be_ope
 
 #[tokio::test]
 async fn the_file_is_for_its_owner_alone() {
-    let ((_folder, path), clock) = (file(), manual_clock());
+    let ((_folder, path), clock) = (file(), clock());
     let _store = open_redb(&path, &clock);
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }

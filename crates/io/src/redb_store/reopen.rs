@@ -73,13 +73,11 @@ impl Reopening {
 #[cfg(test)]
 mod tests {
     use countersign::store::Ledger;
-    use countersign::time::Timestamp;
+    use countersign::testing::NOW;
 
     use super::*;
     use crate::redb_store::beside::Mark;
     use crate::redb_store::file::Opened;
-
-    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
     #[test]
     fn only_the_file_that_was_written_is_opened_again_and_none_is_made() {

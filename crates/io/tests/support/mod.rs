@@ -22,11 +22,6 @@ pub(crate) fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
 }
 
-/// A clock at a moment like today's, that stands still.
-pub(crate) fn manual_clock() -> Arc<ManualClock> {
-    Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)))
-}
-
 /// A proof made at `created`, received at `received_at`, good for a minute.
 pub(crate) fn proof(name: &str, created: Option<Timestamp>, received_at: Timestamp) -> Spend {
     Spend { id: id(name), created, received_at, until: received_at.plus(Duration::from_secs(60)) }
