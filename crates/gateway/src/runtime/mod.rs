@@ -97,7 +97,7 @@ impl Runtime {
     ///
     /// # Errors
     /// Its path has no one reading, or nothing serves it.
-    pub fn serves(&self, request: &RequestView<'_>) -> Result<&Served, (Check, Denial)> {
+    pub fn serves(&self, request: &RequestView<'_>) -> Result<&Served, Box<(Check, Denial)>> {
         self.paths.serve(request.target.path(), request.method)
     }
 
@@ -106,7 +106,7 @@ impl Runtime {
         let request = RequestView { purpose: Purpose::Explain, ..request.clone() };
         match self.serves(&request) {
             Ok(served) => self.gate.decide(served.rule(), &request, body).await.decision().clone(),
-            Err((check, denial)) => self.gate.refuse(&request, check, denial),
+            Err(refused) => self.gate.refuse(&request, refused.0, refused.1),
         }
     }
 }

@@ -64,7 +64,8 @@ impl Paths {
     }
 
     /// What serves a raw path and a method, or why nothing does.
-    pub(super) fn serve(&self, path: &str, method: &Method) -> Result<&Served, (Check, Denial)> {
+    pub(super) fn serve(&self, path: &str, method: &Method) -> Result<&Served, Box<(Check, Denial)>> {
+        let refused = |check, denial| Err(Box::new((check, denial)));
         let found = check_path(path).map(|()| self.router.find_unambiguous(path, method));
         let never = matches!(*method, Method::TRACE | Method::CONNECT);
         match found {
@@ -74,18 +75,20 @@ impl Paths {
                 if !never || candidates.iter().any(|(_, number)| !self.is_route(*number)) =>
             {
                 let methods = candidates.iter().flat_map(|(methods, _)| methods.iter().flatten());
-                Err((Check::Route, Denial::other_method(methods)))
+                refused(Check::Route, Denial::other_method(methods))
             }
             _ if never => {
                 let denial = Denial::new(Code::MethodNotAllowed, format!("{method} is never served"));
-                Err((Check::Reading, denial.allowing(METHODS.to_owned())))
+                refused(Check::Reading, denial.allowing(METHODS.to_owned()))
             }
-            Err(denial) => Err((Check::Reading, denial)),
+            Err(denial) => refused(Check::Reading, denial),
             Ok(None) => {
                 let cause = "decoded, the path would be served by another route";
-                Err((Check::Reading, Denial::new(Code::PathAmbiguous, cause)))
+                refused(Check::Reading, Denial::new(Code::PathAmbiguous, cause))
             }
-            Ok(Some(_)) => Err((Check::Route, Denial::new(Code::RouteUnknown, "no route serves this path"))),
+            Ok(Some(_)) => {
+                refused(Check::Route, Denial::new(Code::RouteUnknown, "no route serves this path"))
+            }
         }
     }
 }
@@ -135,7 +138,7 @@ mod tests {
         match paths.serve(path, &method.parse().unwrap()) {
             Ok(served @ Served::Route(_)) => format!("r:{}", served.rule().name()),
             Ok(served @ Served::Endpoint(_)) => format!("e:{}", served.rule().name()),
-            Err((_, denial)) => format!("{} {}", denial.code(), denial.allowed_methods().unwrap_or("-")),
+            Err(refused) => format!("{} {}", refused.1.code(), refused.1.allowed_methods().unwrap_or("-")),
         }
     }
 

@@ -162,7 +162,7 @@ impl Exchange<'_> {
                     Denial::new(Code::BodyTooLarge, format!("more than limits.max_body, {limit} bytes"));
                 self.refuse(&view, Check::Reading, denial, started).await
             }
-            (_, Err((check, denial))) => self.refuse(&view, check, denial, started).await,
+            (_, Err(refused)) => self.refuse(&view, refused.0, refused.1, started).await,
         };
         let close = self.must_close(&mut body, waits).await;
         (self.refusal(&decision), close)
