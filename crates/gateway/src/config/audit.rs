@@ -11,7 +11,6 @@ use crate::settings::{Reader, Text, Truth};
 
 /// `[audit]`
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Section {
     /// One JSON line a decision and a change of keys; `-` for standard output.
     #[schemars(extend("x-default" = "`audit.jsonl` beside the store"))]

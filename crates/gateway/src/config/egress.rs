@@ -13,7 +13,6 @@ use crate::settings::{Reader, Text, Truth, Written};
 
 /// `[egress]`
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Section {
     /// The ports that https may use.
     #[schemars(extend("default" = [443]))]

@@ -16,7 +16,6 @@ use crate::settings::{Document, Problem, Text, Written};
 
 /// The tables that are no scheme's.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 #[schemars(title = "countersign.toml")]
 pub struct Tables {
     /// What listens, and as whom.
@@ -47,7 +46,6 @@ pub struct Tables {
 
 /// `[cors]`
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Cors {
     /// The origins of other sites whose pages may call every route, `["https://app.example"]`.
     #[schemars(extend("default" = []))]

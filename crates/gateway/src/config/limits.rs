@@ -11,7 +11,6 @@ use crate::settings::{Reader, Text, Written};
 
 /// `[limits]`
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Section {
     /// A request's head.
     #[schemars(extend("default" = "32KiB"))]
@@ -55,7 +54,6 @@ pub struct Section {
 
 /// `[upstream]`
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct UpstreamSection {
     /// To connect.
     #[schemars(extend("default" = "5s"))]

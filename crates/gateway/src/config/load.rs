@@ -47,12 +47,8 @@ pub fn load_text(path: &Path, text: String, overrides: &Overrides) -> Result<Loa
 
 fn read(path: &Path, text: &str, overrides: &Overrides) -> Result<Loaded, Vec<Problem>> {
     let mut document = Document::parse(text).map_err(|problem| vec![problem])?;
-    let mut problems = overrides.apply(&mut document);
-    problems.extend(document.unknown(declared()));
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    document.fill(declared());
+    overrides.apply(&mut document)?;
+    document.complete(declared())?;
     let settings = document.settings(declared());
     let file = File::read(&mut document)?;
     // Paths in the file are beside the file, wherever the process stands.

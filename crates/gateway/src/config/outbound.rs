@@ -16,7 +16,6 @@ use crate::settings::{Reader, Text, Written};
 
 /// `[[outbound]]`
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Section {
     /// Where an application here connects: `127.0.0.1:9100`, or `unix:/run/countersign/bob.sock`.
     pub listen: Text,

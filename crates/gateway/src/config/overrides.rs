@@ -54,7 +54,7 @@ impl Overrides {
     }
 
     /// Puts the values in the place of the file's: a table before what is in it.
-    pub(super) fn apply<'a>(&'a self, document: &mut Document<'a>) -> Vec<Problem> {
+    pub(super) fn apply<'a>(&'a self, document: &mut Document<'a>) -> Result<(), Vec<Problem>> {
         let mut problems = Vec::new();
         for (path, field) in declared().places() {
             let Some((text, origin)) = self.values.get(&path) else { continue };
@@ -63,7 +63,10 @@ impl Overrides {
                 Err(message) => problems.push(Problem::new(message, origin.clone())),
             }
         }
-        problems
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(problems),
+        }
     }
 }
 
@@ -81,7 +84,7 @@ mod tests {
 
     fn listen(overrides: &Overrides) -> (String, String) {
         let mut document = Document::parse("").unwrap();
-        assert!(overrides.apply(&mut document).is_empty());
+        overrides.apply(&mut document).unwrap();
         let settings = document.settings(declared());
         let listen = settings.into_iter().find(|setting| setting.path == "server.listen").unwrap();
         (listen.told, listen.origin)

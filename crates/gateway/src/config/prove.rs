@@ -10,7 +10,6 @@ use crate::settings::{Reader, Text, Truth, Written};
 
 /// `prove = { .. }`: exactly one of `webhook`, `key_file`, `private_key_file`, `hmac_secret_file`, `wallet_file` and `token_file`.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Section {
     /// Our webhook URL: where the peer asks. This gateway answers there if it is under `public_url`.
     pub webhook: Option<Text>,

@@ -21,7 +21,6 @@ use crate::settings::{Reader, Text, Truth, Written};
 
 /// `[[route]]`, without what it says of its schemes.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Section {
     /// `/orders/*`, `/v1/results/{id}`: literal segments, `{name}` for one segment, `*` at the end for any rest.
     pub path: Text,
@@ -63,7 +62,6 @@ pub struct Route {
 
 /// `require = { permission = [..], subject = [..], claim = { .. } }`
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Require {
     /// All of these permissions.
     pub permission: Option<Written<Vec<String>>>,

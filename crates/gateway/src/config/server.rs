@@ -17,7 +17,6 @@ use crate::settings::{Reader, Text, Truth, Written};
 
 /// `[server]`
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Section {
     /// Where callers connect, `address:port`.
     #[schemars(extend("default" = "127.0.0.1:8080"))]
@@ -47,7 +46,6 @@ pub struct Section {
 
 /// `tls = { cert_file, key_file }`
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Tls {
     /// The certificate chain, PEM.
     pub cert_file: Text,

@@ -10,7 +10,6 @@ use crate::settings::{Reader, Text};
 
 /// `[store]`
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Section {
     /// `redb:<path>`, `redis://host[:port][/db]`, or `memory:` for tests.
     #[schemars(extend("default" = "redb:countersign.redb"))]

@@ -154,15 +154,13 @@ macro_rules! configs {
 every_scheme!(configs);
 
 fn table<T: Configured>(document: &mut Document<'_>, problems: &mut Vec<Problem>) -> Option<T::Section> {
-    let written = T::TABLE.and_then(|(name, _)| document.take(name));
+    let written = T::TABLE.and_then(|name| document.take(name));
     let empty = || Spanned::new(0..0, DeValue::Table(DeTable::new()));
     document.sources.read(written.unwrap_or_else(empty)).map_err(|problem| problems.push(problem)).ok()
 }
 
 fn declared<T: Configured>() -> Option<(&'static str, Value)> {
-    let (name, what) = T::TABLE?;
     let mut schema = schema_of::<T::Section>();
-    schema["description"] = what.into();
     schema["default"] = serde_json::json!({});
-    Some((name, schema))
+    Some((T::TABLE?, schema))
 }

@@ -65,22 +65,23 @@ impl fmt::Display for Default {
 pub fn schema_of<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::default().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
-    demand_less(&mut schema);
+    as_it_is_read(&mut schema);
     schema
 }
 
-/// What has a default need not be there.
-fn demand_less(schema: &mut Value) {
-    if let Some(properties) = schema.get("properties").and_then(Value::as_object).cloned()
-        && let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut)
-    {
-        required.retain(|name| {
-            name.as_str().and_then(|name| properties.get(name)).is_none_or(|of| of.get("default").is_none())
-        });
+/// What has a default need not be there, and what no field is called must not be.
+fn as_it_is_read(schema: &mut Value) {
+    if let Some(properties) = schema.get("properties").and_then(Value::as_object).cloned() {
+        let has_default =
+            |name: &Value| properties[name.as_str().unwrap_or_default()].get("default").is_some();
+        if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
+            required.retain(|name| !has_default(name));
+        }
+        schema["additionalProperties"] = false.into();
     }
     match schema {
-        Value::Object(members) => members.values_mut().for_each(demand_less),
-        Value::Array(members) => members.iter_mut().for_each(demand_less),
+        Value::Object(members) => members.values_mut().for_each(as_it_is_read),
+        Value::Array(members) => members.iter_mut().for_each(as_it_is_read),
         _ => {}
     }
 }
@@ -99,12 +100,6 @@ impl Table {
         let names = required.iter().copied().chain(others);
         let field = |name: &str| Field::of(name, properties.get(name)?, required.contains(&name));
         Some(Self { fields: names.filter_map(field).collect() })
-    }
-
-    /// The field of that name.
-    #[must_use]
-    pub fn field(&self, name: &str) -> Option<&Field> {
-        self.fields.iter().find(|field| field.name == name)
     }
 
     /// Every setting and its path, `server.listen`: those that hold no others.

@@ -116,39 +116,17 @@ impl<'a> Document<'a> {
         table.insert(Spanned::new(span, Cow::Owned(last)), value);
     }
 
-    /// Everything that is written and that no setting is called.
-    #[must_use]
-    pub fn unknown(&self, declared: &Table) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        self.unknown_in(&self.root, declared, &mut problems);
-        problems
-    }
-
-    fn unknown_in(&self, table: &DeTable<'a>, declared: &Table, problems: &mut Vec<Problem>) {
-        for (name, value) in table {
-            let Some(field) = declared.field(name.get_ref()) else {
-                let origin = self.sources.origin(name.span());
-                let problem = Problem::new(format!("unknown field `{}`", name.get_ref()), origin);
-                let mut known = declared.fields.iter().map(|field| field.name.as_str());
-                problems.push(match did_you_mean(name.get_ref(), known.clone()) {
-                    Some(help) => problem.help(help),
-                    None => match known.next() {
-                        None => problem,
-                        Some(first) => problem
-                            .help(known.fold(format!("there are {first}"), |all, name| all + ", " + name)),
-                    },
-                });
-                continue;
-            };
-            for (table, declared) in tables_in(value.get_ref(), &field.kind) {
-                self.unknown_in(table, declared, problems);
-            }
-        }
-    }
-
     /// Writes the defaults where nothing is written.
-    pub fn fill(&mut self, declared: &'a Table) {
-        fill(&mut self.root, declared);
+    ///
+    /// # Errors
+    /// What is written and no setting is called.
+    pub fn complete(&mut self, declared: &'a Table) -> Result<(), Vec<Problem>> {
+        let mut problems = Vec::new();
+        complete(&mut self.root, declared, &self.sources, &mut problems);
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(problems),
+        }
     }
 
     /// Every setting, as it stands.
@@ -196,21 +174,6 @@ impl<'a> Document<'a> {
     }
 }
 
-/// The tables that a value holds, and how they are declared.
-fn tables_in<'v, 'a, 'd>(
-    value: &'v DeValue<'a>,
-    kind: &'d Kind,
-) -> impl Iterator<Item = (&'v DeTable<'a>, &'d Table)> {
-    let (one, several, declared) = match (value, kind) {
-        (DeValue::Table(table), Kind::Table(declared)) => (Some(table), None, Some(declared)),
-        (DeValue::Array(tables), Kind::Tables(declared)) => (None, Some(tables), Some(declared)),
-        _ => (None, None, None),
-    };
-    let several =
-        several.into_iter().flat_map(|tables| tables.iter().filter_map(|table| table.get_ref().as_table()));
-    one.into_iter().chain(several).filter_map(move |table| Some((table, declared?)))
-}
-
 /// Everything in a value is where the value is.
 fn placed<'a>(value: DeValue<'a>, span: &Range<usize>) -> Spanned<DeValue<'a>> {
     let within = |value: Spanned<DeValue<'a>>| placed(value.into_inner(), span);
@@ -227,7 +190,24 @@ fn placed<'a>(value: DeValue<'a>, span: &Range<usize>) -> Spanned<DeValue<'a>> {
     Spanned::new(span.clone(), value)
 }
 
-fn fill<'a>(table: &mut DeTable<'a>, declared: &'a Table) {
+fn complete<'a>(
+    table: &mut DeTable<'a>,
+    declared: &'a Table,
+    sources: &Sources<'_>,
+    problems: &mut Vec<Problem>,
+) {
+    let known = |name: &str| declared.fields.iter().any(|field| field.name == name);
+    for name in table.keys().filter(|name| !known(name.get_ref())) {
+        let problem =
+            Problem::new(format!("unknown field `{}`", name.get_ref()), sources.origin(name.span()));
+        let names = || declared.fields.iter().map(|field| field.name.as_str());
+        let help = did_you_mean(name.get_ref(), names());
+        problems.push(
+            problem.help(
+                help.unwrap_or_else(|| format!("there are {}", names().collect::<Vec<_>>().join(", "))),
+            ),
+        );
+    }
     for field in &declared.fields {
         if let Default::Value(text) = &field.default
             && !table.contains_key(field.name.as_str())
@@ -237,11 +217,13 @@ fn fill<'a>(table: &mut DeTable<'a>, declared: &'a Table) {
             table.insert(Spanned::new(NOWHERE, name), placed(value.into_inner(), &NOWHERE));
         }
         match (table.get_mut(field.name.as_str()).map(Spanned::get_mut), &field.kind) {
-            (Some(DeValue::Table(table)), Kind::Table(declared)) => fill(table, declared),
+            (Some(DeValue::Table(table)), Kind::Table(declared)) => {
+                complete(table, declared, sources, problems)
+            }
             (Some(DeValue::Array(tables)), Kind::Tables(declared)) => {
                 for table in tables.iter_mut() {
                     if let DeValue::Table(table) = table.get_mut() {
-                        fill(table, declared);
+                        complete(table, declared, sources, problems);
                     }
                 }
             }

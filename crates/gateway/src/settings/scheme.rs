@@ -30,14 +30,14 @@ pub const WHAT_MAY_BE_DIALLED: &str =
 
 /// The settings of a scheme, parsed.
 pub trait Configured: fmt::Debug + Sized {
-    /// The name of its table in the file, and what that is for; `None` without one.
-    const TABLE: Option<(&'static str, &'static str)> = None;
+    /// Its table in the file; `None` without one.
+    const TABLE: Option<&'static str> = None;
     /// Its table, as it is written.
     type Section: Section;
     /// What a route says of it, as it is written.
     type OnRoute: Section;
     /// The same, parsed.
-    type Options;
+    type Options: Default;
 
     /// Parses its table.
     fn parse(section: &Self::Section, reader: &mut Reader<'_>, around: &Around<'_>) -> Self;
@@ -45,10 +45,12 @@ pub trait Configured: fmt::Debug + Sized {
     /// Parses what a route says that accepts these schemes; `None`: nobody is asked there, or that cannot be read.
     fn on_route(
         &self,
-        written: &Self::OnRoute,
-        reader: &mut Reader<'_>,
-        accepted: Option<SchemeSet>,
-    ) -> Self::Options;
+        _written: &Self::OnRoute,
+        _reader: &mut Reader<'_>,
+        _accepted: Option<SchemeSet>,
+    ) -> Self::Options {
+        Self::Options::default()
+    }
 
     /// Whether anybody at all can prove to be somebody, where these schemes are accepted.
     fn anybody(&self, _accepted: SchemeSet) -> Option<Anybody> {

@@ -73,5 +73,4 @@ impl<T: JsonSchema> JsonSchema for Written<T> {
 
 /// A table in which nothing can be set.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Nothing {}

@@ -9,7 +9,6 @@ use crate::settings::{Nothing, Reader, Truth};
 
 /// What a route says.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct OnRoute {
     /// Read an API key from `_key` in the query too.
     #[schemars(extend("default" = false))]

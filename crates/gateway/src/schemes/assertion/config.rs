@@ -1,15 +1,13 @@
 //! The settings of assertions.
 
-use countersign::requirement::SchemeSet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::settings::scheme::{Around, Configured};
 use crate::settings::{Nothing, Reader, Truth};
 
-/// `[assertion]`
+/// What upstreams are told in a form that they can check.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Section {
     /// Send `Countersign-Assertion` to upstreams. A route may leave it out.
     #[schemars(extend("default" = true))]
@@ -24,8 +22,7 @@ pub struct Config {
 }
 
 impl Configured for Config {
-    const TABLE: Option<(&'static str, &'static str)> =
-        Some(("assertion", "What upstreams are told in a form that they can check."));
+    const TABLE: Option<&'static str> = Some("assertion");
     type Section = Section;
     type OnRoute = Nothing;
     type Options = ();
@@ -33,6 +30,4 @@ impl Configured for Config {
     fn parse(section: &Section, _: &mut Reader<'_>, _: &Around<'_>) -> Self {
         Self { enabled: *section.enabled }
     }
-
-    fn on_route(&self, _: &Nothing, _: &mut Reader<'_>, _: Option<SchemeSet>) {}
 }

@@ -10,7 +10,6 @@ use crate::settings::{Nothing, Reader, Text};
 
 /// What a route says.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct OnRoute {
     /// `rising`: an `asymmetric` nonce must be higher than the last one of its wallet. Breaks parallel calls.
     pub nonce: Option<Text>,

@@ -8,7 +8,6 @@ use countersign::Scheme;
 use countersign::claim_path::ClaimPath;
 use countersign::crypto::jwt::is_same_type;
 use countersign::dpop::NoncePolicy;
-use countersign::requirement::SchemeSet;
 use countersign::schemes::bearer::{FOREIGN_TYPES, IssuerTerms, LONGEST_TOKEN};
 use countersign::schemes::webhook::UrlRules;
 use http::Uri;
@@ -18,9 +17,8 @@ use serde::Deserialize;
 use crate::settings::scheme::{Around, Configured};
 use crate::settings::{Nothing, Reader, Text, Truth, Written};
 
-/// `[bearer]`
+/// The `bearer` scheme: access tokens of listed issuers.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Section {
     /// `accepted`, or `required`: then every DPoP proof has a nonce of ours.
     #[schemars(extend("default" = "accepted"))]
@@ -35,7 +33,6 @@ pub struct Section {
 
 /// `[[bearer.issuer]]`
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct IssuerSection {
     /// Its identifier, byte for byte what `iss` says: a URL, or any text where it is said where its keys are. Our own
     /// `public_url` means `[issuer]` here: nobody is dialled.
@@ -126,8 +123,7 @@ pub enum KeysFrom {
 }
 
 impl Configured for Config {
-    const TABLE: Option<(&'static str, &'static str)> =
-        Some(("bearer", "The `bearer` scheme: access tokens of listed issuers."));
+    const TABLE: Option<&'static str> = Some("bearer");
     type Section = Section;
     type OnRoute = Nothing;
     type Options = ();
@@ -146,8 +142,6 @@ impl Configured for Config {
         }
         Self { dpop_nonces, max_token, issuers }
     }
-
-    fn on_route(&self, _: &Nothing, _: &mut Reader<'_>, _: Option<SchemeSet>) {}
 
     fn unmet(&self, taken: &dyn Fn(Scheme) -> bool) -> Vec<String> {
         let warning = "a route accepts bearer, and there is no [[bearer.issuer]]: nobody can call it so";

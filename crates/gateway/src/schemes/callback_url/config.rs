@@ -14,9 +14,8 @@ use crate::settings::quantities::{parse_duration, parse_size};
 use crate::settings::scheme::{Around, Configured, about};
 use crate::settings::{Reader, Text, Truth};
 
-/// `[callback]`
+/// The `callback-url` scheme: URLs that open one thing, once, for a while.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Section {
     /// The longest body that a callback URL may bring.
     #[schemars(extend("default" = "1MiB"))]
@@ -33,7 +32,6 @@ pub struct Section {
 
 /// What a route says.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct OnRoute {
     /// A callback's use is consumed before it is forwarded.
     #[schemars(extend("x-default" = "`callback.strict`"))]
@@ -61,8 +59,7 @@ pub struct Config {
 }
 
 impl Configured for Config {
-    const TABLE: Option<(&'static str, &'static str)> =
-        Some(("callback", "The `callback-url` scheme: URLs that open one thing, once, for a while."));
+    const TABLE: Option<&'static str> = Some("callback");
     type Section = Section;
     type OnRoute = OnRoute;
     type Options = Options;

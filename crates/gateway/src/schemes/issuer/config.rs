@@ -7,7 +7,6 @@ use std::time::Duration;
 use countersign::crypto::ethereum::Address;
 use countersign::dpop::NoncePolicy;
 use countersign::issuer::{LONGEST_REFRESH, Wallets};
-use countersign::requirement::SchemeSet;
 use countersign::{KeyId, PublicUrl};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -21,9 +20,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// `[issuer]`
+/// The issuer of tokens for signed messages.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Section {
     /// Serve /oauth/* and the discovery documents.
     #[schemars(extend("default" = false))]
@@ -152,8 +150,7 @@ impl Section {
 }
 
 impl Configured for Config {
-    const TABLE: Option<(&'static str, &'static str)> =
-        Some(("issuer", "The issuer of tokens for signed messages."));
+    const TABLE: Option<&'static str> = Some("issuer");
     type Section = Section;
     type OnRoute = Nothing;
     type Options = ();
@@ -212,7 +209,6 @@ impl Configured for Config {
             dpop_nonces,
         })
     }
-    fn on_route(&self, _: &Nothing, _: &mut Reader<'_>, _: Option<SchemeSet>) {}
 }
 
 fn clients(written: &[Written<Value>], reader: &mut Reader<'_>) -> Vec<ClientConfig> {

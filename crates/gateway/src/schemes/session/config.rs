@@ -16,9 +16,8 @@ use crate::settings::{Reader, Text, Truth, Written};
 const SHORTEST_IDLE: Duration = Duration::from_secs(120);
 const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
-/// `[session]`
+/// The `session` scheme: browsers, whose proof is in two halves.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Section {
     /// Serve `/auth/*`: sign-in, handshakes, sign-out.
     #[schemars(extend("default" = false))]
@@ -45,7 +44,6 @@ pub struct Section {
 
 /// What a route says.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct OnRoute {
     /// Which requests of a session need a handshake: more than session.handshake says, never less.
     #[schemars(extend("x-default" = "`session.handshake`"))]
@@ -74,8 +72,7 @@ pub struct Config {
 }
 
 impl Configured for Config {
-    const TABLE: Option<(&'static str, &'static str)> =
-        Some(("session", "The `session` scheme: browsers, whose proof is in two halves."));
+    const TABLE: Option<&'static str> = Some("session");
     type Section = Section;
     type OnRoute = OnRoute;
     type Options = Options;

@@ -9,9 +9,8 @@ use serde::Deserialize;
 use crate::settings::scheme::{Anybody, Around, Configured, WHAT_MAY_BE_DIALLED, about};
 use crate::settings::{Reader, Text, Truth, Written};
 
-/// `[signature]`
+/// The `signature` scheme: requests signed one by one.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Section {
     /// Also take signatures by Ethereum wallets (ERC-8128). Anybody can make one: routes then say `require` or `anyone`.
     #[schemars(extend("default" = false))]
@@ -22,7 +21,6 @@ pub struct Section {
 
 /// What a route says.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct OnRoute {
     /// Also take signatures without a tag, by registered keys: for clients that cannot tag.
     #[schemars(extend("x-default" = "`false`"))]
@@ -46,8 +44,7 @@ pub struct Config {
 }
 
 impl Configured for Config {
-    const TABLE: Option<(&'static str, &'static str)> =
-        Some(("signature", "The `signature` scheme: requests signed one by one."));
+    const TABLE: Option<&'static str> = Some("signature");
     type Section = Section;
     type OnRoute = OnRoute;
     type Options = Options;

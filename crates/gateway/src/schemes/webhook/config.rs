@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use countersign::requirement::SchemeSet;
 use countersign::schemes::webhook::{Callers, UrlRules, WebhookUrl};
 use countersign::{Permissions, Scheme};
 use schemars::JsonSchema;
@@ -12,9 +11,8 @@ use serde::Deserialize;
 use crate::settings::scheme::{Around, Configured};
 use crate::settings::{Nothing, Reader, Text, Written};
 
-/// `[webhook]`
+/// The `webhook` scheme: APIs that share no secret.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Section {
     /// Who may call: webhook URLs, or origins, of which only /.well-known/webhook-auth counts.
     #[schemars(extend("x-default" = "nobody"))]
@@ -36,8 +34,7 @@ pub struct Config {
 }
 
 impl Configured for Config {
-    const TABLE: Option<(&'static str, &'static str)> =
-        Some(("webhook", "The `webhook` scheme: APIs that share no secret."));
+    const TABLE: Option<&'static str> = Some("webhook");
     type Section = Section;
     type OnRoute = Nothing;
     type Options = ();
@@ -80,8 +77,6 @@ impl Configured for Config {
         let in_flight = reader.number(&section.in_flight, 4..=32);
         Self { callers: Arc::new(callers.with_in_flight(in_flight)), rules: rules.clone() }
     }
-
-    fn on_route(&self, _: &Nothing, _: &mut Reader<'_>, _: Option<SchemeSet>) {}
 
     fn unmet(&self, taken: &dyn Fn(Scheme) -> bool) -> Vec<String> {
         let warning = "a route accepts webhook, and webhook.callers lists nobody: nobody can call it so";
