@@ -1,9 +1,12 @@
 //! Outbound listeners: an application calls them as if they were the peer, and the gateway proves who called.
 
 use std::io::{Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
-use countersign_testing::raw::Upstream;
+use countersign_testing::raw::{Upstream, connect, ok, read_all, read_head, reset};
 use countersign_testing::webhook::SeedPeer;
 use countersign_testing::{Echo, Gateway, Redis, Request, Response, eventually, free_address};
 
@@ -206,7 +209,6 @@ fn a_peer_that_is_not_there_is_502_and_one_that_is_slow_504() {
 
 #[test]
 fn an_application_may_connect_over_a_unix_socket_that_is_its_users_alone() {
-    use std::os::unix::fs::PermissionsExt as _;
     let echo = Echo::start();
     let mut bob = Gateway::new("");
     let mut alice = Gateway::new("");
@@ -264,6 +266,81 @@ fn processes_behind_one_name_answer_for_each_other_through_their_store() {
     let answer = call(outbound, &Request::get("/orders/1"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!((questions(&front), questions(&back)), (1, 0));
+}
+
+/// A gateway whose listeners, one of TCP and one of a file, lead to `target`.
+fn two_doors(target: &str) -> (Gateway, std::net::SocketAddr) {
+    let (mut gateway, address) = (Gateway::new(""), free_address());
+    let (_, key) = gateway.key(&[]);
+    std::fs::write(gateway.path("key"), key).unwrap();
+    std::fs::set_permissions(gateway.path("key"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    let door = |listen: &str| {
+        format!(
+            "[[outbound]]\nlisten = \"{listen}\"\ntarget = \"{target}\"\nprove = {{ key_file = \"key\" }}\n"
+        )
+    };
+    let file = format!("unix:{}", gateway.path("peer.sock").display());
+    gateway.configure("", &format!("{LAB}{}{}", door(&address.to_string()), door(&file)));
+    gateway.start();
+    (gateway, address)
+}
+
+#[test]
+fn an_application_that_closes_its_side_behind_a_whole_request_is_answered() {
+    let upstream = Upstream::start(|mut stream| {
+        while let Some(seen) = countersign_testing::Seen::read(&stream) {
+            std::thread::sleep(Duration::from_millis(150));
+            let _ = stream.write_all(ok(&String::from_utf8(seen.body).unwrap()).as_bytes());
+        }
+    });
+    let (gateway, address) = two_doors(&upstream.url());
+    for request in [
+        "GET /a HTTP/1.1\r\nHost: HOST\r\n\r\n",
+        "GET /a HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n",
+        "POST /a HTTP/1.1\r\nHost: HOST\r\nContent-Length: 4\r\n\r\nbody",
+    ] {
+        let mut stream = connect(address);
+        stream.write_all(request.replace("HOST", &address.to_string()).as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let answered = read_all(&mut stream);
+        assert!(answered.starts_with("HTTP/1.1 200 "), "{request:?}: {answered:?}");
+        assert_eq!(answered.ends_with("body"), request.starts_with("POST"), "{answered:?}");
+        let mut stream = UnixStream::connect(gateway.path("peer.sock")).unwrap();
+        stream.write_all(request.replace("HOST", "x").as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut answered = String::new();
+        stream.read_to_string(&mut answered).unwrap();
+        assert!(answered.starts_with("HTTP/1.1 200 "), "{request:?}: {answered:?}");
+    }
+    // What is not whole was never asked.
+    let mut stream = connect(address);
+    write!(stream, "POST /a HTTP/1.1\r\nHost: {address}\r\nContent-Length: 40\r\n\r\nhalf").unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert!(!read_all(&mut stream).starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
+fn an_application_that_resets_its_connection_takes_its_request_with_it() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let tell = std::sync::Mutex::new(tell);
+    let upstream = Upstream::start(move |mut stream| {
+        let Some(head) = read_head(&mut stream) else { return };
+        tell.lock().unwrap().send(head).unwrap();
+        read_all(&mut stream);
+        tell.lock().unwrap().send("over".to_owned()).unwrap();
+    });
+    let (_gateway, address) = two_doors(&upstream.url());
+    for half_closed in [false, true] {
+        let mut stream = connect(address);
+        write!(stream, "GET /waiting HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
+        assert!(told.recv_timeout(Duration::from_secs(10)).unwrap().starts_with("GET /waiting "));
+        if half_closed {
+            stream.shutdown(Shutdown::Write).unwrap();
+            assert!(told.recv_timeout(Duration::from_millis(300)).is_err(), "it waits for the answer");
+        }
+        reset(stream);
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)).unwrap(), "over", "{half_closed}");
+    }
 }
 
 #[test]

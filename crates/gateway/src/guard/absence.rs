@@ -39,15 +39,8 @@ impl Absence {
     }
 
     /// Ready when the peer is gone: it has reset the connection.
-    ///
-    /// Once a peer has sent FIN, its socket is readable for ever: whoever waits for that spins. So what is waited for
-    /// is an error.
     pub(super) fn poll_reset(&mut self, context: &mut Context<'_>, socket: &TcpStream) -> Poll<()> {
-        if self.reset.is_none() {
-            self.reset = until_reset(socket).ok();
-        }
-        // Without another descriptor, nothing is learned before the next write.
-        self.reset.as_mut().map_or(Poll::Pending, |reset| reset.as_mut().poll(context))
+        self.reset.get_or_insert_with(|| Box::pin(until_reset(socket))).as_mut().poll(context)
     }
 
     /// Ready when nothing was said for `patience`. `speaks`: something is being written at this moment.
@@ -68,11 +61,20 @@ impl Absence {
     }
 }
 
-/// The future has a descriptor of its own, since the connection is not its to keep.
-fn until_reset(socket: &TcpStream) -> io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
-    let socket = std::net::TcpStream::from(socket.as_fd().try_clone_to_owned()?);
-    let socket = TcpStream::from_std(socket)?;
-    Ok(Box::pin(async move {
-        let _ = socket.ready(Interest::ERROR).await;
-    }))
+/// Returns when the peer has reset the connection.
+///
+/// Once a peer has sent FIN, its socket is readable for ever: whoever waits for that spins. So what is waited for
+/// is an error. The future has a descriptor of its own, since the connection is not its to keep.
+pub fn until_reset(socket: &TcpStream) -> impl Future<Output = ()> + Send + use<> {
+    let again = |socket: &TcpStream| -> io::Result<TcpStream> {
+        TcpStream::from_std(std::net::TcpStream::from(socket.as_fd().try_clone_to_owned()?))
+    };
+    let socket = again(socket);
+    async move {
+        match socket {
+            Ok(socket) => drop(socket.ready(Interest::ERROR).await),
+            // Without another descriptor, nothing is learned before the next write.
+            Err(_) => std::future::pending().await,
+        }
+    }
 }

@@ -17,6 +17,7 @@ mod upstream;
 
 use countersign::field_names::{Meaning, meaning};
 
+pub use absence::until_reset;
 pub use body::InFlightBody;
 pub use connection::{Admitted, ConnectionState, InFlight, UpgradeDecision};
 pub use detect::{Protocol, detect};

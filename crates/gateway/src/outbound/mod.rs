@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
-use crate::guard::Metered;
+use crate::guard::{Metered, until_reset};
 use crate::life::Life;
 use crate::open::Opened;
 use crate::outbound::exchange::Exchange;
@@ -93,11 +93,14 @@ async fn serve(live: Live, life: Life, outbound: Outbound) {
                 Listener::Tcp(listener) => {
                     let (stream, _) = listener.accept().await?;
                     stream.set_nodelay(true)?;
-                    tokio::spawn(async move { speak(live, life, exchange, stream, alive).await });
+                    let gone = until_reset(&stream);
+                    tokio::spawn(async move { speak(live, life, exchange, stream, gone, alive).await });
                 }
                 Listener::Unix(listener, _) => {
                     let (stream, _) = listener.accept().await?;
-                    tokio::spawn(async move { speak(live, life, exchange, stream, alive).await });
+                    // Whether its application is gone is learned when it is answered.
+                    let gone = std::future::pending();
+                    tokio::spawn(async move { speak(live, life, exchange, stream, gone, alive).await });
                 }
             }
             Ok::<_, io::Error>(())
@@ -121,6 +124,7 @@ async fn speak<T>(
     life: Life,
     exchange: Arc<Exchange>,
     stream: T,
+    gone: impl Future<Output = ()>,
     alive: tokio::sync::mpsc::Sender<()>,
 ) where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -135,13 +139,16 @@ async fn speak<T>(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        // Who has closed its side behind a whole request waits for the answer (RFC 9112, 9.6).
+        .half_close(true)
         // Also how long a connection may be idle.
         .header_read_timeout(limits.idle_timeout)
         .max_buf_size(limits.max_head.max(8192) + 8192)
         .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
+    let (mut connection, mut gone) = (std::pin::pin!(connection), std::pin::pin!(gone));
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
+        () = gone.as_mut() => Some(Ok(())),
         _ = draining.wait_for(|draining| *draining) => None,
     };
     let ended = match ended {
@@ -150,6 +157,7 @@ async fn speak<T>(
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 ended = connection => ended,
+                () = gone => Ok(()),
                 _ = ending.wait_for(|ending| *ending) => Ok(()),
             }
         }
