@@ -229,7 +229,8 @@ pub struct Denial {
     allow: Option<Box<str>>,
     asks: Box<[(HeaderName, HeaderValue)]>,
     covered: Option<Box<Covered>>,
-    ended: Option<Timestamp>,
+    /// Apart, since it is rare and a denial is handed on often.
+    ended: Option<Box<Timestamp>>,
 }
 
 /// What a caller whose signature does not hold is told about it: nothing that it did not send.
@@ -281,13 +282,13 @@ impl Denial {
     /// The same, for what ended at `end` and is refused for that alone. While the clock stands before that moment, and
     /// has shown a later one, nobody can know whether it has, and the caller is told so.
     #[must_use]
-    pub const fn ended_at(mut self, end: Timestamp) -> Self {
-        self.ended = Some(end);
+    pub fn ended_at(mut self, end: Timestamp) -> Self {
+        self.ended = Some(Box::new(end));
         self
     }
 
-    pub(crate) const fn ended(&self) -> Option<Timestamp> {
-        self.ended
+    pub(crate) fn ended(&self) -> Option<Timestamp> {
+        self.ended.as_deref().copied()
     }
 
     /// The same, with the challenges of the schemes that would be accepted.
