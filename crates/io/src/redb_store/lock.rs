@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use crate::OpenError;
@@ -19,6 +19,10 @@ pub(super) fn lock(store: &Path) -> Result<File, OpenError> {
     let failed = |error: io::Error| OpenError::File { path: path.clone(), reason: error.to_string() };
     let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
     let file = opened.map_err(failed)?;
+    // Somebody may have run a command as root: the gateway's own user has to open it, too.
+    if let Ok(owner) = std::fs::metadata(store) {
+        let _ = fchown(&file, Some(owner.uid()), Some(owner.gid()));
+    }
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => Err(OpenError::AlreadyOpen(store.to_owned())),
         // Some network file systems know no locks: redb works without there, too.
