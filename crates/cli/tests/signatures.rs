@@ -46,6 +46,20 @@ fn an_api_key_in_signed_form_passes_wherever_either_scheme_does() {
 }
 
 #[test]
+fn connection_takes_away_nothing_that_was_signed() {
+    let (lab, key) = Lab::keyed();
+    let order = || Draft::get("/signature/1").with("x-tenant", "a").with("x-other", "b");
+    let signed = |connection: &str| {
+        order().signed_on(&key, |terms| terms.also = &["x-tenant"]).with("connection", connection)
+    };
+    for connection in ["x-tenant", "close, X-Tenant", "keep-alive,x-other ,\tx-tenant"] {
+        lab.refuses(&signed(connection), 400, "framing");
+    }
+    let seen = lab.passes(&signed("keep-alive, x-other"));
+    assert_eq!((seen.header("x-tenant"), seen.header("x-other")), (Some("a"), None));
+}
+
+#[test]
 fn a_signed_only_key_passes_signed_and_not_as_itself() {
     let lab = Lab::start();
     let made = lab.gateway.json(&["key", "new", "--label", "x", "--signed-only"]);

@@ -155,13 +155,33 @@ fn start_with_clock(gateway: &mut Gateway) {
 }
 
 #[test]
+fn a_moment_that_the_gate_alone_has_seen_is_taken_back_with_the_others() {
+    let mut lab = Lab::with("[assertion]\nenabled = false\n", "");
+    let (_, whole) = lab.gateway.key(&[]);
+    let signer = derived(&whole);
+    lab.gateway.stop();
+    set_clock(&lab.gateway, "+0");
+    start_with_clock(&mut lab.gateway);
+    set_clock(&lab.gateway, "+3600");
+    // Nothing is asked of the store for it.
+    lab.gateway.get("/key/1", None).is(401, "credential_missing");
+    set_clock(&lab.gateway, "+0");
+    lab.refuses(&Draft::get("/signature/1").signed(&signer), 503, "clock_regressed");
+    let accepted = lab.gateway.json(&["store", "accept-clock"]);
+    assert_eq!(accepted["accepted"], false, "the store has seen no later moment");
+    lab.passes(&Draft::get("/signature/2").signed(&signer));
+}
+
+/// Writes what the gateway's clock shows beside the time of day.
+fn set_clock(gateway: &Gateway, offset: &str) {
+    std::fs::write(gateway.path("clock.next"), offset).unwrap();
+    std::fs::rename(gateway.path("clock.next"), gateway.path("clock")).unwrap();
+}
+
+#[test]
 fn a_clock_that_was_an_hour_ahead_for_a_while_stops_dated_proofs_alone_until_somebody_accepts_it() {
     let mut lab = Lab::start();
     lab.gateway.stop();
-    let set_clock = |gateway: &Gateway, offset: &str| {
-        std::fs::write(gateway.path("clock.next"), offset).unwrap();
-        std::fs::rename(gateway.path("clock.next"), gateway.path("clock")).unwrap();
-    };
     set_clock(&lab.gateway, "+0");
     start_with_clock(&mut lab.gateway);
     let (_, plain) = lab.gateway.key(&[]);

@@ -73,6 +73,8 @@ pub struct Terms {
     pub public: &'static str,
     /// What is left out of what must be covered.
     pub without: &'static str,
+    /// What is covered beside it.
+    pub also: &'static [&'static str],
     pub parameters: Parameters,
     /// Whether the caller says what it signed, line by line.
     pub digests: bool,
@@ -137,12 +139,14 @@ impl Draft {
             label: "sig1",
             public: PUBLIC,
             without: "",
+            also: &[],
             parameters: parameters(&key.id),
             digests: false,
         };
         change(&mut terms);
         let mut components = cover_floor(&self.headers, !self.body.is_empty());
         components.retain(|component| component.as_str() != format!("{:?}", terms.without));
+        components.extend(terms.also.iter().map(|name| Component::field(HeaderName::from_static(name))));
         let target: Uri = format!("{}{}", terms.public, self.target).parse().unwrap();
         if terms.digests {
             let digests = self.digests(&target, &terms, &components);

@@ -451,3 +451,38 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedIo<T> {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::Write as _;
+
+    use http::Request;
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::guard::Metered;
+
+    #[tokio::test]
+    async fn nobody_looks_ahead_for_a_caller_that_is_uploading_its_reader_hears_of_its_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut caller = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _): (TcpStream, _) = listener.accept().await.unwrap();
+        let mut guarded = GuardedIo::new(Metered::new(stream), Vec::new(), Arc::default());
+        let connection = guarded.connection();
+        let head = "POST /upload HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n";
+        write!(caller, "{head}half").unwrap();
+        let mut read = vec![0; head.len() + 4];
+        guarded.read_exact(&mut read).await.unwrap();
+        let _answering = connection.admit(&Request::post("/upload").body(()).unwrap());
+        caller.write_all(b"more").unwrap();
+        drop(caller);
+        guarded.get_ref().tcp().readable().await.unwrap();
+        let gone = poll_fn(|context| Poll::Ready(guarded.poll_gone(context))).await;
+        assert!(gone.is_pending() && guarded.held.is_empty() && !guarded.closed);
+        let mut rest = String::new();
+        guarded.read_to_string(&mut rest).await.unwrap();
+        assert_eq!(rest, "more", "and then the end, far from the thousandth byte");
+    }
+}
