@@ -325,32 +325,68 @@ fn no_header_carries_a_copy_of_a_credential_to_an_upstream() {
     // A parameter that no route reads carries no key either.
     assert_eq!(gateway.get(&format!("/open?a=1&api_key={key}&b=%20"), None).status, 200);
     assert_eq!(echo.last().request_line(), "GET /open?a=1&b=%20 HTTP/1.1");
+    let encoded = callback.replace(':', "%3A").replace('/', "%2F");
+    for url in [callback.clone(), encoded.clone(), encoded.replace("http", "HTTP"), format!("x,{callback}?y")]
+    {
+        for (path, authorization) in [("/key/x", &*bearer), ("/open", "Basic YTpi")] {
+            let target = format!("{path}?a=1&next={url}&b=%20");
+            let answered = gateway.send(&Request::get(&target).header("Authorization", authorization));
+            assert_eq!(answered.status, 200, "{target}");
+            assert_eq!(answered.header("referrer-policy"), Some("no-referrer"), "{target}");
+            assert_eq!(echo.last().request_line(), format!("GET {path}?a=1&b=%20 HTTP/1.1"), "{target}");
+        }
+    }
+    let theirs = callback.replace("/v1/", "/v2/");
+    assert_eq!(gateway.get(&format!("/open?next={theirs}"), None).header("referrer-policy"), None);
+    assert_eq!(echo.last().request_line(), format!("GET /open?next={theirs} HTTP/1.1"));
 }
 
 #[tokio::test]
 async fn no_trailer_carries_a_copy_of_a_credential_to_an_upstream() {
     let (upstream, told) = telling();
-    let gateway = Gateway::started(&routes(&upstream.url(), ""));
+    let callbacks = format!(
+        "[callback]\nmax_ttl = \"1h\"\n[[route]]\npath = \"/v1/results/{{id}}/{{token}}\"\nupstream = \"{}\"\n\
+         accept = [\"callback-url\"]\n",
+        upstream.url()
+    );
+    let gateway = Gateway::started(&routes(&upstream.url(), &callbacks));
     let (_, key) = gateway.key(&[]);
+    let half = "aB3_".repeat(10) + "aB3";
+    let callback = format!("http://{}/v1/results/42/{half}", gateway.address);
     let trailers = HeaderMap::from_iter([
         (HeaderName::from_static("x-last"), HeaderValue::try_from(format!("/p?_key={key}")).unwrap()),
+        (HeaderName::from_static("x-next"), HeaderValue::try_from(&callback).unwrap()),
+        (HeaderName::from_static("handshake"), HeaderValue::try_from(&half).unwrap()),
+        (HeaderName::from_static("asymmetricauthentication"), HeaderValue::from_static("0x0 forged")),
         (HeaderName::from_static("checksum"), HeaderValue::from_static("1")),
     ]);
     let frames = VecDeque::from([Frame::data(Bytes::from("hi")), Frame::trailers(trailers)]);
     let request = Http2Request::post(format!("http://{}/open", gateway.address))
-        .header("trailer", "checksum, x-last")
+        .header("trailer", "checksum, x-last, x-next, handshake, asymmetricauthentication")
         .body(Frames(frames))
         .unwrap();
     assert_eq!(client(&gateway).await.send_request(request).await.unwrap().status(), 200);
     let seen = told.recv().unwrap();
-    assert!(seen.contains("checksum: 1") && !seen.contains(&key), "{seen}");
+    let is_clean = |seen: &str| {
+        let trailers = seen.rsplit("\r\n0\r\n").next().unwrap();
+        assert_eq!(trailers, "checksum: 1\r\n\r\n", "{seen}");
+    };
+    is_clean(&seen);
     let mut stream = connect(gateway.address);
     let head =
         "POST /open HTTP/1.1\r\nHost: x\r\nTrailer: checksum, x-last\r\nTransfer-Encoding: chunked\r\n\r\n";
-    write!(stream, "{head}2\r\nhi\r\n0\r\nchecksum: 1\r\nx-last: {key}\r\n\r\n").unwrap();
-    assert_eq!(Response::read(&mut stream).status, 200);
-    let seen = told.recv().unwrap();
-    assert!(seen.contains("checksum: 1") && !seen.contains(&key), "{seen}");
+    for last in [
+        format!("x-last: {key}"),
+        format!("x-last: {callback}"),
+        format!("x-last: {}", callback.replace('/', "%2f")),
+        format!("Handshake: {half}"),
+        format!("hand_shake: {half}"),
+        "AsymmetricAuthentication: 0x0 forged".to_owned(),
+    ] {
+        write!(stream, "{head}2\r\nhi\r\n0\r\nchecksum: 1\r\n{last}\r\n\r\n").unwrap();
+        assert_eq!(Response::read(&mut stream).status, 200, "{last}");
+        is_clean(&told.recv().unwrap());
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use countersign::request::Body as BodyKind;
@@ -12,9 +12,11 @@ use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
+use crate::strip::strip_trailers;
+
 /// What the inner service reads: the caller's body as it comes, or as it was read by the gate.
 pub enum GateBody<B> {
-    /// As it comes.
+    /// As it comes, without trailers that say what a head may not.
     Streaming(B),
     /// It was read, and these are its bytes.
     Buffered(Bytes),
@@ -49,7 +51,15 @@ impl<B: Body<Data = Bytes> + Unpin> Body for GateBody<B> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.get_mut() {
-            Self::Streaming(body) => Pin::new(body).poll_frame(context),
+            Self::Streaming(body) => {
+                let mut frame = ready!(Pin::new(body).poll_frame(context));
+                if let Some(Ok(frame)) = &mut frame
+                    && let Some(trailers) = frame.trailers_mut()
+                {
+                    strip_trailers(trailers);
+                }
+                Poll::Ready(frame)
+            }
             Self::Buffered(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Buffered(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Self::Broken => Poll::Ready(None),

@@ -36,6 +36,6 @@ pub use proven_body::ProvenBody;
 pub use session::{AuthAsked, AuthPath, AuthService, SessionSettings, SessionSite, SiteParts};
 pub use strip::{
     DECISION, IDEMPOTENCY_KEY, SCHEME, SUBJECT, has_credential_in_url, refer_to_nobody, remove_cookie,
-    remove_copies, remove_half, remove_look_alikes, remove_matching, set_idempotency_key, strip_credentials,
-    strip_identity,
+    remove_copies, remove_copies_in_query, remove_credential_fields, remove_half, remove_look_alikes,
+    remove_matching, set_idempotency_key, strip_credentials, strip_identity,
 };

@@ -101,7 +101,27 @@ fn strip(headers: &mut HeaderMap, uri: &mut Uri, carriers: &[(Scheme, &Carrier)]
     remove_lines(headers, &X_API_KEY, |value| value.as_bytes().starts_with(b"cs_"));
     remove_lines(headers, &HANDSHAKE, |value| is_half(value.as_bytes()));
     remove_copies(headers, holds_credential);
-    remove_parameters(uri, |parameter| holds_credential(parameter.as_bytes()));
+    remove_copies_in_query(uri, holds_credential);
+}
+
+/// Takes out of a request's trailers what must not stand there: somebody merges them into the head, after the checks
+/// were made.
+pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
+    strip_identity(trailers);
+    remove_credential_fields(trailers);
+    remove_copies(trailers, holds_credential);
+}
+
+/// Removes the fields in which credentials of ours travel, and whatever somebody could take for one of them.
+pub fn remove_credential_fields(fields: &mut HeaderMap) {
+    const FIELDS: [HeaderName; 5] =
+        [AUTHORIZATION, COOKIE, X_API_KEY, HANDSHAKE, HeaderName::from_static("asymmetricauthentication")];
+    remove_look_alikes(fields, &FIELDS);
+}
+
+/// Removes every parameter of which `holds` says that it holds a credential, as a whole.
+pub fn remove_copies_in_query(uri: &mut Uri, holds: impl Fn(&[u8]) -> bool) {
+    remove_parameters(uri, |parameter| holds(parameter.as_bytes()));
 }
 
 /// Takes a session's half out of `Authorization`: where sessions are served, 43 base64url characters are one.

@@ -29,7 +29,7 @@ use http::header::{
 };
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Full};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
@@ -371,6 +371,44 @@ async fn identity_headers_from_outside_never_reach_the_handler() {
         let saw = json(&send(&world.app(), request).await);
         assert_eq!(saw["headers"], serde_json::json!([]), "{path}");
         assert_eq!(saw["subject"], if path == "/public" { Value::Null } else { format!("key:{id}").into() });
+    }
+}
+
+#[tokio::test]
+async fn trailers_say_nothing_to_the_handler_that_a_head_could_not() {
+    let world = World::new();
+    let (_, key) = world.key(&[]).await;
+    let handler = async |request: Request<AxumBody>| {
+        let trailers = request.into_body().collect().await.unwrap().trailers().cloned().unwrap_or_default();
+        let mut names: Vec<_> = trailers.keys().map(|name| name.as_str().to_owned()).collect();
+        names.sort_unstable();
+        names.join(" ")
+    };
+    let keys = Rule::requiring("trailers", Requirement::parse(["api-key"]).unwrap())
+        .verifier(ApiKeyVerifier::new(world.store.clone(), Arc::default()));
+    for rule in [keys.build().unwrap(), Rule::public("public")] {
+        let copy = format!("/p?_key={key}");
+        let trailers = [
+            ("countersign-subject", "key:admin"),
+            ("countersign.subject", "key:admin"),
+            ("countersign_scheme", "api-key"),
+            ("x-http-method-override", "DELETE"),
+            ("x~original~url", "/admin"),
+            ("authorization", "Bearer another"),
+            ("x_api_key", "another"),
+            ("cookie", "__Host-session=x"),
+            ("handshake", "x"),
+            ("asymmetricauthentication", "x"),
+            ("x-last", &*copy),
+            ("checksum", "1"),
+            ("remote-user", "their own affair"),
+        ];
+        let trailers = trailers.map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
+        let trailers = trailers.into_iter().collect();
+        let body = Full::new(Bytes::from("hi")).with_trailers(std::future::ready(Some(Ok(trailers))));
+        let app = Router::new().fallback(handler).layer(world.layer(rule));
+        let answered = send_body(&app, with_key("/trailers", &key), AxumBody::new(body)).await;
+        assert_eq!(answered.body(), "checksum remote-user");
     }
 }
 

@@ -153,6 +153,9 @@ impl Progress {
     }
 }
 
+/// Whether some bytes hold a credential of ours.
+type Holds = Box<dyn Fn(&[u8]) -> bool + Send + Sync>;
+
 /// A request's body on its way to the upstream.
 pub struct RequestBody {
     body: Timed<GateBody<Incoming>>,
@@ -161,6 +164,8 @@ pub struct RequestBody {
     ended: bool,
     progress: Arc<Progress>,
     gate: Option<Gate>,
+    /// What its trailers must not hold, beside what is found by its grammar.
+    holds: Option<Holds>,
 }
 
 impl RequestBody {
@@ -176,7 +181,14 @@ impl RequestBody {
             progress.state.store(WHOLE, Ordering::Release);
         }
         let left = limit.map(|limit| limit as u64);
-        Self { body: Timed::new(body, patience), framing, left, ended: false, progress, gate: None }
+        let body = Timed::new(body, patience);
+        Self { body, framing, left, ended: false, progress, gate: None, holds: None }
+    }
+
+    /// The same, without trailers of which `holds` says that they hold a credential.
+    pub fn without(mut self, holds: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Self {
+        self.holds = Some(Box::new(holds));
+        self
     }
 
     /// How it was announced.
@@ -226,7 +238,9 @@ impl Body for RequestBody {
         if let Some(Ok(piece)) = &mut frame
             && let Some(trailers) = piece.trailers_mut()
         {
-            strip_trailers_to_upstream(trailers);
+            strip_trailers_to_upstream(trailers, |value| {
+                this.holds.as_ref().is_some_and(|holds| holds(value))
+            });
         }
         if let (Some(Ok(piece)), Some(gate)) = (&frame, &mut this.gate) {
             gate.pass(piece.data_ref().map_or(0, Bytes::len));
@@ -485,5 +499,55 @@ impl Body for ResponseBody {
             Source::Ours(body) => body.size_hint(),
             Source::Upstream(passing) => passing.body.body.size_hint(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use http_body_util::{BodyExt as _, Empty};
+    use hyper_util::rt::TokioIo;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::guard::Metered;
+
+    #[tokio::test]
+    async fn what_passed_before_a_fault_is_taken_before_the_fault_ends_the_connection() {
+        let (near, mut upstream) = duplex(1024);
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(near)).await.unwrap();
+        tokio::spawn(connection);
+        let request = Request::get("/").body(Empty::<Bytes>::new()).unwrap();
+        let answering = tokio::spawn(async move { sender.send_request(request).await.unwrap() });
+        upstream.read_exact(&mut [0; 16]).await.unwrap();
+        upstream
+            .write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n")
+            .await
+            .unwrap();
+        let mut body = answering.await.unwrap().into_body();
+        let first = body.frame().await.unwrap().unwrap();
+        upstream.write_all(b"ZZ\r\n").await.unwrap();
+
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let tell: Tell = Box::new(move |kind, _| tell.send(kind.as_str()).unwrap());
+        let (socket, mut caller) = duplex(64);
+        let mut socket = Metered::new(socket);
+        let (answer, patience) = (Answer { first: Some(first), body }, Duration::from_secs(30));
+        let mut passing =
+            ResponseBody::upstream(answer, patience, Some(socket.flow()), tell, Busy::default());
+        let hello = passing.frame().await.unwrap().unwrap();
+        assert_eq!(hello.data_ref().unwrap(), "hello");
+        let mut end = std::pin::pin!(passing.frame());
+        tokio::select! {
+            kind = told.recv() => assert!(kind.is_some(), "whoever operates it is told at once"),
+            end = end.as_mut() => panic!("the connection would end before it was written: {:?}", end.is_some()),
+        }
+        assert!(timeout(Duration::from_millis(50), end.as_mut()).await.is_err(), "not written yet");
+        socket.write_all(b"hello").await.unwrap();
+        caller.read_exact(&mut [0; 5]).await.unwrap();
+        let end = timeout(Duration::from_secs(30), end).await.expect("the connection has taken it");
+        assert!(matches!(end, Some(Err(BodyError::Broken(_)))));
     }
 }

@@ -7,7 +7,8 @@ use countersign::field_names::{Meaning, meaning};
 use countersign::schemes::session::SessionCookie;
 use countersign::{Code, Denial, Permit, PublicUrl};
 use countersign_tower::{
-    DECISION, SCHEME, SUBJECT, keep_their_cookies, remove_copies, remove_look_alikes, remove_matching,
+    DECISION, SCHEME, SUBJECT, keep_their_cookies, remove_copies, remove_credential_fields,
+    remove_look_alikes, remove_matching,
 };
 use http::header::{CONNECTION, HOST, TE};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -105,9 +106,10 @@ pub(crate) fn to_caller(headers: &mut HeaderMap, cookie: Option<SessionCookie>, 
 
 /// Takes out of a request's trailers what must not stand there. HTTP/1.1 callers were refused for most of it already;
 /// what HTTP/2 carries would become a header to an upstream that merges the two.
-pub(super) fn strip_trailers_to_upstream(trailers: &mut HeaderMap) {
+/// `holds` finds the credentials that have no grammar of their own.
+pub(super) fn strip_trailers_to_upstream(trailers: &mut HeaderMap, holds: impl Fn(&[u8]) -> bool) {
     strip_trailers(trailers, |meaning| meaning.is_some());
-    remove_copies(trailers, holds_credential);
+    remove_copies(trailers, |value| holds_credential(value) || holds(value));
 }
 
 /// The same of a response's: what it says of users is the upstream's own.
@@ -118,17 +120,10 @@ pub(super) fn strip_trailers_to_caller(trailers: &mut HeaderMap) {
 }
 
 fn strip_trailers(trailers: &mut HeaderMap, stays_here: impl Fn(Option<Meaning>) -> bool) {
-    const NEVER: [HeaderName; 6] = [
-        HOST,
-        http::header::AUTHORIZATION,
-        http::header::COOKIE,
-        HeaderName::from_static("x-api-key"),
-        HeaderName::from_static("handshake"),
-        HeaderName::from_static("asymmetricauthentication"),
-    ];
     remove_named_by_connection(trailers);
     remove_matching(trailers, |name| stays_here(reserved(name)));
-    remove_look_alikes(trailers, &NEVER);
+    remove_look_alikes(trailers, &[HOST]);
+    remove_credential_fields(trailers);
 }
 
 /// What `Connection` names is for the next hop too. The header itself goes with the others.
@@ -208,16 +203,22 @@ mod tests {
             ("authorization", "Basic YTpi"),
             ("x_api_key", "cs_x"),
             ("x.api.key", "cs_x"),
+            ("cookie", "__Host-session=x"),
+            ("handshake", "once"),
+            ("asymmetricauthentication", "0x0"),
+            ("asymmetric_authentication", "0x0"),
+            ("host", "another.example"),
+            ("x-last", "a secret of ours"),
             ("content-length", "1"),
             ("content.length", "1"),
             ("checksum", "1"),
         ]);
         let mut answered = trailers.clone();
-        strip_trailers_to_upstream(&mut trailers);
+        strip_trailers_to_upstream(&mut trailers, |value| value == b"a secret of ours");
         assert_eq!(trailers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["checksum"]);
         strip_trailers_to_caller(&mut answered);
         let mut left: Vec<_> = answered.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
-        assert_eq!(left, ["checksum", "remote-user", "x|http|method"]);
+        assert_eq!(left, ["checksum", "remote-user", "x-last", "x|http|method"]);
     }
 }

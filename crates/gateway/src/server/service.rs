@@ -10,7 +10,7 @@ use countersign::{BodySource, Code, Decision, Denial, Permit, Purpose, RequestVi
 use countersign_http1::{BodyFraming, Facts, MAX_METHOD_BYTES, METHOD_TOO_LONG, Violation, ViolationKind};
 use countersign_tower::{
     BodyReader, GateBody, has_credential_in_url, join_cookies, problem, refer_to_nobody, remove_cookie,
-    remove_copies, remove_half,
+    remove_copies, remove_copies_in_query, remove_half,
 };
 use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, request};
@@ -45,8 +45,10 @@ pub(super) async fn handle(peer: &Peer, request: Request<Incoming>) -> Response<
     let busy = Busy { http1: in_flight, http2: (!is_http1).then(|| peer.streams.open()) };
     let runtime = peer.doors.live.load_full();
     let cors = Cors::of(&runtime.config.cors, request.headers());
+    let urls = runtime.schemes.callback_url.urls();
     let in_url = has_credential_in_url(request.uri(), None)
-        || runtime.schemes.callback_url.urls().are(request.uri().path());
+        || urls.are(request.uri().path())
+        || request.uri().query().is_some_and(|query| urls.stand_in(query.as_bytes()));
     let exchange = Exchange { peer, runtime, busy, upgrade };
     let (mut response, drop_connection) = exchange.run(request, read, &cors).await;
     cors.mark(response.headers_mut());
@@ -251,10 +253,15 @@ impl Exchange<'_> {
             remove_cookie(&mut parts.headers, cookie.name());
             remove_half(&mut parts.headers);
         }
-        let callback_urls = self.runtime.schemes.callback_url.urls();
-        remove_copies(&mut parts.headers, |value| callback_urls.stand_in(value));
         let limits = &self.runtime.config.limits;
-        let body = RequestBody::new(body, framing, limits.body_timeout, limits.max_body);
+        let mut body = RequestBody::new(body, framing, limits.body_timeout, limits.max_body);
+        let urls = self.runtime.schemes.callback_url.urls();
+        if !urls.is_empty() {
+            remove_copies(&mut parts.headers, |value| urls.stand_in(value));
+            remove_copies_in_query(&mut parts.uri, |value| urls.stand_in(value));
+            let runtime = self.runtime.clone();
+            body = body.without(move |value| runtime.schemes.callback_url.urls().stand_in(value));
+        }
         let progress = body.progress();
         progress.keep_rest();
         let reservation = permit.take_reservation();
