@@ -6,7 +6,9 @@ use crate::principal::Scheme;
 
 /// A set of schemes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct SchemeSet(u8);
+pub struct SchemeSet(u16);
+
+const _: () = assert!(Scheme::ALL.len() <= 16, "each has a bit of its own");
 
 impl SchemeSet {
     /// This set and `scheme`.

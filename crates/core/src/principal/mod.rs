@@ -1,77 +1,17 @@
 //! Who was proven: schemes, subjects, permissions, principals.
 
 mod names;
+mod scheme;
 mod subject;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
-
-use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
 pub use names::{KeyId, SessionId, UserId};
+pub use scheme::Scheme;
 pub use subject::Subject;
-
-/// One way to prove who sent a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scheme {
-    /// Being asked at one's own URL.
-    Webhook,
-    /// A browser session in two halves.
-    Session,
-    /// An API key, sent as itself or used to sign.
-    ApiKey,
-    /// HTTP message signatures, RFC 9421.
-    Signature,
-    /// The `AsymmetricAuthentication` header.
-    Asymmetric,
-    /// A URL that opens one thing, once, for a while.
-    CallbackUrl,
-    /// OAuth 2 access tokens, RFC 6750 and RFC 9449.
-    Bearer,
-}
-
-impl Scheme {
-    /// Every scheme.
-    pub const ALL: [Self; 7] = [
-        Self::Webhook,
-        Self::Session,
-        Self::ApiKey,
-        Self::Signature,
-        Self::Asymmetric,
-        Self::CallbackUrl,
-        Self::Bearer,
-    ];
-
-    /// The name in configuration, decisions and the `Countersign-Scheme` header.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Webhook => "webhook",
-            Self::Session => "session",
-            Self::ApiKey => "api-key",
-            Self::Signature => "signature",
-            Self::Asymmetric => "asymmetric",
-            Self::CallbackUrl => "callback-url",
-            Self::Bearer => "bearer",
-        }
-    }
-
-    /// The scheme of this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|scheme| scheme.as_str() == name)
-    }
-}
-
-impl fmt::Display for Scheme {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
 
 /// What a proof says of permissions.
 #[derive(Clone, Debug, PartialEq, Eq)]
