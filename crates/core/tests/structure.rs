@@ -120,8 +120,8 @@ const FLOORS: [(&str, &[&str]); 8] = [
             "prove",
             "layer",
             "doorway",
-            "problem",
-            "strip body cookies proven_body",
+            "body problem",
+            "cookies proven_body strip",
         ],
     ),
     (

@@ -33,7 +33,7 @@ pub struct AssertionKeys(Kind);
 
 enum Kind {
     Told(Keys),
-    Asked(Asked),
+    Asked(Box<Asked>),
 }
 
 type Keys = HashMap<String, JwtKey>;
@@ -85,7 +85,7 @@ impl AssertionKeys {
             Box::pin(async move { fetch.fetch(request).await })
         };
         let keys = RemoteKeys::new(format!("the keys at {url}"), PACE);
-        Self(Kind::Asked(Asked { url, fetch: AnyFetch(Box::new(fetch)), keys }))
+        Self(Kind::Asked(Box::new(Asked { url, fetch: AnyFetch(Box::new(fetch)), keys })))
     }
 
     /// The key that is called so.

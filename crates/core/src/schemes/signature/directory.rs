@@ -46,7 +46,8 @@ impl Directories {
         let directory = |agent: &PublicUrl| {
             let origin = agent.to_string();
             let known = before.and_then(|before| before.by_origin.get(&origin)).cloned();
-            (origin.clone(), known.unwrap_or_else(|| Arc::new(Directory::new(origin))))
+            let known = known.unwrap_or_else(|| Arc::new(Directory::new(&origin)));
+            (origin, known)
         };
         Self { by_origin: agents.into_iter().map(directory).collect() }
     }
@@ -86,7 +87,7 @@ impl Directories {
 }
 
 impl Directory {
-    fn new(origin: String) -> Self {
+    fn new(origin: &str) -> Self {
         // An origin and a path that is one make a URL.
         let url = format!("{origin}{PATH}").parse().unwrap_or_default();
         let keys = RemoteKeys::new(format!("the keys in the directory of {origin}"), PACE);
