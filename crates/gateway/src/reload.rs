@@ -1,9 +1,10 @@
 //! Takes a new configuration while requests go on: all of it, or none.
 
+use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::signal::unix::Signal;
@@ -44,7 +45,7 @@ impl Reloader {
     pub(crate) async fn watch(mut self) {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut seen = self.identity();
+        let mut seen = self.look();
         loop {
             tokio::select! {
                 _ = self.hang_up.recv() => {
@@ -54,12 +55,12 @@ impl Reloader {
                 }
                 _ = ticks.tick() => {
                     let now = self.identity();
-                    if now.is_none() || now == seen {
+                    if now.is_none() || now == seen.0 {
                         continue;
                     }
                 }
             }
-            seen = self.identity();
+            seen = self.look();
             match self.reload() {
                 Ok(routes) => tracing::info!(routes, "the configuration was reloaded"),
                 Err(why) => tracing::error!("the configuration was not reloaded, the old one stays:\n{why}"),
@@ -67,11 +68,16 @@ impl Reloader {
         }
     }
 
-    /// Which file it is. Two renames between two looks may lead back to the first inode's number, so
-    /// its birth counts too, where the file system knows it.
-    fn identity(&self) -> Option<(u64, u64, Option<SystemTime>)> {
-        let metadata = std::fs::metadata(&self.path).ok()?;
-        Some((metadata.dev(), metadata.ino(), metadata.created().ok()))
+    /// Which file it is; held open, so that no other is given its number while it is compared with, however many
+    /// renames there are between two looks.
+    fn look(&self) -> (Option<Identity>, Option<File>) {
+        let held = File::open(&self.path).ok();
+        let metadata = held.as_ref().and_then(|file| file.metadata().ok());
+        (metadata.as_ref().map(identity).or_else(|| self.identity()), held)
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        std::fs::metadata(&self.path).ok().as_ref().map(identity)
     }
 
     fn reload(&self) -> Result<usize, String> {
@@ -93,6 +99,13 @@ impl Reloader {
         self.opened.live.store(Arc::new(runtime));
         Ok(routes)
     }
+}
+
+/// A device, and a number there.
+type Identity = (u64, u64);
+
+fn identity(metadata: &Metadata) -> Identity {
+    (metadata.dev(), metadata.ino())
 }
 
 /// What is bound or opened once.
