@@ -27,7 +27,12 @@ use crate::terminal;
 pub fn router(opened: &Opened) -> Router {
     let Opened { shared, live, life } = opened.clone();
     let (store, changes) = (&shared.store, Changes::new(&shared));
-    let api_key = live.load().schemes.api_key.clone();
+    let keys = keys::Managed {
+        api_key: live.load().schemes.api_key.clone(),
+        random: shared.random,
+        seal_key: shared.seal_key,
+        changes: changes.clone(),
+    };
     let status_of = StatusOf { store: store.clone(), live: live.clone(), life };
     let decided = Router::new()
         .route("/v1/decisions", get(decisions))
@@ -36,8 +41,8 @@ pub fn router(opened: &Opened) -> Router {
     Router::new()
         .route("/v1/status", get(status))
         .with_state(status_of)
-        .merge(keys::router(api_key, shared.random.clone(), changes.clone()))
-        .merge(registered::router(&shared, changes.clone()))
+        .merge(keys::router(keys.clone()))
+        .merge(registered::router(keys))
         .merge(callbacks::router(store.clone(), live.clone(), changes.clone()))
         .merge(subjects::router(store.clone(), live.clone(), changes.clone()))
         .merge(users::router(live.clone(), changes.clone()))

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Json};
 use axum::routing::{get, post};
-use countersign::crypto::{Algorithm, Random};
+use countersign::crypto::{Algorithm, Random, SealKey};
 use countersign::schemes::api_key::{ApiKey, KeyRecord, KeyTerms, Lapsed, MintRights, RegistryError};
 use countersign::store::StoreError;
 use countersign::{KeyId, Timestamp};
@@ -75,22 +75,23 @@ fn parse_id(id: &str) -> Result<KeyId, Refusal> {
         .ok_or_else(|| bad("a key's id is 12 letters and digits: the part between `cs_` and the second `_`"))
 }
 
-/// What it takes to manage keys.
+/// What it takes to manage keys, ours and those that somebody else made.
 #[derive(Clone)]
-struct Managed {
+pub(super) struct Managed {
     /// Of every configuration alike: a reload keeps what it knows of uses.
-    api_key: api_key::Ready,
-    random: Arc<dyn Random>,
-    changes: Changes,
+    pub(super) api_key: api_key::Ready,
+    pub(super) random: Arc<dyn Random>,
+    pub(super) seal_key: SealKey,
+    pub(super) changes: Changes,
 }
 
-pub(super) fn router(api_key: api_key::Ready, random: Arc<dyn Random>, changes: Changes) -> Router {
+pub(super) fn router(managed: Managed) -> Router {
     Router::new()
         .route("/v1/keys", get(list).post(create))
         .route("/v1/keys/{id}", get(show))
         .route("/v1/keys/{id}/rotate", post(rotate))
         .route("/v1/keys/{id}/revoke", post(revoke))
-        .with_state(Managed { api_key, random, changes })
+        .with_state(managed)
 }
 
 async fn create(State(managed): State<Managed>, body: bytes::Bytes) -> Answer {

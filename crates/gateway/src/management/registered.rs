@@ -1,8 +1,6 @@
 //! Registering keys that somebody else made: public keys, and HMAC secrets, which come in and never
 //! go out.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -11,16 +9,14 @@ use axum::routing::post;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use countersign::crypto::{Algorithm, Random, SealKey, Secret, VerifyingKey};
-use countersign::schemes::api_key::{KeyRegistry, KeyTerms, MintRights};
-use countersign_io::AnyStore;
+use countersign::crypto::{Algorithm, Secret, VerifyingKey};
+use countersign::schemes::api_key::{KeyTerms, MintRights};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroize as _;
 
-use crate::management::answer::{Answer, Changes, bad, parse_json};
-use crate::management::keys::shown;
+use crate::management::answer::{Answer, bad, parse_json};
+use crate::management::keys::{Managed, shown};
 use crate::settings::quantities::parse_duration;
-use crate::shared::Shared;
 
 /// What `key add` asks for: a public key or a secret, never both.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -103,18 +99,7 @@ pub fn read_public(text: &str, algorithm: Option<&str>) -> Result<VerifyingKey, 
     read.map_err(|error| error.to_string())
 }
 
-/// What it takes to register keys.
-#[derive(Clone)]
-struct Managed {
-    store: Arc<AnyStore>,
-    random: Arc<dyn Random>,
-    seal_key: SealKey,
-    changes: Changes,
-}
-
-pub(super) fn router(shared: &Shared, changes: Changes) -> Router {
-    let Shared { store, random, seal_key, .. } = shared.clone();
-    let managed = Managed { store, random, seal_key, changes };
+pub(super) fn router(managed: Managed) -> Router {
     Router::new().route("/v1/registered-keys", post(register)).with_state(managed)
 }
 
@@ -130,7 +115,7 @@ async fn register(State(managed): State<Managed>, body: Bytes) -> Answer {
         signed_only: true,
         mint: wanted.mint,
     };
-    let keys = KeyRegistry::new(managed.store);
+    let keys = managed.api_key.keys();
     let record = match (wanted.public, wanted.hmac_secret) {
         (Some(public), None) => {
             let key = read_public(&public, wanted.algorithm.as_deref()).map_err(bad)?;
