@@ -11,7 +11,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use countersign::{ChosenBy, Fetch as _, FetchRequest};
 use countersign_gateway::config::TlsFiles;
-use countersign_gateway::server::tls::server_config;
+use countersign_gateway::tls::server_config;
 use countersign_io::egress::{EgressPolicy, GuardedClient};
 use http::{HeaderMap, StatusCode};
 use tokio::net::{TcpListener, TcpStream};

@@ -25,11 +25,13 @@ mod recorder;
 mod reload;
 pub mod router;
 pub mod run;
-pub mod runtime;
+mod runtime;
 pub mod schemes;
 pub mod seal;
-pub mod server;
+mod server;
 pub mod settings;
 mod shared;
 pub mod story;
 pub mod terminal;
+
+pub use server::tls;

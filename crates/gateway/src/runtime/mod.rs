@@ -18,11 +18,11 @@ use crate::schemes::{Making, NotReady, Schemes, Taking};
 use crate::shared::Shared;
 
 use paths::Paths;
-pub use paths::Served;
-pub use route::Route;
+pub(crate) use paths::Served;
+pub(crate) use route::Route;
 
 /// The runtime as it is now: whoever begins something loads it, and ends with what it loaded.
-pub type Live = Arc<ArcSwap<Runtime>>;
+pub(crate) type Live = Arc<ArcSwap<Runtime>>;
 
 /// One configuration, ready.
 pub struct Runtime {

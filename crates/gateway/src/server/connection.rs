@@ -29,7 +29,7 @@ use crate::server::peer::{Doors, Peer};
 use crate::server::service::handle;
 
 /// What listens for callers.
-pub struct Listener {
+pub(crate) struct Listener {
     /// The socket.
     pub socket: TcpListener,
     /// TLS, if it speaks that; a reload replaces it.
@@ -48,7 +48,7 @@ struct Accepted {
 }
 
 /// Accepts callers until the gateway drains, then waits until the last connection has ended.
-pub async fn serve(doors: Arc<Doors>, listener: Listener) {
+pub(crate) async fn serve(doors: Arc<Doors>, listener: Listener) {
     let Listener { socket, tls } = listener;
     let limits = doors.live.load().config.limits.clone();
     let places = Arc::new(Semaphore::new(limits.max_connections));

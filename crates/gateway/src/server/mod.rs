@@ -11,5 +11,5 @@ mod service;
 mod source;
 pub mod tls;
 
-pub use connection::{Listener, serve};
-pub use peer::Doors;
+pub(crate) use connection::{Listener, serve};
+pub(crate) use peer::Doors;

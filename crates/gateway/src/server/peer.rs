@@ -14,7 +14,7 @@ use crate::recorder::Recorder;
 use crate::runtime::Live;
 
 /// What whoever serves callers shares.
-pub struct Doors {
+pub(crate) struct Doors {
     pub(super) live: Live,
     pub(super) life: Life,
     pub(super) recorder: Recorder,
@@ -23,7 +23,7 @@ pub struct Doors {
 
 impl Doors {
     /// The doors to what was opened.
-    pub fn new(opened: &Opened) -> Arc<Self> {
+    pub(crate) fn new(opened: &Opened) -> Arc<Self> {
         let Opened { shared, live, life } = opened.clone();
         Arc::new(Self { live, life, recorder: shared.recorder, clock: shared.clock })
     }
