@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 
 use countersign::time::Timestamp;
 
+use crate::OpenError;
+
 /// Which file, and how far it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
@@ -112,6 +114,56 @@ impl Beside {
     /// Waits for the disk.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.file.as_ref().map_or(Ok(()), File::sync_data)
+    }
+}
+
+/// How far a file was written, and whether that is as far as this machine had written it.
+pub(super) struct Age<'a> {
+    pub(super) path: &'a Path,
+    /// Nothing was ever written to it: new, or emptied.
+    pub(super) is_fresh: bool,
+    pub(super) file: Option<Mark>,
+    pub(super) now: Timestamp,
+}
+
+impl Age<'_> {
+    /// What the file goes on from, and whether what was accepted since is lost.
+    pub(super) fn judge(&self, beside: &mut Beside, restored: bool) -> Result<(Mark, bool), OpenError> {
+        let older = |why: String| OpenError::Older { path: self.path.to_owned(), why };
+        let at = beside.path().display().to_string();
+        let failed =
+            |error: std::io::Error| OpenError::File { path: at.clone().into(), reason: error.to_string() };
+        let read = beside.read();
+        if restored {
+            // One that cannot be read says nothing; the file then speaks for itself.
+            let known = [self.file, read.ok().flatten()];
+            let first = Mark { born: self.now.as_millis(), generation: 0 };
+            let born = known.into_iter().flatten().next_back().unwrap_or(first).born;
+            let generation = known.into_iter().flatten().map(|mark| mark.generation).max().unwrap_or(0);
+            return Ok((Mark { born, generation }, true));
+        }
+        match (self.file, read) {
+            (_, Err(error)) => Err(older(format!("the mark beside it, {at}, cannot be read: {error}"))),
+            // New here, or from before there were marks.
+            (None, Ok(None)) => {
+                let first = Mark { born: self.now.as_millis(), generation: 0 };
+                beside.make(first).map_err(failed)?;
+                Ok((first, false))
+            }
+            (None, Ok(Some(mark))) if mark.generation == 0 => Ok((mark, false)),
+            // Its file was deleted or emptied: proofs that it had accepted are not in this one.
+            (None, Ok(Some(mark))) if self.is_fresh => Ok((mark, true)),
+            (None, Ok(Some(_))) => Err(older(format!("{at} says that it was written since"))),
+            (Some(_), Ok(None)) => Err(older(format!("the mark beside it, {at}, is missing"))),
+            (Some(file), Ok(Some(mark))) if file.born != mark.born => {
+                Err(older(format!("{at} belongs to another store")))
+            }
+            (Some(file), Ok(Some(mark))) if file.generation < mark.generation => Err(older(format!(
+                "it has seen {} writes, and {at} says that this machine made {}",
+                file.generation, mark.generation
+            ))),
+            (Some(file), Ok(Some(_))) => Ok((file, false)),
+        }
     }
 }
 
