@@ -89,6 +89,22 @@ fn explaining_spends_nothing_and_is_no_use_of_a_key() {
 }
 
 #[test]
+fn a_request_to_a_path_of_ours_is_explained_by_the_rule_of_that_path() {
+    let gateway = Gateway::new("[session]\nenabled = true\n");
+    for (line, outcome, code) in [
+        ("POST /auth/signin", "permit", Value::Null),
+        ("GET /auth/whoami", "deny", "credential_missing".into()),
+        ("GET /auth/signin", "deny", "method_not_allowed".into()),
+        ("DELETE /auth/sessions/%2e%2e", "deny", "path_ambiguous".into()),
+        ("GET /auth/else", "deny", "route_unknown".into()),
+    ] {
+        let judged =
+            story(&explain(&gateway, format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes(), &["--json"]));
+        assert_eq!((&judged["outcome"], &judged["code"]), (&outcome.into(), &code), "{line}: {judged}");
+    }
+}
+
+#[test]
 fn an_expiring_key_is_judged_by_the_time_that_is_given() {
     let gateway = Gateway::started(&configuration(&Echo::start()));
     let made = gateway.json(&["key", "new", "--label", "x", "--expires", "30d"]);
