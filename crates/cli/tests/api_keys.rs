@@ -171,15 +171,15 @@ fn keys_outlive_a_restart_and_can_be_made_without_a_gateway() {
 
 #[test]
 fn with_redis_stopped_it_is_503_and_nothing_passes_until_it_is_back() {
-    let (echo, mut redis) = (Echo::start(), Redis::start());
+    let (echo, mut redis) = (Echo::start(), Redis::durable());
     let (gateway, key) = with_redis(&redis, &echo);
-    redis.stop();
+    redis.kill();
     let passed = echo.seen().len();
     let refused = gateway.get("/orders/1", Some(&key));
     assert!(refused.is(503, "store_unavailable").header("retry-after").is_some());
     assert!(!gateway.ready());
     assert_eq!(echo.seen().len(), passed);
-    redis.again();
+    redis.start_again();
     eventually("its return", || gateway.get("/orders/1", Some(&key)).status == 200);
     assert!(gateway.ready());
 }
@@ -199,7 +199,7 @@ fn with_redis(redis: &Redis, echo: &Echo) -> (Gateway, String) {
 
 #[test]
 fn a_redis_that_is_stopped_is_503_in_time_and_the_log_says_once_when_that_begins_and_ends() {
-    let (echo, redis) = (Echo::start(), Redis::start());
+    let (echo, redis) = (Echo::start(), Redis::durable());
     let (gateway, key) = with_redis(&redis, &echo);
     let log = |text: &str| std::fs::read_to_string(gateway.path("log")).unwrap().matches(text).count();
     for outage in 1..=2 {
@@ -222,7 +222,7 @@ fn a_redis_that_is_stopped_is_503_in_time_and_the_log_says_once_when_that_begins
 
 #[test]
 fn a_redis_that_closes_idle_connections_fails_nobody() {
-    let (echo, redis) = (Echo::start(), Redis::start());
+    let (echo, redis) = (Echo::start(), Redis::durable());
     let (gateway, key) = with_redis(&redis, &echo);
     assert_eq!(redis.cli(&["CONFIG", "SET", "timeout", "2"]), "OK");
     for _ in 0..4 {

@@ -467,7 +467,7 @@ fn the_api_at_the_webhook_url_answers_from_a_store_that_it_shares_with_us() {
         panic!("./test installs redis-server");
     }
     let echo = Echo::start();
-    let redis = Redis::start();
+    let redis = Redis::durable();
     let mut alice = Gateway::new("");
     std::fs::OpenOptions::new()
         .write(true)

@@ -166,7 +166,7 @@ fn as_in_containers_each_runs_alone_and_requesters_have_a_redis_each() {
     let folder = tempfile::tempdir().unwrap();
     drop(Kept::start(folder.path()));
     eventually("the ports are free", || [ALICE, EVE].iter().all(|port| TcpStream::connect(port).is_err()));
-    let redis = [Redis::start(), Redis::start()];
+    let redis = [Redis::durable(), Redis::durable()];
     let start = |name: &str, store: Option<&Redis>| {
         let mut command = countersign(&["demo", "webhook", "--as", name, "--folder"]);
         command.arg(folder.path().join(name)).stderr(Stdio::null());

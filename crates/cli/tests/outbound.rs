@@ -239,7 +239,7 @@ fn an_application_may_connect_over_a_unix_socket_that_is_its_users_alone() {
 #[test]
 fn processes_behind_one_name_answer_for_each_other_through_their_store() {
     let echo = Echo::start();
-    let redis = Redis::start();
+    let redis = Redis::durable();
     let mut bob = Gateway::new("");
     let (mut front, mut back) = (Gateway::new(""), Gateway::new(""));
     let outbound = free_address();
@@ -346,7 +346,7 @@ fn an_application_that_resets_its_connection_takes_its_request_with_it() {
 #[test]
 fn a_store_that_is_down_sends_nothing() {
     let echo = Echo::start();
-    let mut redis = Redis::start();
+    let mut redis = Redis::durable();
     let bob = Gateway::new("");
     let mut alice = Gateway::new("");
     let outbound = free_address();
@@ -363,7 +363,7 @@ fn a_store_that_is_down_sends_nothing() {
         ),
     );
     alice.start();
-    redis.stop();
+    redis.kill();
     call(outbound, &Request::get("/orders/1")).is(503, "store_unavailable");
     assert_eq!(echo.seen().len(), 0);
 }

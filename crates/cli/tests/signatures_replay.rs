@@ -186,7 +186,7 @@ fn on_redis(redis: &Redis, echo: &Echo, count: usize) -> Vec<Lab> {
 
 #[test]
 fn two_gateways_on_one_redis_let_a_signed_request_pass_once_between_them() {
-    let (redis, echo) = (Redis::start(), Echo::start());
+    let (redis, echo) = (Redis::durable(), Echo::start());
     let labs = on_redis(&redis, &echo, 2);
     let key = registered(&labs[0].gateway, private_key("p256", None), &[]);
     let wallet = EthereumKey::generate(&SystemRandom);
@@ -218,7 +218,7 @@ fn two_gateways_on_one_redis_let_a_signed_request_pass_once_between_them() {
 
 #[test]
 fn without_redis_no_signed_request_passes_and_none_is_called_wrong() {
-    let (mut redis, echo) = (Redis::start(), Echo::start());
+    let (mut redis, echo) = (Redis::durable(), Echo::start());
     let labs = on_redis(&redis, &echo, 1);
     let key = registered(&labs[0].gateway, private_key("ed25519", None), &[]);
     let draft = Draft::post("/signature/1", b"{}").signed(&key);
@@ -226,12 +226,12 @@ fn without_redis_no_signed_request_passes_and_none_is_called_wrong() {
     let target = "/asymmetric/1".parse().unwrap();
     let value = sign_header(&wallet, &http::Method::GET, &target, b"", now()).unwrap();
     let by_wallet = Draft::get("/asymmetric/1").with("asymmetricauthentication", value.to_str().unwrap());
-    redis.stop();
+    redis.kill();
     for refused in [&draft, &by_wallet] {
         let answer = labs[0].refuses(refused, 503, "store_unavailable");
         assert!(answer.header("retry-after").is_some());
     }
-    redis.again();
+    redis.start_again();
     countersign_testing::eventually("the store's return", || labs[0].gateway.ready());
     // Another start of Redis may have forgotten something: what was made before it counts no more.
     let answer = labs[0].refuses(&draft, 401, "proof_predates_boot");
@@ -240,7 +240,7 @@ fn without_redis_no_signed_request_passes_and_none_is_called_wrong() {
 
 #[test]
 fn after_a_restart_of_a_redis_that_writes_first_new_signatures_pass_soon_and_no_used_one_ever() {
-    let (mut redis, echo) = (Redis::start(), Echo::start());
+    let (mut redis, echo) = (Redis::durable(), Echo::start());
     let labs = on_redis(&redis, &echo, 2);
     let key = registered(&labs[0].gateway, private_key("ed25519", None), &[]);
     let mut used = Vec::new();
@@ -252,9 +252,9 @@ fn after_a_restart_of_a_redis_that_writes_first_new_signatures_pass_soon_and_no_
         }
         match is_clean {
             true => redis.shut_down(),
-            false => redis.stop(),
+            false => redis.kill(),
         }
-        redis.again();
+        redis.start_again();
         countersign_testing::eventually("the store's return", || labs.iter().all(|lab| lab.gateway.ready()));
         let start = std::time::Instant::now();
         let refused = |lab: &Lab, draft: &Draft| lab.send(draft).status == 401;

@@ -148,7 +148,7 @@ const FLOORS: [(&str, &[&str]); 8] = [
             "oauth callbacks sealed tls webhook",
             "signed raw",
             "gateway echo keep_alive",
-            "http2 message peer redis",
+            "http2 message peer redis store",
             "process",
         ],
     ),

@@ -1,7 +1,5 @@
 //! What every store does, whichever it is: one suite over memory, redb and a real Redis.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +8,8 @@ use countersign::store::{Inventory as _, Space, Spent, Store as _, StoreError};
 use countersign::testing::clock;
 use countersign::time::{Clock, ManualClock, Timestamp};
 use countersign_io::{AnyStore, StoreUrl, SystemClock};
-use support::{Redis, bytes, fresh, id, proof};
+use countersign_testing::Redis;
+use countersign_testing::store::{bytes, fresh, id, proof};
 use tempfile::TempDir;
 
 const KEYS: Space = Space::durable("keys");
@@ -51,7 +50,7 @@ impl Subject {
 
     async fn redis() -> Self {
         let redis = Redis::forgetful();
-        let store = Arc::new(AnyStore::open(&redis.url(), Arc::new(SystemClock)).await.unwrap());
+        let store = Arc::new(AnyStore::open(&redis.store_url(), Arc::new(SystemClock)).await.unwrap());
         // Past the cut-off of a first start, so that fresh proofs are fresh.
         tokio::time::sleep(Duration::from_millis(5)).await;
         Self { store, clock: TestClock::Real, _folder: None, _redis: Some(redis) }

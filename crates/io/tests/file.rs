@@ -1,7 +1,5 @@
 //! The store's file when it is damaged, put back from a copy, gone, or on a disk that is full.
 
-mod support;
-
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -14,7 +12,7 @@ use countersign::store::{Inventory as _, Space, Spend, Spent, Store as _, StoreE
 use countersign::testing::clock;
 use countersign::time::{Clock, ManualClock};
 use countersign_io::{AnyStore, OpenError, RedbStore, StoreUrl, SystemClock};
-use support::{bytes, fresh, id, open_redb, proof};
+use countersign_testing::store::{bytes, fresh, id, open_redb, proof};
 use tempfile::TempDir;
 
 const KEYS: Space = Space::durable("keys");

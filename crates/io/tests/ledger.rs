@@ -1,7 +1,5 @@
 //! Spent proofs across restarts of the embedded store: clean stops, crashes, clocks set back.
 
-mod support;
-
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -13,7 +11,7 @@ use countersign::store::{Space, Spend, Spent, Store as _, StoreError};
 use countersign::testing::clock;
 use countersign::time::{Clock as _, Timestamp};
 use countersign_io::{AnyStore, OpenError, RedbStore, StoreUrl, SystemClock};
-use support::{bytes, fresh, id, open_redb, proof};
+use countersign_testing::store::{bytes, fresh, id, open_redb, proof};
 use tempfile::TempDir;
 
 const KEYS: Space = Space::durable("keys");

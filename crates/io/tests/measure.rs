@@ -1,13 +1,12 @@
 //! Figures, not checks: `cargo nextest run -p countersign-io --run-ignored only --no-capture`.
 
-mod support;
-
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use countersign::store::{Space, Store};
 use countersign_io::{RedbStore, SystemClock};
-use support::{Redis, bytes, fresh, id};
+use countersign_testing::Redis;
+use countersign_testing::store::{bytes, fresh, id};
 
 const KEYS: Space = Space::durable("keys");
 

@@ -1,15 +1,13 @@
 //! What only Redis can do to us: stop, come back, forget, and be shared.
 
-mod support;
-
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use countersign::store::{Space, Spend, Spent, Store as _, StoreError};
 use countersign::time::{Clock as _, ManualClock};
 use countersign_io::{AnyStore, OpenError, RedisStore, StoreUrl, SystemClock};
-use rustix::process::Signal;
-use support::{Redis, bytes, fresh, id, proof};
+use countersign_testing::Redis;
+use countersign_testing::store::{bytes, fresh, id, proof};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const KEYS: Space = Space::durable("keys");
@@ -72,11 +70,11 @@ async fn a_redis_that_has_gone_is_unavailable_in_time_and_comes_back_by_itself()
 async fn a_redis_that_hangs_is_unavailable_in_time_and_nothing_is_sent_twice() {
     let redis = Redis::forgetful();
     let store = redis.store_within(HASTY).await.unwrap();
-    redis.signal(Signal::STOP);
+    redis.signal("-STOP");
     let start = Instant::now();
     assert!(is_unavailable(&store.insert(KEYS, id("a"), bytes("unknown outcome"), None).await));
     assert!(start.elapsed() < IN_TIME, "{:?}", start.elapsed());
-    redis.signal(Signal::CONT);
+    redis.signal("-CONT");
     let start = Instant::now();
     while store.ready().await.is_err() {
         assert!(start.elapsed() < Duration::from_secs(5));
@@ -204,7 +202,7 @@ async fn a_spent_proof_is_remembered_a_minute_longer_than_it_lives() {
 async fn a_gateway_whose_clock_is_not_that_of_redis_spends_nothing() {
     let redis = Redis::forgetful();
     drop(redis.store().await);
-    let StoreUrl::Redis(url) = redis.url() else { unreachable!() };
+    let StoreUrl::Redis(url) = redis.store_url() else { unreachable!() };
     let clock = Arc::new(ManualClock::new(SystemClock.now().minus(Duration::from_secs(35))));
     let store = RedisStore::open(&url, clock.clone()).await.unwrap();
     let refused = store.spend(proof("behind", None, clock.now())).await;
@@ -250,8 +248,8 @@ async fn settings_that_lose_what_must_be_remembered_are_warned_about() {
 #[tokio::test]
 async fn a_redis_that_does_not_let_us_in_is_said_without_the_password() {
     let guarded = Redis::start(&["--requirepass", "hunter2"]);
-    let guess: StoreUrl = guarded.url().to_string().replace("//", "//:secret3@").parse().unwrap();
-    for url in [guarded.url(), guess, "redis://:secret3@127.0.0.1:1/".parse().unwrap()] {
+    let guess: StoreUrl = guarded.store_url().to_string().replace("//", "//:secret3@").parse().unwrap();
+    for url in [guarded.store_url(), guess, "redis://:secret3@127.0.0.1:1/".parse().unwrap()] {
         let Err(error) = AnyStore::open(&url, Arc::new(SystemClock)).await else { panic!("it let us in") };
         assert!(matches!(error, OpenError::Redis { .. }));
         let shown = format!("{error} {error:?} {url:?}");
@@ -300,7 +298,7 @@ async fn a_redis_that_is_stopped_holds_up_nobody_and_accepts_nothing_twice() {
     let proofs: Vec<Spend> = (0..6).map(|number| now_fresh(&number.to_string())).collect();
     let mut accepted = vec![0; proofs.len()];
     for round in 0..3 {
-        redis.signal(Signal::STOP);
+        redis.signal("-STOP");
         for (index, proof) in proofs.iter().enumerate() {
             let start = Instant::now();
             match store.spend(*proof).await {
@@ -318,7 +316,7 @@ async fn a_redis_that_is_stopped_holds_up_nobody_and_accepts_nothing_twice() {
             assert!(matches!(redis.store_within(HASTY).await, Err(OpenError::Redis { .. })));
             assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
         }
-        redis.signal(Signal::CONT);
+        redis.signal("-CONT");
         let start = Instant::now();
         while store.ready().await.is_err() {
             assert!(start.elapsed() < Duration::from_secs(2), "it answers again, and we do not see it");
@@ -547,7 +545,7 @@ async fn replicas_are_warned_about_and_a_restart_that_a_replica_could_be_is_none
     past_the_first_cut_off().await;
     let proofs = accepted(&store).await;
     assert_eq!(store.warnings(), [""; 0]);
-    let master = redis.port().to_string();
+    let master = redis.address.port().to_string();
     let replica = Redis::start(&[CAREFUL, &["--replicaof", "127.0.0.1", &master]].concat());
     until(|| replica.cli(&["INFO", "replication"]).contains("master_link_status:up")).await;
     let is_warned = |store: &RedisStore, of: &str| store.warnings().iter().any(|text| text.contains(of));
@@ -567,7 +565,7 @@ async fn a_replica_that_takes_over_is_no_restart_whatever_a_gateway_vouches_for(
     let mut redis = Redis::start(CAREFUL);
     let store = redis.store().await;
     past_the_first_cut_off().await;
-    let master = redis.port().to_string();
+    let master = redis.address.port().to_string();
     let replica = Redis::start(&[CAREFUL, &["--replicaof", "127.0.0.1", &master]].concat());
     until(|| replica.cli(&["INFO", "replication"]).contains("master_link_status:up")).await;
     until(|| ledger(&replica, "replicas") == "1").await;
@@ -619,7 +617,7 @@ impl Cutter {
     async fn before(redis: &Redis) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("redis://{}/0", listener.local_addr().unwrap()).parse().unwrap();
-        let (word, port) = (Arc::<std::sync::Mutex<Option<String>>>::default(), redis.port());
+        let (word, port) = (Arc::<std::sync::Mutex<Option<String>>>::default(), redis.address.port());
         let cut = word.clone();
         tokio::spawn(async move {
             loop {

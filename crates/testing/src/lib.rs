@@ -18,6 +18,7 @@ pub mod raw;
 mod redis;
 pub mod sealed;
 pub mod signed;
+pub mod store;
 pub mod tls;
 pub mod webhook;
 
