@@ -4,7 +4,8 @@ WORKDIR /source
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
-    cargo build --release --locked -p countersign-cli && cp target/release/countersign /countersign
+    cargo build --profile dist --locked --all-features -p countersign-cli \
+    && cp target/dist/countersign /countersign
 
 FROM debian:trixie-slim
 # The authorities that outgoing calls trust.

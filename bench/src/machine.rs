@@ -16,14 +16,21 @@ pub(crate) fn server(program: &str) -> std::path::PathBuf {
     if path.is_file() { path } else { program.into() }
 }
 
-/// Processor, cores and kernel.
+/// The profile that this program, and with it the gateway, was built with: the folder that Cargo put it in.
+pub(crate) fn profile() -> String {
+    let program = std::env::current_exe().unwrap_or_default();
+    let folder = program.parent().and_then(Path::file_name);
+    folder.map_or("an unknown one".into(), std::ffi::OsStr::to_string_lossy).into_owned()
+}
+
+/// Processor, cores and kernel, and what was built for them.
 pub(crate) fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let model = model.map_or("an unknown processor", |(_, model)| model);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    format!("{model}, {cores} cores, Linux {}", kernel.trim())
+    format!("{model}, {cores} cores, Linux {}, profile {}", kernel.trim(), profile())
 }
 
 /// The versions of everything that takes part.

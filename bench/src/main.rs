@@ -1,10 +1,11 @@
 //! Measures the gateway beside what it can be compared with, on this machine, now.
 //!
 //! Figures drift from hour to hour and from machine to machine, so everything is measured in rounds, each
-//! contender once a round, and ratios are taken within a round. Nothing is asserted.
+//! contender once a round, and ratios are taken within a round. Nothing is asserted. Ratios are of the `dist` profile, which
+//! packages are built with; the report says which one it was.
 //!
 //! ```text
-//! cargo run --release -p countersign-bench -- [--rounds 12] [--seconds 3] [--quick] [MEASUREMENT]
+//! cargo run --profile dist -p countersign-bench -- [--rounds 12] [--seconds 3] [--quick] [MEASUREMENT]
 //! ```
 
 mod contender;

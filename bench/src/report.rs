@@ -140,10 +140,11 @@ fn heading(plan: &Plan) -> String {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let arguments = if arguments.is_empty() { String::new() } else { format!(" -- {}", arguments.join(" ")) };
     let mut text = format!(
-        "`cargo run --release -p countersign-bench{}` on {}; {}.\n\n\
+        "`cargo run --profile {} -p countersign-bench{}` on {}; {}.\n\n\
          Rounds: {}, of {} s each after 1 s of warming up, interleaved, every contender started anew. wrk with one \
          thread and {CONNECTIONS} keep-alive connections sends the same requests to everybody: `GET /orders/1`, with \
          each key of the store in turn. ",
+        machine::profile(),
         arguments,
         machine::machine(),
         machine::versions(),
