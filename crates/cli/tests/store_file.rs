@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use countersign_testing::callbacks::{self, Callback, Results};
+use countersign_testing::callbacks::{self, Callback, Does, Results};
 use countersign_testing::keep_alive::Connection;
 use countersign_testing::signed::{Draft, Lab, derived, now};
-use countersign_testing::{Gateway, eventually};
+use countersign_testing::{Gateway, Request, eventually};
 use serde_json::Value;
 
 /// How large the process's files may become.
@@ -249,4 +249,24 @@ fn a_callback_from_before_a_copy_was_put_back_is_consumed_used_or_not() {
     }
     assert_eq!(upstream.bodies(), ["once"]);
     assert_eq!(Callback::mint(&gateway, &[]).post(&gateway, "new").status, 200);
+}
+
+#[test]
+fn a_delivery_that_could_not_be_settled_is_told_and_stays_in_use() {
+    let upstream = Results::start();
+    let mut gateway = callbacks::lab(upstream.address);
+    gateway.start();
+    let callback = Callback::mint(&gateway, &[]);
+    upstream.then(&[Does::After(Duration::from_millis(400), 200)]);
+    std::thread::scope(|scope| {
+        let delivered = scope.spawn(|| callback.post(&gateway, "body"));
+        eventually("the delivery", || upstream.seen().len() == 1);
+        bound_files(&gateway, "4096:unlimited");
+        assert_eq!(delivered.join().unwrap().status, 200, "it was delivered, whatever becomes of its use");
+    });
+    bound_files(&gateway, "unlimited:unlimited");
+    eventually("the store's return", || gateway.ready());
+    let metrics = Request::get("/metrics").send(gateway.admin).text();
+    assert!(metrics.contains("countersign_callback_deliveries_total{result=\"unsettled\"} 1"), "{metrics}");
+    callback.post(&gateway, "body").is(409, "callback_in_use");
 }

@@ -20,9 +20,7 @@ use countersign::schemes::callback_url::{
 };
 use countersign::testing::NOW;
 use countersign::time::ManualClock;
-use countersign::{
-    Delivery, Gate, MemoryStore, PublicUrl, Purpose, RequestView, Requirement, Rule, Verdict, Verifier,
-};
+use countersign::{Gate, MemoryStore, PublicUrl, Purpose, RequestView, Requirement, Rule, Verdict, Verifier};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, Method, Uri};
 
@@ -114,11 +112,8 @@ fn callback_url(criterion: &mut Criterion) {
             |target| {
                 let request = view(&target, &headers);
                 match now_or_panic(gate.decide(&rule, &request, &mut Bytes::from_static(b"{}"))) {
-                    Verdict::Permit(mut permit) => {
-                        let reservation = permit.take_reservation().expect("a reservation");
-                        now_or_panic(gate.settle(reservation, Delivery::Taken)).expect("settled");
-                    }
-                    Verdict::Deny(decision) => panic!("{decision:?}"),
+                    Verdict::Permit(passage) => drop(now_or_panic(passage.consumed()).expect("settled")),
+                    Verdict::Deny(refusal) => panic!("{refusal:?}"),
                 }
             },
             BatchSize::SmallInput,

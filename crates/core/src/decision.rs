@@ -181,7 +181,33 @@ pub enum Outcome {
     /// It may pass, as this subject; `None` on a public route.
     Permit(Option<(Subject, Vec<Scheme>)>),
     /// It may not.
-    Deny(Denial),
+    Deny(Arc<Denial>),
+}
+
+/// A request that may not pass.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    decision: Arc<Decision>,
+    denial: Arc<Denial>,
+}
+
+impl Refusal {
+    pub(crate) fn of(denial: Denial, decide: impl FnOnce(Outcome) -> Arc<Decision>) -> Self {
+        let denial = Arc::new(denial);
+        Self { decision: decide(Outcome::Deny(denial.clone())), denial }
+    }
+
+    /// The whole story.
+    #[must_use]
+    pub const fn decision(&self) -> &Arc<Decision> {
+        &self.decision
+    }
+
+    /// Why not.
+    #[must_use]
+    pub fn denial(&self) -> &Denial {
+        &self.denial
+    }
 }
 
 /// One request's whole story, permit or denial, step by step.
@@ -216,9 +242,9 @@ impl Decision {
 
     /// The denial, if it was one.
     #[must_use]
-    pub const fn denial(&self) -> Option<&Denial> {
+    pub fn denial(&self) -> Option<&Denial> {
         match &self.outcome {
-            Outcome::Deny(denial) => Some(denial),
+            Outcome::Deny(denial) => Some(&**denial),
             Outcome::Permit(_) => None,
         }
     }

@@ -6,46 +6,49 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::crypto::Random;
-use crate::decision::{Check, Decision, DecisionIds, Outcome, Steps};
+use crate::decision::{Check, Decision, DecisionIds, Outcome, Refusal, Steps};
 use crate::denial::{Code, Denial};
 use crate::limit::{Limiter, Rate, network};
 use crate::near_miss::refused_as_method;
-use crate::permit::{Judged, Permit};
+use crate::passage::{Passage, ReservedPermit};
+use crate::path::check_path;
+use crate::permit::Permit;
 use crate::presented::{Credentials, Owed, look_at_unread};
 use crate::principal::{Principal, Subject};
 use crate::redaction::{redact_method, redact_path};
 use crate::request::{BodySource, Purpose, RequestView};
+use crate::requirement::SchemeSet;
 use crate::reservation::{Delivery, Reservation};
 use crate::rule::{Guard, Rule};
 use crate::spending::{Note, Spending};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::time::{Clock, Timestamp};
 
 /// How far a clock may step back unnoticed: leap smearing and small corrections.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
 
 /// What the gate says.
-pub enum Verdict {
-    /// The request may pass, once.
-    Permit(Permit),
-    /// It may not; the decision holds the denial.
-    Deny(Arc<Decision>),
+pub enum Verdict<S> {
+    /// The request may pass.
+    Permit(Passage<S>),
+    /// It may not.
+    Deny(Refusal),
 }
 
-impl Verdict {
+impl<S> Verdict<S> {
     /// How it came to be.
     #[must_use]
-    pub const fn decision(&self) -> &Arc<Decision> {
+    pub fn decision(&self) -> &Arc<Decision> {
         match self {
-            Self::Permit(permit) => permit.decision(),
-            Self::Deny(decision) => decision,
+            Self::Permit(passage) => passage.decision(),
+            Self::Deny(refusal) => refusal.decision(),
         }
     }
 }
 
 /// The policy decision point.
 pub struct Gate<S> {
-    store: S,
+    store: Arc<S>,
     clock: Arc<dyn Clock>,
     ids: DecisionIds,
     unproven: Option<Limiter<IpAddr>>,
@@ -59,7 +62,14 @@ impl<S: Store> Gate<S> {
     #[must_use]
     pub fn new(store: S, clock: Arc<dyn Clock>, random: &dyn Random) -> Self {
         let (unproven, nonces) = (None, None);
-        Self { store, clock, ids: DecisionIds::new(random), unproven, nonces, latest: AtomicU64::new(0) }
+        Self {
+            store: Arc::new(store),
+            clock,
+            ids: DecisionIds::new(random),
+            unproven,
+            nonces,
+            latest: AtomicU64::new(0),
+        }
     }
 
     /// The same, letting each source fail to prove itself only so often.
@@ -91,34 +101,71 @@ impl<S: Store> Gate<S> {
         self.latest.store(now.as_millis(), Ordering::Relaxed);
     }
 
-    /// Decides whether `request` may pass under `rule`.
+    /// Decides whether `request`, whose path can be read in one way, may pass under `rule`. Whatever lets requests in
+    /// asks an [`Arrival`](crate::Arrival).
     pub async fn decide(
         &self,
         rule: &Arc<Rule>,
         request: &RequestView<'_>,
         body: &mut dyn BodySource,
-    ) -> Verdict {
+    ) -> Verdict<S> {
         let mut steps = Steps::new();
-        let judged = match rule.guard() {
-            None => {
+        let tries = if rule.is_watched() { self.look_at_source(request, &mut steps) } else { Ok(()) };
+        let judged = match (tries, rule.guard()) {
+            (Err(denial), _) => Err(denial),
+            (Ok(()), None) => {
                 steps.passed(Check::Requirement, None, "the route is public");
                 Ok(Judged::default())
             }
-            Some(guard) => {
+            (Ok(()), Some(guard)) => {
                 let judged = self.judge(guard, request, body, &mut steps).await;
                 judged.map_err(|denial| guard.challenging(denial, request))
             }
         };
         match judged {
-            Ok(judged) => {
-                let proven = judged.principal.as_ref().map(|who| (who.subject.clone(), who.schemes.clone()));
-                let decision = self.record(request, Some(rule), steps, Outcome::Permit(proven));
-                Verdict::Permit(Permit::of(judged, decision, rule.clone()))
-            }
+            Ok(judged) => Verdict::Permit(self.permit(judged, rule, request, steps)),
             Err(denial) => {
                 self.count(request, &denial);
-                Verdict::Deny(self.record(request, Some(rule), steps, Outcome::Deny(denial)))
+                let record = |outcome| self.record(request, Some(rule), steps, outcome);
+                Verdict::Deny(Refusal::of(denial, record))
             }
+        }
+    }
+
+    /// What would become of a request: nothing is spent, nobody is asked, nothing counts.
+    pub async fn explain(
+        &self,
+        rule: &Arc<Rule>,
+        request: &RequestView<'_>,
+        body: &mut dyn BodySource,
+    ) -> Arc<Decision> {
+        let request = RequestView { purpose: Purpose::Explain, ..request.clone() };
+        match self.read(&request) {
+            Ok(()) => self.decide(rule, &request, body).await.decision().clone(),
+            Err(refusal) => refusal.decision().clone(),
+        }
+    }
+
+    /// What could be read in two ways is under no rule.
+    pub(crate) fn read(&self, request: &RequestView<'_>) -> Result<(), Refusal> {
+        let read = check_path(request.target.path());
+        read.map_err(|denial| self.refuse(request, Check::Reading, denial))
+    }
+
+    fn permit(
+        &self,
+        judged: Judged,
+        rule: &Arc<Rule>,
+        request: &RequestView<'_>,
+        steps: Steps,
+    ) -> Passage<S> {
+        let Judged { principal, reservation, presented } = judged;
+        let proven = principal.as_ref().map(|who| (who.subject.clone(), who.schemes.clone()));
+        let decision = self.record(request, Some(rule), steps, Outcome::Permit(proven));
+        let permit = Permit::of(principal, presented, decision, rule.clone());
+        match reservation {
+            None => Passage::Free(permit),
+            Some(reservation) => Passage::Once(ReservedPermit::of(permit, reservation, self.store.clone())),
         }
     }
 
@@ -128,9 +175,14 @@ impl<S: Store> Gate<S> {
         self.clock.now()
     }
 
-    /// Records a request that was refused before it met a rule.
+    /// Records a request that is refused without a rule. Where one was looked for, its path comes first: that nothing is
+    /// found under it is no answer to what could be read in two ways.
     #[must_use]
-    pub fn refuse(&self, request: &RequestView<'_>, check: Check, denial: Denial) -> Arc<Decision> {
+    pub fn refuse(&self, request: &RequestView<'_>, check: Check, denial: Denial) -> Refusal {
+        let (check, denial) = match (check, check_path(request.target.path())) {
+            (Check::Route, Err(ambiguous)) => (Check::Reading, ambiguous),
+            _ => (check, denial),
+        };
         let near_miss = refused_as_method(request).filter(|_| denial.code() == Code::MethodNotAllowed);
         let denial = match near_miss {
             Some(near_miss) => denial.noting(&near_miss),
@@ -138,21 +190,13 @@ impl<S: Store> Gate<S> {
         };
         let mut steps = Steps::new();
         steps.denied(check, None, &denial);
-        self.record(request, None, steps, Outcome::Deny(denial))
-    }
-
-    /// Says what came of a delivery, durably.
-    ///
-    /// # Errors
-    /// [`StoreError`]: nobody can know at this moment. What was reserved stays so until its time is over.
-    pub async fn settle(&self, reservation: Reservation, delivery: Delivery) -> Result<(), StoreError> {
-        reservation.settle(&self.store, delivery).await
+        Refusal::of(denial, |outcome| self.record(request, None, steps, outcome))
     }
 
     /// Records a request that was refused by whatever answers it instead of a rule, and counts it among
     /// what its source failed to prove.
     #[must_use]
-    pub fn fail(&self, request: &RequestView<'_>, check: Check, denial: Denial) -> Arc<Decision> {
+    pub fn fail(&self, request: &RequestView<'_>, check: Check, denial: Denial) -> Refusal {
         self.count(request, &denial);
         self.refuse(request, check, denial)
     }
@@ -197,7 +241,6 @@ impl<S: Store> Gate<S> {
         body: &mut dyn BodySource,
         steps: &mut Steps,
     ) -> Result<Judged, Denial> {
-        steps.check(Check::Source, None, self.look_at_source(request))?;
         let behind = self.look_at_clock(request, steps);
         // Expiry is judged by the later of the two, so that nothing that had expired lives again.
         let received_at = behind.as_ref().map_or(request.received_at, |behind| behind.latest);
@@ -226,18 +269,22 @@ impl<S: Store> Gate<S> {
         if let Err(denial) = passed {
             if let Some(reservation) = reservation {
                 // Somebody took the last of the limit at this moment, say: nothing was delivered.
-                self.settle(reservation, Delivery::Declined).await?;
+                reservation.settle(&*self.store, Delivery::Declined).await?;
             }
             return Err(denial);
         }
-        Ok(Judged { principal: Some(principal), reservation: reservation.map(Box::new), presented })
+        Ok(Judged { principal: Some(principal), reservation, presented })
+    }
+
+    fn look_at_source(&self, request: &RequestView<'_>, steps: &mut Steps) -> Result<(), Denial> {
+        steps.check(Check::Source, None, self.may_try(request))
     }
 
     /// Whether the source of a request may try to prove itself.
     ///
     /// # Errors
     /// `rate_limited`: it failed too often lately.
-    pub fn look_at_source(&self, request: &RequestView<'_>) -> Result<(), Denial> {
+    pub fn may_try(&self, request: &RequestView<'_>) -> Result<(), Denial> {
         let (Some(limiter), Some(source), Purpose::Decide) =
             (&self.unproven, request.source, request.purpose)
         else {
@@ -306,7 +353,7 @@ impl<S: Store> Gate<S> {
         let mut reservation = None;
         for spending in spends {
             let is_proof = spending.is_proof();
-            let spent = spending.spend(&self.store, self.clock.now()).await;
+            let spent = spending.spend(&*self.store, self.clock.now()).await;
             reservation = steps.check(Check::Spend, None, spent)?.or(reservation);
             // Taken by what was spent alone: whoever replays another's request takes nothing of its quota.
             if let Some(quota) = self.nonces.as_ref().filter(|_| is_proof) {
@@ -320,11 +367,22 @@ impl<S: Store> Gate<S> {
 
     async fn note(&self, notes: Vec<Note>, steps: &mut Steps) -> Result<(), Denial> {
         for note in notes {
-            let written = note.write(&self.store).await;
+            let written = note.write(&*self.store).await;
             steps.refused(Check::Note, None, written.map_err(Denial::from))?;
         }
         Ok(())
     }
+}
+
+/// What was judged of a request that may pass.
+#[derive(Default)]
+struct Judged {
+    /// Who was proven; `None` on a public route.
+    principal: Option<Principal>,
+    /// What was reserved for it.
+    reservation: Option<Reservation>,
+    /// Whose credentials it carries.
+    presented: SchemeSet,
 }
 
 /// The clock stands behind what it has shown.

@@ -3,6 +3,7 @@
 //! This crate opens no socket and no file and reads no clock: requests go in, decisions come out.
 //! A [`Rule`] says what a route asks, a [`Gate`] decides, and only a [`Permit`] lets a request on.
 
+pub mod arrival;
 pub mod assertion;
 pub mod authorization;
 pub mod claim_path;
@@ -17,6 +18,7 @@ pub mod gate;
 pub mod issuer;
 pub mod limit;
 mod near_miss;
+pub mod passage;
 pub mod path;
 pub mod permit;
 pub mod policy;
@@ -38,12 +40,15 @@ pub mod store;
 pub mod testing;
 pub mod time;
 pub mod verifier;
+pub mod witness;
 pub mod workers;
 
-pub use decision::{Decision, DecisionId, Outcome};
+pub use arrival::Arrival;
+pub use decision::{Decision, DecisionId, Outcome, Refusal};
 pub use denial::{Challenge, Code, Denial};
 pub use fetch::{ChosenBy, Fetch, FetchError, FetchRequest, FetchResponse};
 pub use gate::{Gate, Verdict};
+pub use passage::{Delivered, Passage, ReservedPermit};
 pub use permit::{Permit, Standing};
 pub use policy::Policy;
 pub use principal::{KeyId, Permissions, Principal, Scheme, SessionId, Subject, UserId};
@@ -56,4 +61,5 @@ pub use source::{Said, Source};
 pub use store::{MemoryStore, Store};
 pub use time::{Clock, Timestamp};
 pub use verifier::{Proven, Verifier};
+pub use witness::{Spawn, Witness};
 pub use workers::Workers;

@@ -8,7 +8,6 @@ use crate::decision::Decision;
 use crate::principal::{Principal, Scheme};
 use crate::request::Carrier;
 use crate::requirement::SchemeSet;
-use crate::reservation::Reservation;
 use crate::rule::Rule;
 use crate::store::StoreError;
 use crate::time::Timestamp;
@@ -23,7 +22,7 @@ use crate::time::Timestamp;
 ///
 /// ```compile_fail
 /// let decision = todo!();
-/// let permit = countersign::Permit { principal: None, reservation: None, decision, rule: todo!() };
+/// let permit = countersign::Permit { principal: None, decision, rule: todo!(), presented: todo!() };
 /// ```
 ///
 /// ```compile_fail
@@ -33,28 +32,20 @@ use crate::time::Timestamp;
 /// ```
 pub struct Permit {
     principal: Option<Principal>,
-    reservation: Option<Box<Reservation>>,
     decision: Arc<Decision>,
     rule: Arc<Rule>,
     presented: SchemeSet,
 }
 
-/// What was judged of a request that may pass.
-#[derive(Default)]
-pub(crate) struct Judged {
-    /// Who was proven; `None` on a public route.
-    pub(crate) principal: Option<Principal>,
-    /// What was reserved for it.
-    pub(crate) reservation: Option<Box<Reservation>>,
-    /// Whose credentials it carries.
-    pub(crate) presented: SchemeSet,
-}
-
 impl Permit {
     /// For the gate alone: whoever else calls this lets a request pass that nobody judged.
-    pub(crate) fn of(judged: Judged, decision: Arc<Decision>, rule: Arc<Rule>) -> Self {
-        let Judged { principal, reservation, presented } = judged;
-        Self { principal, reservation, decision, rule, presented }
+    pub(crate) const fn of(
+        principal: Option<Principal>,
+        presented: SchemeSet,
+        decision: Arc<Decision>,
+        rule: Arc<Rule>,
+    ) -> Self {
+        Self { principal, decision, rule, presented }
     }
 
     /// Who was proven; `None` on a public route.
@@ -91,14 +82,6 @@ impl Permit {
             let mut verifiers = self.rule.verifiers();
             verifiers.find(|verifier| verifier.scheme() == *scheme)?.tells(self.decision.at)
         })
-    }
-
-    /// What was reserved for this request, and is to be settled with [`Gate::settle`] when the upstream
-    /// has answered. Taken once; what nobody settles stays reserved until its time is over, and then
-    /// opens for the same body alone.
-    #[must_use]
-    pub fn take_reservation(&mut self) -> Option<Reservation> {
-        self.reservation.take().map(|reservation| *reservation)
     }
 
     /// Gives the permit up for forwarding. What is left can be asked whether it still holds, and lets

@@ -23,6 +23,8 @@ pub struct Rule {
     name: Arc<str>,
     /// `None` for a public route.
     guard: Option<Guard>,
+    /// Whether the source is looked at even so.
+    watched: bool,
 }
 
 /// What a rule that is not public asks.
@@ -49,7 +51,14 @@ impl Rule {
     /// A rule that lets everybody pass and asks nobody.
     #[must_use]
     pub fn public(name: impl Into<Arc<str>>) -> Self {
-        Self { name: name.into(), guard: None }
+        Self { name: name.into(), guard: None, watched: false }
+    }
+
+    /// A rule that lets everybody try who has not failed too often: whoever calls proves in the request's body what
+    /// there is to prove, and what answers it [counts](crate::Gate::fail) those who do not.
+    #[must_use]
+    pub fn trying(name: impl Into<Arc<str>>) -> Self {
+        Self { watched: true, ..Self::public(name) }
     }
 
     /// A rule that lets pass whoever meets `requirement`. Give it a verifier for each scheme that
@@ -93,6 +102,11 @@ impl Rule {
 
     pub(crate) fn verifiers(&self) -> impl Iterator<Item = &dyn AnyVerifier> {
         self.guard.iter().flat_map(|guard| &guard.verifiers).map(|verifier| &**verifier)
+    }
+
+    /// Whether only those may try who have not failed too often.
+    pub(crate) const fn is_watched(&self) -> bool {
+        self.watched
     }
 
     /// What it asks; `None` for a public route.
@@ -227,6 +241,6 @@ impl RuleBuilder {
             carried.resize(carriers.len(), verifier.scheme());
         }
         (self.guard.carriers, self.guard.carried) = (carriers.into(), carried.into());
-        Ok(Rule { name: self.name, guard: Some(self.guard) })
+        Ok(Rule { name: self.name, guard: Some(self.guard), watched: true })
     }
 }

@@ -12,12 +12,13 @@ use countersign::decision::Check;
 use countersign::schemes::api_key::{ApiKey, ApiKeyVerifier, KeyRegistry, KeyTerms, LastUses};
 use countersign::spending::Spending;
 use countersign::store::{Id, Spend};
+use countersign::testing::Verdict;
 use countersign::testing::{self, NOW, Request, TestStore, let_others_go_first};
 use countersign::time::{ManualClock, Timestamp};
 use countersign::verifier::{BodyCheck, Proven, Verifier};
 use countersign::{
-    BodySource, Carrier, Clock, Code, Denial, Gate, KeyId, Permissions, Policy, Principal, RequestView,
-    Requirement, Rule, Scheme, Subject, Verdict,
+    Arrival, Body, BodySource, Carrier, Clock, Code, Denial, Gate, KeyId, Permissions, Policy, Principal,
+    PublicUrl, RequestView, Requirement, Rule, Scheme, Subject,
 };
 use http::HeaderName;
 
@@ -345,7 +346,7 @@ async fn a_group_grants_the_intersection_and_neutral_proofs_do_not_limit() {
             assert_eq!(principal.permissions, Permissions::Only(["a".into()].into()));
             assert_eq!(principal.scheme_names(), "api-key+signature");
         }
-        Verdict::Deny(decision) => panic!("{:?}", decision.denial()),
+        Verdict::Deny(refusal) => panic!("{:?}", refusal.denial()),
     }
 }
 
@@ -538,7 +539,7 @@ async fn a_permit_stops_holding_when_its_key_is_revoked_or_ends() {
     let (key, _) = registry.create(terms, NOW, &SystemRandom).await.unwrap();
     let permit = world.permit(&rule, &Request::get("/").bearing(&key)).await;
     assert_eq!(permit.principal().unwrap().expires, expires);
-    let permit = permit.spend();
+    let permit = permit.consumed().await.unwrap().spend();
     assert!(permit.still_holds(NOW).await.unwrap());
     assert!(!permit.still_holds(NOW.plus(Duration::from_secs(100))).await.unwrap());
     registry.revoke(key.id, NOW).await.unwrap();
@@ -550,7 +551,7 @@ async fn what_is_proven_for_a_while_stops_holding_whatever_its_verifier_says() {
     let world = World::new();
     let rule = testing::rule("signature", |rule| rule.verifier(TestScheme::new()));
     let request = Request::get("/").with("test-proof", "alice n");
-    let standing = world.permit(&rule, &request).await.spend();
+    let standing = world.permit(&rule, &request).await.consumed().await.unwrap().spend();
     assert!(standing.still_holds(NOW.plus(Duration::from_secs(299))).await.unwrap());
     assert!(!standing.still_holds(NOW.plus(Duration::from_secs(300))).await.unwrap());
 }
@@ -654,4 +655,46 @@ async fn a_key_was_used_by_what_passed_and_by_nothing_else() {
     assert!(uses.take().is_empty());
     assert_eq!(world.code(&rule(Policy::default()), &request).await, None);
     assert_eq!(uses.take().into_keys().collect::<Vec<_>>(), [key.id]);
+}
+
+#[tokio::test]
+async fn a_path_that_could_be_read_in_two_ways_is_under_no_rule() {
+    let world = World::new();
+    let key = world.key(&[]).await;
+    let public = Arc::new(Rule::public("public"));
+    for path in ["/a/%2e%2e/b", "/a/../b", "//", "/a%2fb", "/a%00"] {
+        let request = Request::get(path).bearing(&key);
+        for rule in [&public, &world.rule("api-key")] {
+            let (mut parts, ()) = http::Request::get(request.target.clone()).body(()).unwrap().into_parts();
+            let public_url = PublicUrl::parse("https://bob.example").unwrap();
+            let arrival = Arrival::new(&world.gate, &mut parts, &public_url, Body::Absent, None, &());
+            let refusal = arrival.admit(rule, &mut Bytes::new()).await.err().unwrap();
+            assert_eq!(refusal.denial().code(), Code::PathAmbiguous, "{path}");
+            let explained = world.gate.explain(rule, &request.view(NOW), &mut Bytes::new()).await;
+            for decision in [refusal.decision(), &explained] {
+                assert_eq!(decision.denial().map(Denial::code), Some(Code::PathAmbiguous), "{path}");
+                assert_eq!(decision.route, None);
+            }
+        }
+        let view = request.view(NOW);
+        for (check, code) in [(Check::Route, Code::PathAmbiguous), (Check::Reading, Code::RouteUnknown)] {
+            let refusal = world.gate.refuse(&view, check, Denial::new(Code::RouteUnknown, "nothing is here"));
+            assert_eq!(refusal.denial().code(), code, "{path} {check:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_tries_without_a_credential_has_not_failed_too_often() {
+    let world = World::gated(|gate| gate.with_unproven_limit("1/min".parse().unwrap()));
+    let rule = Arc::new(Rule::trying("sign-in"));
+    let request = Request::get("/").from([192, 0, 2, 1]);
+    assert_eq!(world.code(&rule, &request).await, None);
+    assert_eq!(world.code(&rule, &request).await, None, "trying costs nothing");
+    let wrong = Denial::new(Code::SignInRefused, "test");
+    let refusal = world.gate.fail(&request.view(NOW), Check::Verify, wrong);
+    assert_eq!(refusal.denial().code(), Code::SignInRefused);
+    assert_eq!(world.code(&rule, &request).await, Some(Code::RateLimited));
+    assert_eq!(world.code(&Arc::new(Rule::public("public")), &request).await, None);
+    assert_eq!(world.code(&rule, &Request::get("/").from([192, 0, 2, 2])).await, None);
 }

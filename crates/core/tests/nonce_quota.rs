@@ -6,11 +6,11 @@ use std::time::Duration;
 use countersign::decision::Check;
 use countersign::spending::{Note, Spending};
 use countersign::store::{Id, Space, Spend};
+use countersign::testing::Verdict;
 use countersign::testing::{self, Request, rule};
 use countersign::verifier::{Proven, Verifier};
 use countersign::{
     BodySource, Carrier, Code, Denial, Permissions, Policy, Principal, Purpose, RequestView, Scheme, Subject,
-    Verdict,
 };
 use http::HeaderName;
 

@@ -13,8 +13,9 @@ use countersign::schemes::signature::{
     COUNTERSIGN, ContentDigest, Parameters, RegisteredKeys, SignAs, SignatureVerifier, cover_floor, sign,
     sign_erc8128,
 };
+use countersign::testing::Verdict;
 use countersign::testing::{self, NOW, Nobody, Request, TestStore, ed25519, public_key, rule};
-use countersign::{Body, Code, Denial, Rule, Verdict};
+use countersign::{Body, Code, Denial, Rule};
 use http::{HeaderValue, Method};
 
 const LARGEST: usize = 64;
@@ -356,7 +357,7 @@ async fn what_was_proven_holds_until_its_key_is_revoked() {
     let mut standing = Vec::new();
     for request in [get().signed(&holder), by_wallet] {
         let Verdict::Permit(permit) = world.decide(&rule, &request).await else { panic!("it passes") };
-        standing.push(permit.spend());
+        standing.push(permit.consumed().await.unwrap().spend());
     }
     assert!(standing[0].still_holds(NOW).await.unwrap() && standing[1].still_holds(NOW).await.unwrap());
     world.registry.revoke(holder.id, NOW).await.unwrap();

@@ -17,8 +17,9 @@ use countersign::schemes::signature::{
     RegisteredKeys, SIGNATURE, SIGNATURE_INPUT, SignAs, SignatureVerifier, Signed, Wanted, cover_floor, sign,
     sign_erc8128, signature_base,
 };
+use countersign::testing::Verdict;
 use countersign::testing::{self, NOW, Nobody, Request, ed25519, public_key, rule};
-use countersign::{Code, Denial, Rule, Verdict};
+use countersign::{Code, Denial, Rule};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
 
@@ -55,7 +56,7 @@ impl World {
         let verdict = self.decide(&self.rule(true, false), request).await;
         match &verdict {
             Verdict::Permit(permit) => Ok(permit.principal().unwrap().subject.to_string()),
-            Verdict::Deny(decision) => Err(decision.denial().unwrap().code()),
+            Verdict::Deny(refusal) => Err(refusal.denial().code()),
         }
     }
 }

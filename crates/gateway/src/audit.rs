@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use countersign::witness::Work;
 use countersign::{Decision, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -68,14 +69,17 @@ impl Audit {
         Ok(Self { shared, decisions })
     }
 
-    /// Queues a decision; waits while the queue is full.
-    pub async fn decision(&self, decision: &Arc<Decision>) {
-        if !self.decisions {
-            return;
+    /// Queues a decision. While the queue is full, there is something to wait for.
+    #[must_use]
+    pub fn decision<'a>(&'a self, decision: &'a Arc<Decision>) -> Option<Work<'a>> {
+        if !self.decisions || self.shared.push(decision) {
+            return None;
         }
-        while !self.shared.push(decision) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        Some(Box::pin(async move {
+            while !self.shared.push(decision) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }))
     }
 
     /// Writes down a change of keys; it is on disk when this answers.

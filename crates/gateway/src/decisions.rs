@@ -99,7 +99,7 @@ mod tests {
         for second in 2..2 + KEPT as u64 * 2 {
             let outcome = match second % 2 {
                 0 => Outcome::Permit(None),
-                _ => Outcome::Deny(Denial::new(Code::CredentialMissing, "")),
+                _ => Outcome::Deny(Arc::new(Denial::new(Code::CredentialMissing, ""))),
             };
             decisions.push(decision(second, outcome));
         }

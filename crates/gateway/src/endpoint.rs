@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use countersign::path::Template;
-use countersign::{BodySource, Denial, Gate, Principal, RequestView, Rule};
+use countersign::{Arrival, BodySource, Denial, Principal, RequestView, Rule};
 use countersign_io::AnyStore;
 use http::{Method, Response};
 
@@ -16,9 +16,8 @@ pub struct Endpoint {
     pub template: Template,
     /// Its methods; `None`: all, and it judges them itself.
     pub methods: Option<Vec<Method>>,
-    /// Who may call. A public rule: whoever calls proves in the request's body what there is to prove, and
-    /// no decision is made but for what is refused. Such an endpoint asks [`countersign::Gate::look_at_source`]
-    /// itself, before it does any work.
+    /// Who may call. What a public rule lets pass is not recorded: whoever calls proves in the request's body what
+    /// there is to prove.
     pub rule: Arc<Rule>,
     /// What it answers.
     pub answer: Box<dyn Answer>,
@@ -27,9 +26,17 @@ pub struct Endpoint {
 impl Endpoint {
     /// A path that anybody may call. `None`: `path` is no path.
     pub fn public(path: &str, methods: Option<Vec<Method>>, answer: impl Answer + 'static) -> Option<Self> {
-        let template = Template::parse(path).ok()?;
-        let rule = Arc::new(Rule::public(template.as_str()));
-        Some(Self { template, methods, rule, answer: Box::new(answer) })
+        Self::under(Rule::public(path), methods, answer)
+    }
+
+    /// The same, for whoever has not failed too often.
+    pub fn trying(path: &str, methods: Option<Vec<Method>>, answer: impl Answer + 'static) -> Option<Self> {
+        Self::under(Rule::trying(path), methods, answer)
+    }
+
+    fn under(rule: Rule, methods: Option<Vec<Method>>, answer: impl Answer + 'static) -> Option<Self> {
+        let template = Template::parse(rule.name()).ok()?;
+        Some(Self { template, methods, rule: Arc::new(rule), answer: Box::new(answer) })
     }
 }
 
@@ -42,10 +49,13 @@ pub trait Answer: Send + Sync {
 /// An answer in the making.
 pub(crate) type Answering<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, Denial>> + Send + 'a>>;
 
+/// A request at one of our doors.
+pub(crate) type Door<'a> = Arrival<'a, Arc<AnyStore>>;
+
 /// A request to an endpoint.
 pub struct Asked<'a> {
-    /// What judges this request.
-    pub gate: &'a Gate<Arc<AnyStore>>,
+    /// The door that it came through, and where it is told what else is refused.
+    pub door: &'a Door<'a>,
     /// Its head.
     pub request: &'a RequestView<'a>,
     /// Who was proven, if the endpoint's rule asks.

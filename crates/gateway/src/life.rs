@@ -1,5 +1,7 @@
 //! How a process ends: it drains, waits for what is under way, and cuts off what takes too long.
 
+use countersign::Spawn;
+use countersign::witness::Work;
 use tokio::sync::watch;
 
 /// Where a process is in its life. Clones share it.
@@ -47,7 +49,7 @@ impl Life {
     }
 
     /// Counts a delivery that goes on without its caller, until what is returned is dropped.
-    pub fn delivery(&self) -> UnderWay {
+    fn delivery(&self) -> UnderWay {
         self.deliveries.send_modify(|under_way| *under_way += 1);
         UnderWay(self.deliveries.clone())
     }
@@ -58,8 +60,19 @@ impl Life {
     }
 }
 
+/// Work that the process waits for when it ends.
+impl Spawn for Life {
+    fn spawn(&self, work: Work<'static>) {
+        let under_way = self.delivery();
+        tokio::spawn(async move {
+            work.await;
+            drop(under_way);
+        });
+    }
+}
+
 /// One delivery that is under way.
-pub struct UnderWay(watch::Sender<usize>);
+struct UnderWay(watch::Sender<usize>);
 
 impl Drop for UnderWay {
     fn drop(&mut self) {

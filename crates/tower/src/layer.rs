@@ -7,20 +7,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use countersign::decision::Check;
-use countersign::path::check_path;
 use countersign::schemes::session::SessionCookie;
 use countersign::{
-    Carrier, Code, Decision, Delivery, Denial, Gate, PublicUrl, Reservation, Rule, Store, Verdict,
+    Carrier, Code, Delivered, Delivery, Denial, Gate, Passage, PublicUrl, Refusal, ReservedPermit, Rule,
+    Store, Witness,
 };
-use http::{Extensions, HeaderName, HeaderValue, Request, Response};
+use http::{Extensions, Request, Response};
 use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::body::{BodyReader, GateBody};
-use crate::cookies::{join_cookies, keep_their_cookies};
-use crate::doorway::{Doorway, refusal};
+use crate::cookies::keep_their_cookies;
+use crate::doorway::{Doorway, InTasks, refused};
 use crate::problem::problem;
 use crate::strip::{
     has_credential_in_url, refer_to_nobody, set_idempotency_key, strip_credentials, strip_identity,
@@ -58,8 +57,18 @@ impl<S> GateLayer<S> {
     /// the gate's limit on sources that keep failing can count.
     #[must_use]
     pub fn source(self, source_of: impl Fn(&Extensions) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
+        self.with(|doorway| doorway.source(source_of))
+    }
+
+    /// The same, telling `witness` what is decided, and whether the delivery of a use could be settled.
+    #[must_use]
+    pub fn witness(self, witness: Arc<dyn Witness>) -> Self {
+        self.with(|doorway| doorway.witness(witness))
+    }
+
+    fn with(self, change: impl FnOnce(&Doorway<S>) -> Doorway<S>) -> Self {
         let Shared { rule, doorway, cookie } = &*self.shared;
-        let (rule, doorway, cookie) = (rule.clone(), doorway.source(source_of), *cookie);
+        let (rule, doorway, cookie) = (rule.clone(), change(doorway), *cookie);
         Self { shared: Arc::new(Shared { rule, doorway, cookie }) }
     }
 }
@@ -118,10 +127,11 @@ where
         Box::pin(async move {
             let in_url = has_credential_in_url(request.uri(), Some(&shared.rule));
             let mut answered = match shared.admit(request).await {
-                Ok(Admitted { request, tells, reservation }) => {
-                    let mut response = match reservation {
-                        None => inner.call(request).await?,
-                        Some(reservation) => deliver(&shared, inner.call(request), reservation).await?,
+                Ok((request, passage)) => {
+                    let tells: Vec<_> = passage.tells().collect();
+                    let mut response = match passage {
+                        Passage::Free(_) => inner.call(request).await?,
+                        Passage::Once(reserved) => shared.deliver(reserved, request, inner).await?,
                     };
                     if let Some(cookie) = shared.cookie {
                         keep_their_cookies(response.headers_mut(), cookie);
@@ -131,7 +141,7 @@ where
                     }
                     response
                 }
-                Err(decision) => refusal(&decision).map(R::from),
+                Err(refusal) => refused(&refusal).map(R::from),
             };
             if in_url {
                 refer_to_nobody(answered.headers_mut());
@@ -141,77 +151,58 @@ where
     }
 }
 
-/// A request that may pass, and what its response will say.
-struct Admitted<B> {
-    request: Request<GateBody<B>>,
-    tells: Vec<(HeaderName, HeaderValue)>,
-    reservation: Option<(Reservation, Arc<Decision>)>,
-}
+/// What the guarded service answered.
+struct Answered<R, E>(Result<Response<R>, E>);
 
-/// Waits for an answer while a use is reserved: in a task of its own, so that the work goes on if the caller
-/// leaves, and what came of it is durable before the caller learns of it. Where the store cannot be told, the
-/// use stays reserved until its time is over, and then opens for the same body alone.
-async fn deliver<S, F, R, E>(
-    shared: &Shared<S>,
-    answering: F,
-    (reservation, decision): (Reservation, Arc<Decision>),
-) -> Result<Response<R>, E>
-where
-    S: Store,
-    F: Future<Output = Result<Response<R>, E>> + Send + 'static,
-    R: From<Bytes> + Send + 'static,
-    E: Send + 'static,
-{
-    let gate = shared.doorway.gate.clone();
-    let delivered = tokio::spawn(async move {
-        // By itself, so that a panic is an answer too.
-        let answered = tokio::spawn(answering).await;
-        let delivery = match &answered {
-            Ok(Ok(response)) => Delivery::of(response.status()),
-            _ => Delivery::Uncertain,
-        };
-        let _ = gate.settle(reservation, delivery).await;
-        answered
-    });
-    match delivered.await {
-        Ok(Ok(answered)) => answered,
-        Ok(Err(_)) | Err(_) => {
-            let denial = Denial::new(Code::UpstreamUnreachable, "the guarded service gave no answer");
-            Ok(problem(&denial, decision.id, decision.at).map(R::from))
-        }
+impl<R, E> Delivered for Answered<R, E> {
+    fn delivery(&self) -> Delivery {
+        self.0.as_ref().map_or(Delivery::Uncertain, |response| Delivery::of(response.status()))
     }
 }
 
 impl<S: Store> Shared<S> {
-    async fn admit<B>(&self, request: Request<B>) -> Result<Admitted<B>, Arc<Decision>>
+    /// A request that may pass, as the guarded service gets it.
+    async fn admit<B>(&self, request: Request<B>) -> Result<(Request<GateBody<B>>, Passage<S>), Refusal>
     where
         B: Body<Data = Bytes> + Send + Unpin,
     {
         let (mut parts, body) = request.into_parts();
-        join_cookies(&mut parts.headers);
         let mut body = GateBody::streaming(body);
-        let target = self.doorway.public_url.target(&parts.uri);
-        let view = self.doorway.view(&parts, &target, &body);
-        let gate = &self.doorway.gate;
-        if let Err(denial) = check_path(parts.uri.path()) {
-            return Err(gate.refuse(&view, Check::Reading, denial));
-        }
-        let mut permit = match gate.decide(&self.rule, &view, &mut BodyReader(&mut body)).await {
-            Verdict::Permit(permit) => permit,
-            Verdict::Deny(decision) => return Err(decision),
-        };
+        let arrival = self.doorway.arrive(&mut parts, &body);
+        let passage = arrival.admit(&self.rule, &mut BodyReader(&mut body)).await?;
         strip_identity(&mut parts.headers);
-        strip_credentials(&mut parts.headers, &mut parts.uri, &permit);
-        if let Some(principal) = permit.principal() {
+        strip_credentials(&mut parts.headers, &mut parts.uri, &passage);
+        if let Some(principal) = passage.principal() {
             parts.extensions.insert(principal.clone());
         }
-        parts.extensions.insert(permit.decision().id);
-        let tells = permit.tells().collect();
-        let reservation =
-            permit.take_reservation().map(|reservation| (reservation, permit.decision().clone()));
-        if let Some((reservation, _)) = &reservation {
-            set_idempotency_key(&mut parts.headers, reservation.idempotency_key());
-        }
-        Ok(Admitted { request: Request::from_parts(parts, body), tells, reservation })
+        parts.extensions.insert(passage.decision().id);
+        Ok((Request::from_parts(parts, body), passage))
+    }
+
+    /// Calls the guarded service while a use is reserved.
+    async fn deliver<I, B, R>(
+        &self,
+        reserved: ReservedPermit<S>,
+        mut request: Request<B>,
+        mut inner: I,
+    ) -> Result<Response<R>, I::Error>
+    where
+        I: Service<Request<B>, Response = Response<R>> + Send + 'static,
+        I::Future: Send,
+        I::Error: Send + 'static,
+        B: Send + 'static,
+        R: From<Bytes> + Send + 'static,
+    {
+        set_idempotency_key(request.headers_mut(), reserved.idempotency_key());
+        let decision = reserved.decision().clone();
+        let answering = move |_permit| async move { Answered(inner.call(request).await) };
+        let answered = reserved.deliver(&InTasks, self.doorway.told(), answering).await;
+        answered.map_or_else(
+            || {
+                let denial = Denial::new(Code::UpstreamUnreachable, "the guarded service gave no answer");
+                Ok(problem(&denial, decision.id, decision.at).map(R::from))
+            },
+            |Answered(answered)| answered,
+        )
     }
 }

@@ -27,7 +27,7 @@ mod strip;
 
 pub use assertion::{AssertionLayer, AssertionService};
 pub use body::{BodyReader, GateBody};
-pub use cookies::{join_cookies, keep_their_cookies};
+pub use cookies::keep_their_cookies;
 pub use endpoint::{WebhookEndpoint, answer};
 pub use layer::{GateFuture, GateLayer, GateService};
 pub use problem::problem;

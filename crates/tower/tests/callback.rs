@@ -14,9 +14,10 @@ use countersign::schemes::callback_url::{
     CallbackKeys, CallbackLimits, CallbackRoute, CallbackTerms, CallbackVerifier, Callbacks, Minter,
     TokenForm, keyring_terms,
 };
+use countersign::store::StoreError;
 use countersign::testing::{self, TestStore, seal_key};
 use countersign::time::ManualClock;
-use countersign::{Clock as _, PublicUrl, Requirement, Rule};
+use countersign::{Clock as _, Decision, Delivery, PublicUrl, Requirement, Rule, Witness};
 use countersign_tower::{GateBody, GateLayer};
 use http::{Request, Response};
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
@@ -25,8 +26,8 @@ const TTL: Duration = Duration::from_secs(600);
 type Store = Arc<TestStore>;
 
 /// What the inner service does, and what it saw.
-#[derive(Default)]
 struct Inner {
+    store: Store,
     status: AtomicU16,
     calls: AtomicUsize,
     seen: Mutex<Vec<(String, Vec<String>)>>,
@@ -56,13 +57,14 @@ fn world() -> World {
     let rule = Rule::requiring("results", Requirement::parse(["callback-url"]).unwrap());
     let layer = GateLayer::new(Arc::new(gate), rule.verifier(verifier).build().unwrap(), public_url.clone());
     let minter = Minter {
-        callbacks: Callbacks::new(store),
+        callbacks: Callbacks::new(store.clone()),
         keys,
         public_url,
         max_ttl: TTL,
         random: Arc::new(SystemRandom),
     };
-    let inner = Arc::new(Inner { status: 200.into(), ..Inner::default() });
+    let (calls, seen) = (AtomicUsize::default(), Mutex::default());
+    let inner = Arc::new(Inner { store, status: 200.into(), calls, seen });
     World { inner, minter, route, clock, layer }
 }
 
@@ -74,7 +76,7 @@ impl World {
         minted.unwrap().url.expose().clone()
     }
 
-    /// Answers with the status that is told; 0 panics, 1 takes its time.
+    /// Answers with the status that is told; 0 panics, 1 takes its time, and at 2 the store goes down meanwhile.
     fn service(
         &self,
     ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + use<>
@@ -92,7 +94,8 @@ impl World {
                 if status == 1 {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
-                let status = if status == 1 { 200 } else { status };
+                inner.store.set_down(status == 2);
+                let status = if status < 100 { 200 } else { status };
                 Ok::<_, Infallible>(Response::builder().status(status).body(Body::empty()).unwrap())
             }
         }))
@@ -163,4 +166,30 @@ async fn the_work_goes_on_if_the_caller_leaves() {
     world.clock.advance(Duration::from_secs(61));
     assert_eq!(world.post(&url, "body").await, 409, "consumed: the lease has nothing to do with it");
     assert_eq!(world.inner.calls.load(Ordering::SeqCst), 1);
+}
+
+/// Whether what was delivered could be settled.
+#[derive(Default)]
+struct Told(Mutex<Vec<(Delivery, bool)>>);
+
+impl Witness for Told {
+    fn settled(&self, _: &Arc<Decision>, delivery: Delivery, settled: Result<(), StoreError>) {
+        self.0.lock().unwrap().push((delivery, settled.is_ok()));
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_that_could_not_be_settled_is_told_and_stays_in_use() {
+    let (mut world, told) = (world(), Arc::new(Told::default()));
+    world.layer = world.layer.witness(told.clone());
+    let url = world.mint().await;
+    world.answers(2);
+    assert_eq!(world.post(&url, "body").await, 200, "it was delivered, whatever becomes of its use");
+    assert_eq!(std::mem::take(&mut *told.0.lock().unwrap()), [(Delivery::Taken, false)]);
+    world.inner.store.set_down(false);
+    world.answers(200);
+    assert_eq!(world.post(&url, "body").await, 409, "in use");
+    world.clock.advance(Duration::from_secs(61));
+    assert_eq!(world.post(&url, "body").await, 200);
+    assert_eq!(*told.0.lock().unwrap(), [(Delivery::Taken, true)]);
 }

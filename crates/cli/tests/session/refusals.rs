@@ -111,6 +111,26 @@ fn methods_are_what_they_are_and_a_get_signs_nobody_out() {
 }
 
 #[test]
+fn a_path_of_ours_that_could_be_read_in_two_ways_is_ambiguous_whoever_asks_and_however() {
+    let site = Site::new();
+    let ann = site.somebody(ANN);
+    for (method, path) in [
+        ("DELETE", "/auth/sessions/%2e%2e"),
+        ("DELETE", "/auth/sessions/.."),
+        ("GET", "/auth/sessions/%2e%2e"),
+        ("POST", "/auth/sessions/a%2fb"),
+        ("GET", "/auth/%2e%2e/whoami"),
+        ("GET", "/auth//whoami"),
+        ("POST", "/auth/signin/%2e"),
+        ("GET", "/api/%2e%2e/orders"),
+    ] {
+        site.send(&ann, method, path, &[]).is(400, "path_ambiguous");
+        site.gateway.send(&Request::new(method, path)).is(400, "path_ambiguous");
+    }
+    site.get(&ann).is(200, "");
+}
+
+#[test]
 fn a_session_id_that_somebody_else_chose_is_never_the_one_that_begins() {
     let site = Site::new();
     let (ann, eve) = (site.somebody(ANN), site.somebody("eve@example.org"));

@@ -25,6 +25,7 @@ mod network;
 mod random;
 mod request;
 mod store;
+mod work;
 mod world;
 
 use std::future::poll_fn;
@@ -36,7 +37,8 @@ pub use network::{Nobody, Table, response};
 pub use random::{Given, Seeded};
 pub use request::Request;
 pub use store::TestStore;
-pub use world::{World, rule};
+pub use work::AtOnce;
+pub use world::{Verdict, World, rule};
 
 /// Lets everything else that is ready go first, so many times, on whichever runtime this is.
 pub async fn let_others_go_first(turns: usize) {

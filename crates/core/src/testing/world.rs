@@ -12,7 +12,10 @@ use crate::rule::RuleBuilder;
 use crate::schemes::api_key::{ApiKey, KeyRegistry, KeyTerms};
 use crate::store::MemoryStore;
 use crate::time::ManualClock;
-use crate::{Clock, Code, Denial, Gate, Permit, Requirement, Rule, Timestamp, Verdict};
+use crate::{Clock, Code, Denial, Gate, Passage, Requirement, Rule, Timestamp};
+
+/// What the gate of a [`World`] says.
+pub type Verdict = crate::Verdict<Arc<TestStore>>;
 
 /// What every test of a scheme stands in. A scheme's own world has one of these, and more.
 pub struct World {
@@ -88,10 +91,10 @@ impl World {
     ///
     /// # Panics
     /// If it does not.
-    pub async fn permit(&self, rule: &Arc<Rule>, request: &Request) -> Permit {
+    pub async fn permit(&self, rule: &Arc<Rule>, request: &Request) -> Passage<Arc<TestStore>> {
         match self.decide(rule, request).await {
-            Verdict::Permit(permit) => permit,
-            Verdict::Deny(decision) => panic!("{}", decision.denial().expect("a denial says why")),
+            Verdict::Permit(passage) => passage,
+            Verdict::Deny(refusal) => panic!("{}", refusal.denial()),
         }
     }
 

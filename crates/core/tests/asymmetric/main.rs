@@ -15,9 +15,10 @@ use countersign::crypto::ethereum::{Address, EthereumKey, encode_hex};
 use countersign::request::Body;
 use countersign::schemes::asymmetric::signer::{Nonces, SignError, sign_header, sign_query};
 use countersign::schemes::asymmetric::{AsymmetricVerifier, LARGEST_BODY, wire};
+use countersign::testing::Verdict;
 use countersign::testing::{self, NOW, Request, rule};
 use countersign::time::Timestamp;
-use countersign::{Carrier, Code, Denial, Permissions, Policy, Rule, Scheme, Subject, Verdict};
+use countersign::{Carrier, Code, Denial, Permissions, Policy, Rule, Scheme, Subject};
 use http::{HeaderValue, Method, Uri};
 use serde::Deserialize;
 

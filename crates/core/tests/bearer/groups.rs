@@ -46,7 +46,7 @@ impl Both {
     async fn decide(&self, request: &Request) -> Result<Principal, Code> {
         match self.world.common.decide(&self.rule, request).await {
             Verdict::Permit(permit) => Ok(permit.principal().unwrap().clone()),
-            Verdict::Deny(decision) => Err(decision.denial().unwrap().code()),
+            Verdict::Deny(refusal) => Err(refusal.denial().code()),
         }
     }
 }

@@ -166,7 +166,7 @@ async fn an_unknown_key_is_asked_about_once_a_minute() {
 async fn a_key_that_was_withdrawn_passes_no_more_and_ends_what_it_opened() {
     let world = World::new();
     let Verdict::Permit(permit) = world.decide(&world.bot().signed()).await else { panic!("refused") };
-    let standing = permit.spend();
+    let standing = permit.consumed().await.unwrap().spend();
     assert!(standing.still_holds(world.clock.now()).await.unwrap());
     world.agents.answer(AGENT, directory_of(&[&public_key(3)]));
     world.pass_seconds(HOUR);

@@ -16,8 +16,9 @@ use countersign::schemes::signature::{
     CONTENT_DIGEST, Component, ContentDigest, Directories, Parameters, RegisteredKeys, SIGNATURE_AGENT,
     SignatureVerifier, WebBots, sign,
 };
+use countersign::testing::Verdict;
 use countersign::testing::{self, NOW, Request, Table, ed25519, public_key, rule};
-use countersign::{Clock as _, Code, Denial, PublicUrl, Rule, Timestamp, Verdict};
+use countersign::{Clock as _, Code, Denial, PublicUrl, Rule, Timestamp};
 use http::{HeaderMap, HeaderValue, Method};
 
 const AGENT: &str = "https://agent.example";

@@ -1,10 +1,12 @@
 //! One use in two phases, and what is said of it meanwhile.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use countersign::schemes::callback_url::{CallbackState, CallbackTerms, TokenForm};
-use countersign::testing::{self, NOW};
-use countersign::{Carrier, Code, Delivery};
+use countersign::store::StoreError;
+use countersign::testing::{self, AtOnce, NOW};
+use countersign::{Carrier, Code, Decision, Delivery, Witness};
 
 use crate::world::{Call, LEASE, ROUTE, World, terms};
 
@@ -130,4 +132,60 @@ async fn what_was_minted_before_a_store_was_put_back_from_a_copy_opens_nothing()
     assert_eq!(world.refused(&before).await, Code::CallbackConsumed);
     assert_eq!(world.refused(&before.explain()).await, Code::CallbackConsumed);
     world.deliver(&Call::post(&world.mint("42").await), Delivery::Taken).await;
+}
+
+/// What a delivery's witness was told.
+#[derive(Default)]
+struct Told(Mutex<Vec<(Delivery, bool)>>);
+
+impl Witness for Told {
+    fn settled(&self, decision: &Arc<Decision>, delivery: Delivery, settled: Result<(), StoreError>) {
+        assert!(decision.is_proven());
+        self.0.lock().unwrap().push((delivery, settled.is_ok()));
+    }
+}
+
+#[tokio::test]
+async fn what_became_of_a_delivery_is_told_and_that_it_could_not_be_settled_too() {
+    let world = World::new();
+    let told = Arc::new(Told::default());
+    for (down, delivery) in [(false, Delivery::Declined), (false, Delivery::NotSent), (true, Delivery::Taken)]
+    {
+        let call = Call::post(&world.mint("42").await);
+        let (reserved, store) = (world.reserve(&call).await, world.store.clone());
+        let forward = async move |_permit| {
+            store.set_down(down);
+            delivery
+        };
+        assert_eq!(reserved.deliver(&AtOnce, told.clone(), forward).await, Some(delivery));
+        world.store.set_down(false);
+        assert_eq!(told.0.lock().unwrap().pop(), Some((delivery, !down)));
+        let again = down.then_some(Code::CallbackInUse);
+        assert_eq!(world.refusal(&call).await, again, "{delivery:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_that_panics_is_settled_as_one_of_which_nobody_knows() {
+    let world = World::new();
+    let (told, call) = (Arc::new(Told::default()), Call::post(&world.mint("42").await));
+    let forward = async |_permit| -> Delivery { panic!("on purpose") };
+    assert_eq!(world.reserve(&call).await.deliver(&AtOnce, told.clone(), forward).await, None);
+    assert_eq!(*told.0.lock().unwrap(), [(Delivery::Uncertain, true)]);
+    assert_eq!(world.refused(&call.clone().body("another")).await, Code::CallbackConsumed);
+    world.deliver(&call, Delivery::Taken).await;
+}
+
+#[tokio::test]
+async fn what_never_learns_of_its_delivery_is_consumed_at_once() {
+    let world = World::new();
+    let call = Call::post(&world.mint("42").await);
+    assert!(world.passes(&call).await.consumed().await.is_ok());
+    assert_eq!(world.refused(&call).await, Code::CallbackConsumed);
+    let call = Call::post(&world.mint("42").await);
+    let passage = world.passes(&call).await;
+    world.store.set_down(true);
+    assert!(passage.consumed().await.is_err(), "and where nobody knows, nothing passes");
+    world.store.set_down(false);
+    assert_eq!(world.refused(&call).await, Code::CallbackInUse);
 }

@@ -1,7 +1,7 @@
 //! The vectors of `vectors/callback_url.json`: tokens that a library of others made.
 
-use countersign::Verdict;
 use countersign::testing::NOW;
+use countersign::testing::Verdict;
 use http::Method;
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ async fn every_token_opens_what_its_vector_says() {
         let method = Method::from_bytes(text("method").as_bytes()).unwrap();
         let code = match world.ask(&call.method(method)).await {
             Verdict::Permit(_) => None,
-            Verdict::Deny(decision) => Some(decision.denial().unwrap().code().as_str()),
+            Verdict::Deny(refusal) => Some(refusal.denial().code().as_str()),
         };
         assert_eq!(code, case["code"].as_str(), "{}", case["name"]);
     }

@@ -13,8 +13,9 @@ use countersign::schemes::callback_url::{
     CallbackKeys, CallbackLimits, CallbackRoute, CallbackTerms, CallbackVerifier, Callbacks, Minted, Minter,
     TokenForm, keyring_terms,
 };
-use countersign::testing::{self, Request, TestStore, rule, seal_key};
-use countersign::{Clock, Code, Delivery, Permit, Policy, PublicUrl, Reservation, Rule, Verdict};
+use countersign::testing::Verdict;
+use countersign::testing::{self, AtOnce, Request, TestStore, rule, seal_key};
+use countersign::{Clock, Code, Delivery, Passage, Policy, PublicUrl, ReservedPermit, Rule};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -118,18 +119,19 @@ impl World {
         self.code(&self.rule(&call.template), &call.request).await
     }
 
-    pub(crate) async fn passes(&self, call: &Call) -> Permit {
+    pub(crate) async fn passes(&self, call: &Call) -> Passage<Arc<TestStore>> {
         self.permit(&self.rule(&call.template), &call.request).await
     }
 
     /// Passes, and is not settled.
-    pub(crate) async fn reserve(&self, call: &Call) -> Reservation {
-        self.passes(call).await.take_reservation().unwrap()
+    pub(crate) async fn reserve(&self, call: &Call) -> ReservedPermit<Arc<TestStore>> {
+        let Passage::Once(reserved) = self.passes(call).await else { panic!("nothing was reserved") };
+        reserved
     }
 
     pub(crate) async fn deliver(&self, call: &Call, delivery: Delivery) {
-        let reservation = self.reserve(call).await;
-        self.gate.settle(reservation, delivery).await.unwrap();
+        let came = self.reserve(call).await.deliver(&AtOnce, Arc::new(()), async move |_| delivery).await;
+        assert_eq!(came, Some(delivery));
     }
 
     /// A token over claims of the test's own, by the shared secret.

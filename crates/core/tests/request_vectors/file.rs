@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign::Verdict;
 use countersign::crypto::VerifyingKey;
+use countersign::testing::Verdict;
 use countersign::testing::{self, Seeded};
 use countersign::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -101,8 +101,8 @@ impl Outcome {
                 let principal = permit.principal().expect("no route here is public");
                 Self { subject: Some(principal.subject.to_string()), ..Self::default() }
             }
-            Verdict::Deny(decision) => {
-                let code = decision.denial().unwrap().code();
+            Verdict::Deny(refusal) => {
+                let code = refusal.denial().code();
                 Self { status: Some(code.status().as_u16()), code: Some(code.to_string()), subject: None }
             }
         }

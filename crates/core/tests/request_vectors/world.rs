@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use countersign::rule::RuleBuilder;
 use countersign::schemes::signature::{Message, Signed, signature_base};
-use countersign::testing::{self, TestStore};
-use countersign::{Delivery, Policy, Requirement, Rule, Verdict};
+use countersign::testing::Verdict;
+use countersign::testing::{self, AtOnce, TestStore};
+use countersign::{Delivery, Passage, Policy, Requirement, Rule};
 use http::StatusCode;
 use serde_json::Value;
 
@@ -71,14 +72,16 @@ impl World {
         self.refuse(route, &request, story, step).await;
         let verdict = self.gate.decide(&route.rule, &request.view(at(step)), &mut request.body.clone()).await;
         assert_eq!(Outcome::of(&verdict), step.outcome, "{story}: {}", step.request);
-        let (Verdict::Permit(mut permit), Some(application)) = (verdict, &step.application) else { return };
-        let reservation = permit.take_reservation();
-        let key = reservation.as_ref().map(|reservation| reservation.idempotency_key().to_owned());
-        assert_eq!(key, application.idempotency_key, "{story}");
-        let Some(reservation) = reservation else { return };
+        let (Verdict::Permit(passage), Some(application)) = (verdict, &step.application) else { return };
+        let Passage::Once(reserved) = passage else {
+            assert_eq!(None, application.idempotency_key, "{story}");
+            return;
+        };
+        assert_eq!(Some(reserved.idempotency_key()), application.idempotency_key.as_deref(), "{story}");
         let answered = application.status.map(|status| StatusCode::from_u16(status).unwrap());
         let delivery = answered.map_or(Delivery::Uncertain, Delivery::of);
-        self.gate.settle(reservation, delivery).await.unwrap();
+        let came = reserved.deliver(&AtOnce, Arc::new(()), async move |_| delivery).await;
+        assert_eq!(came, Some(delivery), "{story}");
     }
 }
 

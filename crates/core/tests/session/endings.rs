@@ -10,8 +10,9 @@ use countersign::schemes::session::{
     SessionVerifier, SignIn, Surroundings, USERS,
 };
 use countersign::store::Inventory as _;
+use countersign::testing::Verdict;
 use countersign::testing::{NOW, Request};
-use countersign::{Code, Denial, Policy, PublicUrl, Purpose, Rule, Scheme, Store as _, Verdict};
+use countersign::{Code, Denial, Policy, PublicUrl, Purpose, Rule, Scheme, Store as _};
 
 use crate::world::{EMAIL, Halved as _, LIFETIMES, PASSWORD, World, bare, typed, with_both};
 
@@ -265,8 +266,8 @@ async fn one_user_has_so_many_sessions_and_the_oldest_makes_room() {
 async fn what_was_proven_stops_holding_with_its_session_and_its_user() {
     let (world, halves) = World::signed_in().await;
     let standing = async |halves| match world.decide(&with_both("GET", halves)).await {
-        Verdict::Permit(permit) => permit.spend(),
-        Verdict::Deny(decision) => panic!("{decision:?}"),
+        Verdict::Permit(passage) => passage.consumed().await.unwrap().spend(),
+        Verdict::Deny(refusal) => panic!("{refusal:?}"),
     };
     let first = standing(&halves).await;
     assert!(first.still_holds(NOW).await.unwrap());

@@ -8,7 +8,8 @@ use countersign::schemes::session::signer::SessionSigner;
 use countersign::schemes::session::{
     Half, Halves, HandshakePolicy, KeyProof, KeyProven, NoKeyProof, SessionCookie, SessionDemand, SignIn,
 };
-use countersign::{Code, Denial, RequestView, Verdict};
+use countersign::testing::Verdict;
+use countersign::{Code, Denial, RequestView};
 use http::{HeaderMap, Method};
 
 use crate::world::{EMAIL, Halved as _, PASSWORD, World, bare, is_session, typed, with_both};

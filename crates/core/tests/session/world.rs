@@ -15,8 +15,9 @@ use countersign::schemes::session::{
     SessionDemand, SessionRecord, SessionVerifier, Sessions, SignIn, Surroundings, UserRecord, Users,
     handshakes,
 };
+use countersign::testing::Verdict;
 use countersign::testing::{self, Request, TestStore, rule, seal_key};
-use countersign::{Code, PublicUrl, Rule, Scheme, Timestamp, Verdict, Workers};
+use countersign::{Code, PublicUrl, Rule, Scheme, Timestamp, Workers};
 
 pub(crate) const LIFETIMES: Lifetimes =
     Lifetimes { idle: Duration::from_secs(3_600), absolute: Duration::from_secs(36_000) };

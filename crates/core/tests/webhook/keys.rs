@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use countersign::Policy;
 use countersign::schemes::webhook::wire::OFFER;
 use countersign::testing::NOW;
-use countersign::{Policy, Verdict};
+use countersign::testing::Verdict;
 
 use crate::by_hand::{INTRODUCTION, IntroductionByHand, KeyCallByHand};
 use crate::world::{ALICE, CAROL, Call, Calling as _, Sent, World, post};

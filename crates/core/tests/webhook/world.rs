@@ -8,10 +8,11 @@ use countersign::rule::RuleBuilder;
 use countersign::schemes::webhook::signer::{Attempt, OutgoingBody, Requester};
 use countersign::schemes::webhook::wire::Question;
 use countersign::schemes::webhook::{Budget, Callers, UrlRules, WebhookUrl, WebhookVerifier};
+use countersign::testing::Verdict;
 use countersign::testing::{self, Request, Table, TestStore, response, rule};
 use countersign::time::{ManualClock, Timestamp};
 use countersign::workers::OnThisThread;
-use countersign::{Decision, Permissions, Rule, Verdict};
+use countersign::{Decision, Permissions, Rule};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 pub(crate) const ALICE: &str = "https://alice.example/.well-known/webhook-auth";
@@ -139,8 +140,8 @@ impl World {
             Verdict::Permit(permit) => {
                 (StatusCode::OK, lines("authentication-info", permit.tells().map(|(_, value)| value)))
             }
-            Verdict::Deny(decision) => {
-                let denial = decision.denial().unwrap();
+            Verdict::Deny(refusal) => {
+                let denial = refusal.denial();
                 let challenges = denial.challenges().iter();
                 let challenges = challenges.map(|challenge| challenge.as_str().parse().unwrap());
                 (denial.code().status(), lines("www-authenticate", challenges))

@@ -2,11 +2,10 @@
 
 use bytes::Bytes;
 use countersign::request::Body as BodyKind;
+use countersign::request::join_cookies;
 use countersign::{Purpose, RequestView, Timestamp};
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
-
-use countersign_tower::join_cookies;
 
 /// More fields than any gateway lets in.
 const MAX_FIELDS: usize = 1000;

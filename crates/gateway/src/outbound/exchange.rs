@@ -243,7 +243,7 @@ impl Exchange {
             received_at: runtime.gate.now(),
             purpose: Purpose::Decide,
         };
-        let decision = runtime.gate.refuse(&view, check, denial);
+        let decision = runtime.gate.refuse(&view, check, denial).decision().clone();
         self.recorder.decisions.push(decision.clone());
         decision
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use countersign::decision::Check;
 use countersign::requirement::SchemeSet;
-use countersign::{BodySource, Decision, Denial, Gate, Purpose, RequestView};
+use countersign::{BodySource, Decision, Denial, Gate, RequestView};
 use countersign_io::AnyStore;
 
 use crate::config::{Access, Config, Limits, Prove};
@@ -103,10 +103,9 @@ impl Runtime {
 
     /// Decides a request on file: nothing is spent, nobody is asked.
     pub async fn explain(&self, request: &RequestView<'_>, body: &mut dyn BodySource) -> Arc<Decision> {
-        let request = RequestView { purpose: Purpose::Explain, ..request.clone() };
-        match self.serves(&request) {
-            Ok(served) => self.gate.decide(served.rule(), &request, body).await.decision().clone(),
-            Err(refused) => self.gate.refuse(&request, refused.0, refused.1),
+        match self.serves(request) {
+            Ok(served) => self.gate.explain(served.rule(), request, body).await,
+            Err(refused) => self.gate.refuse(request, refused.0, refused.1).decision().clone(),
         }
     }
 }

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use countersign::decision::Check;
 use countersign::request::Body as BodyKind;
-use countersign::{BodySource, Code, Decision, Denial, Permit, Purpose, RequestView, Verdict};
+use countersign::{BodySource, Code, Decision, Denial, Passage, Refusal};
 use countersign_http1::{BodyFraming, Facts, MAX_METHOD_BYTES, METHOD_TOO_LONG, Violation, ViolationKind};
+use countersign_io::AnyStore;
 use countersign_tower::{
-    BodyReader, GateBody, has_credential_in_url, join_cookies, problem, refer_to_nobody, remove_cookie,
-    remove_copies, remove_copies_in_query, remove_half,
+    BodyReader, GateBody, has_credential_in_url, problem, refer_to_nobody, remove_cookie, remove_copies,
+    remove_copies_in_query, remove_half,
 };
 use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, request};
@@ -19,7 +20,7 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tokio::time::timeout;
 
-use crate::endpoint::{Asked, Endpoint};
+use crate::endpoint::{Asked, Door, Endpoint};
 use crate::guard::{Admitted, Flow, InFlight, UpgradeDecision};
 use crate::proxy::body::{Busy, Progress, RequestBody, ResponseBody};
 use crate::proxy::broken::{self, Tell};
@@ -87,21 +88,16 @@ impl Exchange<'_> {
             Ok(None) => framing::of_stream(&parts.headers, &body),
             Err(_) => BodyFraming::None,
         };
-        join_cookies(&mut parts.headers);
         let mut body = GateBody::streaming(body);
         let source = self.source(&parts.headers).source;
         let runtime = self.runtime.clone();
         let config = &runtime.config;
-        let target = config.server.public_url.target(&parts.uri);
-        let view = RequestView {
-            method: &parts.method,
-            target: &target,
-            headers: &parts.headers,
-            body: if framing.announces_body() { BodyKind::Announced } else { BodyKind::Absent },
-            source: Some(source),
-            received_at: runtime.gate.now(),
-            purpose: Purpose::Decide,
-        };
+        let kind = if framing.announces_body() { BodyKind::Announced } else { BodyKind::Absent };
+        let asks_the_server = is_about_the_server(&parts.method, &parts.uri);
+        let recorder = &self.peer.doors.recorder;
+        let (told, public_url) = (recorder.told(None, started), &config.server.public_url);
+        let door = Door::new(&runtime.gate, &mut parts, public_url, kind, Some(source), &told);
+        let view = door.view();
         let violation = match &read {
             Err(violation) => Some(*violation),
             // The guard has looked at both for HTTP/1, where cookies are one again by now.
@@ -119,55 +115,63 @@ impl Exchange<'_> {
                 ViolationKind::HeadersTooLarge => Code::HeadersTooLarge,
                 _ => Code::Framing,
             };
-            let denial = Denial::new(code, violation.reason);
-            let decision = self.refuse(&view, Check::Reading, denial, started).await;
-            return (self.refusal(&decision), true);
+            let refusal = door.refuse(Check::Reading, Denial::new(code, violation.reason)).await;
+            return (self.ours(refused(&refusal)), true);
         }
-        let ours = match is_about_the_server(view.method, &parts.uri) {
+        let ours = match asks_the_server {
             true => Some(about_the_server()),
             false => cors.preflight(view.method, view.headers),
         };
         if let Some(response) = ours {
             let close = self.must_close(&mut body, waits).await;
-            return (response.map(|bytes| ResponseBody::ours(bytes, self.busy)), close);
+            return (self.ours(response), close);
         }
-        let too_large = config.limits.max_body.filter(|limit| body.size_hint().lower() > *limit as u64);
-        let decision = match (too_large, runtime.serves(&view)) {
-            (_, Ok(Served::Endpoint(endpoint))) => {
-                let response = self.answer(endpoint, &view, &mut body, started).await;
-                let close = self.must_close(&mut body, waits).await;
-                return (response.map(|bytes| ResponseBody::ours(bytes, self.busy)), close);
+        let response = match runtime.serves(&view) {
+            Err(unserved) => refused(&door.refuse(unserved.0, unserved.1).await),
+            Ok(Served::Endpoint(endpoint)) => {
+                let answered = self.answer(endpoint, &door, &mut body).await;
+                answered.unwrap_or_else(|refusal| refused(&refusal))
             }
-            (None, Ok(Served::Route(route))) => {
-                let asserter = runtime.schemes.assertion.asserter();
-                if route.upstream.needs_assertions()
-                    && let Err(denial) = asserter.keys(view.received_at).await
-                {
-                    // Before anything is spent: what could not be asserted would not be forwarded.
-                    let decision = self.refuse(&view, Check::Assertion, denial, started).await;
-                    let close = self.must_close(&mut body, waits).await;
-                    return (self.refusal(&decision), close);
-                }
-                let patience = config.limits.body_timeout;
-                let mut reader = PatientReader { reader: BodyReader(&mut body), patience };
-                let verdict = runtime.gate.decide(&route.rule, &view, &mut reader).await;
-                self.record(Some(route), verdict.decision(), started).await;
-                match verdict {
-                    Verdict::Permit(permit) => {
-                        return self.pass(route, permit, parts, body, (framing, waits)).await;
+            Ok(Served::Route(route)) => match self.look_at_upstream(route, &door, &body).await {
+                Err(refusal) => refused(&refusal),
+                Ok(()) => {
+                    let mut reader = self.reader(&mut body);
+                    let told = recorder.told(Some(&route.metrics), started);
+                    let admitted = door.told_to(&told).admit(&route.rule, &mut reader).await;
+                    match admitted {
+                        Ok(passage) => return self.pass(route, passage, parts, body, (framing, waits)).await,
+                        Err(refusal) => refused(&refusal),
                     }
-                    Verdict::Deny(decision) => decision,
                 }
-            }
-            (Some(limit), Ok(Served::Route(_))) => {
-                let denial =
-                    Denial::new(Code::BodyTooLarge, format!("more than limits.max_body, {limit} bytes"));
-                self.refuse(&view, Check::Reading, denial, started).await
-            }
-            (_, Err(refused)) => self.refuse(&view, refused.0, refused.1, started).await,
+            },
         };
         let close = self.must_close(&mut body, waits).await;
-        (self.refusal(&decision), close)
+        (self.ours(response), close)
+    }
+
+    /// Before anything is spent: what could not be forwarded is refused.
+    async fn look_at_upstream(
+        &self,
+        route: &Route,
+        door: &Door<'_>,
+        body: &GateBody<Incoming>,
+    ) -> Result<(), Refusal> {
+        let runtime = &self.runtime;
+        let limit = runtime.config.limits.max_body;
+        if let Some(limit) = limit.filter(|limit| body.size_hint().lower() > *limit as u64) {
+            let cause = format!("more than limits.max_body, {limit} bytes");
+            return Err(door.refuse(Check::Reading, Denial::new(Code::BodyTooLarge, cause)).await);
+        }
+        if route.upstream.needs_assertions()
+            && let Err(denial) = runtime.schemes.assertion.asserter().keys(door.view().received_at).await
+        {
+            return Err(door.refuse(Check::Assertion, denial).await);
+        }
+        Ok(())
+    }
+
+    fn reader<'b>(&self, body: &'b mut GateBody<Incoming>) -> PatientReader<'b> {
+        PatientReader { reader: BodyReader(body), patience: self.runtime.config.limits.body_timeout }
     }
 
     /// Whether the caller's connection must end because more of the body may come, which nobody will read: the guard
@@ -183,66 +187,34 @@ impl Exchange<'_> {
     async fn answer(
         &self,
         endpoint: &Endpoint,
-        view: &RequestView<'_>,
+        door: &Door<'_>,
         body: &mut GateBody<Incoming>,
-        started: Instant,
-    ) -> Response<bytes::Bytes> {
-        let runtime = &*self.runtime;
-        let patience = runtime.config.limits.body_timeout;
-        let mut body = PatientReader { reader: BodyReader(body), patience };
-        let mut permit = None;
-        if !endpoint.rule.is_public() {
-            let verdict = runtime.gate.decide(&endpoint.rule, view, &mut body).await;
-            self.record(None, verdict.decision(), started).await;
-            match verdict {
-                Verdict::Permit(permitted) => permit = Some(permitted),
-                Verdict::Deny(decision) => return refused(&decision),
-            }
-        }
+    ) -> Result<Response<bytes::Bytes>, Refusal> {
+        let mut body = self.reader(body);
+        let permit = door.admit_at_once(&endpoint.rule, &mut body).await?;
+        let view = door.view();
         let asked = Asked {
-            gate: &runtime.gate,
-            request: view,
-            principal: permit.as_ref().and_then(Permit::principal),
+            door,
+            request: &view,
+            principal: permit.principal(),
             values: endpoint.template.values(view.target.path()).unwrap_or_default(),
             body: &mut body,
         };
         match endpoint.answer.answer(asked).await {
             Ok(mut response) => {
-                for (name, value) in permit.iter().flat_map(Permit::tells) {
+                for (name, value) in permit.tells() {
                     response.headers_mut().append(name, value);
                 }
-                response
+                Ok(response)
             }
-            Err(denial) => {
-                let decision = runtime.gate.fail(view, Check::Verify, denial);
-                self.record(None, &decision, started).await;
-                refused(&decision)
-            }
+            Err(denial) => Err(door.fail(Check::Verify, denial).await),
         }
-    }
-
-    /// Refuses a request before it met a rule.
-    async fn refuse(
-        &self,
-        view: &RequestView<'_>,
-        check: Check,
-        denial: Denial,
-        started: Instant,
-    ) -> Arc<Decision> {
-        let decision = self.runtime.gate.refuse(view, check, denial);
-        self.record(None, &decision, started).await;
-        decision
-    }
-
-    async fn record(&self, route: Option<&Route>, decision: &Arc<Decision>, started: Instant) {
-        let metrics = route.map(|route| &route.metrics);
-        self.doors().recorder.decided(metrics, decision, started.elapsed()).await;
     }
 
     async fn pass(
         mut self,
         route: &Route,
-        mut permit: Permit,
+        passage: Passage<Arc<AnyStore>>,
         mut parts: request::Parts,
         body: GateBody<Incoming>,
         (framing, waits): (BodyFraming, bool),
@@ -264,11 +236,10 @@ impl Exchange<'_> {
         }
         let progress = body.progress();
         progress.keep_rest();
-        let reservation = permit.take_reservation();
         let head = parts.method == Method::HEAD;
-        let decision = permit.decision().clone();
+        let decision = passage.decision().clone();
         let tell = self.tell(&decision, &progress, parts.version);
-        let tells: Vec<(HeaderName, HeaderValue)> = permit.tells().collect();
+        let tells: Vec<(HeaderName, HeaderValue)> = passage.tells().collect();
         let upgrade = self.upgrade.take().filter(|_| is_websocket(&parts.method, &parts.headers));
         let caller = upgrade.as_ref().and_then(|_| {
             parts.extensions.insert(MayUpgrade);
@@ -277,22 +248,20 @@ impl Exchange<'_> {
         let believed = self.source(&parts.headers).chain;
         let hops = Hops { peer: self.peer.address, believed: believed.as_ref() };
         let started = Instant::now();
-        let forwarded = match reservation {
-            None => {
+        let forwarded = match passage {
+            Passage::Free(permit) => {
                 let public_url = &self.runtime.config.server.public_url;
                 self.runtime.forwarder.forward(permit, &route.upstream, parts, body, public_url, &hops).await
             }
-            Some(reservation) => {
-                let delivery = Delivering {
-                    permit,
-                    reservation,
+            Passage::Once(reserved) => {
+                let delivering = Delivering {
                     upstream: route.upstream.clone(),
                     parts,
                     body,
                     peer: hops.peer,
                     believed: hops.believed.cloned(),
                 };
-                deliver(self.doors().clone(), self.runtime.clone(), delivery).await
+                deliver(self.doors(), self.runtime.clone(), reserved, delivering).await
             }
         };
         let (mut response, standing) = match forwarded {
@@ -396,11 +365,11 @@ impl Exchange<'_> {
             Some(mut rest) => self.must_close(&mut rest, waits).await,
             None => !progress.is_whole(),
         };
-        (response.map(|bytes| ResponseBody::ours(bytes, self.busy)), close)
+        (self.ours(response), close)
     }
 
-    fn refusal(self, decision: &Decision) -> Response<ResponseBody> {
-        refused(decision).map(|bytes| ResponseBody::ours(bytes, self.busy))
+    fn ours(self, response: Response<bytes::Bytes>) -> Response<ResponseBody> {
+        response.map(|bytes| ResponseBody::ours(bytes, self.busy))
     }
 
     /// Who sent the request.
@@ -410,8 +379,8 @@ impl Exchange<'_> {
     }
 }
 
-fn refused(decision: &Decision) -> Response<bytes::Bytes> {
-    decision.denial().map(|denial| problem(denial, decision.id, decision.at)).unwrap_or_default()
+fn refused(refusal: &Refusal) -> Response<bytes::Bytes> {
+    problem(refusal.denial(), refusal.decision().id, refusal.decision().at)
 }
 
 /// Reads a body that a proof covers, as long as that does not take too long.

@@ -48,14 +48,13 @@ struct SignInBody {
 }
 
 impl<S: Store + Clone> SessionSite<S> {
-    /// Who may call `path`. The rule of sign-up and sign-in is public: before they do any work for it, whoever
-    /// serves them asks [`Gate::look_at_source`](countersign::Gate::look_at_source).
+    /// Who may call `path`: sign-up and sign-in whoever has not failed too often.
     ///
     /// # Errors
     /// None in practice: the rule has the one verifier that it needs.
     pub fn rule_of(&self, path: AuthPath) -> Result<Rule, RuleError> {
         match path.demand(self.settings.demand) {
-            None => Ok(Rule::public(path.template())),
+            None => Ok(Rule::trying(path.template())),
             Some(demand) => {
                 let rule = Rule::requiring(path.template(), Scheme::Session.into());
                 rule.verifier(self.exactly(demand)).build()

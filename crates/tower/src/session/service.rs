@@ -7,9 +7,11 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use countersign::decision::Check;
-use countersign::path::{Template, check_path};
+use countersign::path::Template;
 use countersign::rule::RuleError;
-use countersign::{Code, Denial, Gate, Permit, PublicUrl, RequestView, Rule, Store, Verdict};
+use countersign::{
+    Arrival, BodySource, Code, Denial, Gate, PublicUrl, Refusal, RequestView, Rule, Store, Witness,
+};
 use http::{Extensions, Method, Request, Response};
 use http_body::Body;
 use http_body_util::Full;
@@ -19,7 +21,7 @@ use super::answers::AuthAsked;
 use super::paths::AuthPath;
 use super::site::SessionSite;
 use crate::body::{BodyReader, GateBody};
-use crate::doorway::{Doorway, refusal};
+use crate::doorway::{Doorway, refused};
 use crate::layer::GateFuture;
 
 /// Serves `/auth/*` of a [`SessionSite`]: signing up, in and out, handshakes, and the sessions that one has.
@@ -100,8 +102,18 @@ impl<S: Store + Clone> AuthService<S> {
     /// slowed for each source. Without it all of them count as one.
     #[must_use]
     pub fn source(self, source_of: impl Fn(&Extensions) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
+        self.with(|doorway| doorway.source(source_of))
+    }
+
+    /// The same, telling `witness` what is decided.
+    #[must_use]
+    pub fn witness(self, witness: Arc<dyn Witness>) -> Self {
+        self.with(|doorway| doorway.witness(witness))
+    }
+
+    fn with(self, change: impl FnOnce(&Doorway<S>) -> Doorway<S>) -> Self {
         let Shared { site, doorway, endpoints } = &*self.shared;
-        let (site, endpoints, doorway) = (site.clone(), endpoints.clone(), doorway.source(source_of));
+        let (site, endpoints, doorway) = (site.clone(), endpoints.clone(), change(doorway));
         Self { shared: Arc::new(Shared { site, doorway, endpoints }) }
     }
 }
@@ -136,58 +148,47 @@ impl<S: Store + Clone> Shared<S> {
     where
         B: Body<Data = Bytes> + Send + Unpin,
     {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let mut body = GateBody::streaming(body);
-        let target = self.doorway.public_url.target(&parts.uri);
-        let view = self.doorway.view(&parts, &target, &body);
-        let gate = &self.doorway.gate;
+        let arrival = self.doorway.arrive(&mut parts, &body);
+        self.admitted(&arrival, &mut BodyReader(&mut body)).await.unwrap_or_else(|refusal| refused(&refusal))
+    }
+
+    async fn admitted(
+        &self,
+        arrival: &Arrival<'_, S>,
+        body: &mut dyn BodySource,
+    ) -> Result<Response<Bytes>, Refusal> {
+        let view = arrival.view();
         let (endpoint, named) = match self.find(&view) {
             Ok(found) => found,
-            Err((check, denial)) => return refusal(&gate.refuse(&view, check, denial)),
+            Err(denial) => return Err(arrival.refuse(Check::Route, denial).await),
         };
-        let mut body = BodyReader(&mut body);
-        let permit = match gate.decide(&endpoint.rule, &view, &mut body).await {
-            Verdict::Permit(permit) => permit,
-            Verdict::Deny(decision) => return refusal(&decision),
-        };
-        let principal = permit.principal();
-        // A rule that asks for a session has looked already.
-        let may_try = if principal.is_none() { gate.look_at_source(&view) } else { Ok(()) };
-        let answered = match may_try {
-            Ok(()) => {
-                let asked = AuthAsked { request: &view, principal, named, body: &mut body };
-                self.site.answer(endpoint.path, asked).await
-            }
-            Err(denial) => Err(denial),
-        };
-        match answered {
+        let permit = arrival.admit_at_once(&endpoint.rule, body).await?;
+        let asked = AuthAsked { request: &view, principal: permit.principal(), named, body };
+        match self.site.answer(endpoint.path, asked).await {
             Ok(mut response) => {
-                response.headers_mut().extend(Permit::tells(&permit));
-                response
+                response.headers_mut().extend(permit.tells());
+                Ok(response)
             }
-            Err(denial) => refusal(&gate.fail(&view, Check::Verify, denial)),
+            Err(denial) => Err(arrival.fail(Check::Verify, denial).await),
         }
     }
 
     /// What serves a request, and what stands in the place of `{id}`.
-    fn find<'a>(&self, view: &RequestView<'a>) -> Result<(&Endpoint, Option<&'a str>), (Check, Denial)> {
-        let path = view.target.path();
-        check_path(path).map_err(|denial| (Check::Reading, denial))?;
+    fn find<'a>(&self, view: &RequestView<'a>) -> Result<(&Endpoint, Option<&'a str>), Denial> {
         let mut others: Vec<Method> = Vec::new();
         for endpoint in &self.endpoints {
-            let Some(values) = endpoint.template.values(path) else { continue };
+            let Some(values) = endpoint.template.values(view.target.path()) else { continue };
             let method = endpoint.path.method();
             if *view.method == method || (*view.method == Method::HEAD && method == Method::GET) {
                 return Ok((endpoint, values.first().map(|(_, value)| *value)));
             }
             others.push(method);
         }
-        Err((
-            Check::Route,
-            match &others[..] {
-                [] => Denial::new(Code::RouteUnknown, "nothing is served here"),
-                others => Denial::other_method(others),
-            },
-        ))
+        Err(match &others[..] {
+            [] => Denial::new(Code::RouteUnknown, "nothing is served here"),
+            others => Denial::other_method(others),
+        })
     }
 }

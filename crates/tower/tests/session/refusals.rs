@@ -116,6 +116,9 @@ async fn a_get_signs_nobody_out_and_what_is_not_there_is_not_there() {
     for path in ["/auth//whoami", "/auth/%2e%2e/whoami", "/auth/x%2fy"] {
         world.call(&ann, "GET", path, &[]).await.is(400, "path_ambiguous");
     }
+    for method in ["DELETE", "GET", "POST"] {
+        world.call(&ann, method, "/auth/sessions/%2e%2e", &[]).await.is(400, "path_ambiguous");
+    }
     world.get(&ann).await.is(200, "");
 }
 

@@ -2,20 +2,20 @@
 //! in is read here, judged in the library, and answered in OAuth's own words.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use countersign::decision::Check;
 use countersign::dpop::NoncePolicy;
 use countersign::issuer::{Issuer, LONGEST_BODY, OAuthError, metadata, siwe};
-use countersign::{Gate, RequestView};
+use countersign::RequestView;
 use countersign_io::AnyStore;
 use countersign_tower::DECISION;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Response};
 use serde_json::{Value, json};
 
-use crate::endpoint::{Answer, Answering, Asked, Endpoint};
+use crate::endpoint::{Answer, Answering, Asked, Door, Endpoint};
 use crate::recorder::Recorder;
 
 type Ours = Arc<Issuer<Arc<AnyStore>>>;
@@ -59,10 +59,9 @@ struct OAuth {
 impl Answer for OAuth {
     fn answer<'a>(&'a self, mut asked: Asked<'a>) -> Answering<'a> {
         Box::pin(async move {
-            let started = Instant::now();
             match self.answered(&mut asked).await {
                 Ok(response) => Ok(response),
-                Err(error) => Ok(self.refused(asked.gate, asked.request, &error, started).await),
+                Err(error) => Ok(self.refused(asked.door, asked.request, &error).await),
             }
         })
     }
@@ -76,7 +75,7 @@ impl OAuth {
             Does::Discovery => return Ok(self.lasting(&issuer.metadata())),
             Does::Keys => return Ok(self.lasting(issuer.keys(now).await?.jwks())),
             // Whoever fails too often asks elsewhere first; nonces cost nothing, and fill nothing.
-            _ => asked.gate.look_at_source(request)?,
+            _ => asked.door.may_try()?,
         }
         if self.does == Does::Nonce {
             let life = siwe::NONCE_LIFE.as_secs();
@@ -115,20 +114,18 @@ impl OAuth {
     /// A refusal in OAuth's words; it counts against its source, and the operator finds it as a decision.
     async fn refused(
         &self,
-        gate: &Gate<Arc<AnyStore>>,
+        door: &Door<'_>,
         request: &RequestView<'_>,
         error: &OAuthError,
-        started: Instant,
     ) -> Response<Bytes> {
-        let decision = gate.fail(request, Check::Verify, error.denial().clone());
+        let refusal = door.fail(Check::Verify, error.denial().clone()).await;
         if self.does == Does::Token {
             self.recorder.metrics.token("any", error.code().as_str());
         }
-        self.recorder.decided(None, &decision, started.elapsed()).await;
         let mut response = fresh(&error.body());
         *response.status_mut() = error.status();
         let headers = response.headers_mut();
-        if let Ok(id) = HeaderValue::from_str(decision.id.encode(&mut [0; 36])) {
+        if let Ok(id) = HeaderValue::from_str(refusal.decision().id.encode(&mut [0; 36])) {
             headers.insert(DECISION, id);
         }
         if error.challenges_basic() {

@@ -37,9 +37,6 @@ struct Auth {
 impl Answer for Auth {
     fn answer<'a>(&'a self, asked: Asked<'a>) -> Answering<'a> {
         Box::pin(async move {
-            if asked.principal.is_none() {
-                asked.gate.look_at_source(asked.request)?;
-            }
             let named = asked.values.first().map(|(_, value)| *value);
             let Asked { request, principal, body, .. } = asked;
             let asked = AuthAsked { request, principal, named, body };
