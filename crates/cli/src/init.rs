@@ -27,7 +27,7 @@ pub(crate) const TEMPLATE: &str = include_str!("init.toml");
 pub(super) fn init(shared: &Shared, flags: &InitFlags) -> Outcome {
     let text = TEMPLATE.replace("http://127.0.0.1:3000", &flags.upstream);
     // What is written must be taken by `serve`.
-    load_text(&shared.config, text.clone(), &Overrides::default()).map_err(Failure::Config)?;
+    load_text(&shared.config, &text, &Overrides::default()).map_err(Failure::Config)?;
     let file = shared.config.display();
     let mut options = OpenOptions::new();
     options.write(true);
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn the_template_is_a_configuration_without_warnings() {
-        let loaded = load_text("countersign.toml".as_ref(), TEMPLATE.into(), &Overrides::default()).unwrap();
+        let loaded = load_text("countersign.toml".as_ref(), TEMPLATE, &Overrides::default()).unwrap();
         assert_eq!(loaded.warnings, [""; 0]);
         assert_eq!(loaded.config.routes.len(), 2);
     }

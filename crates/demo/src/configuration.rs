@@ -62,7 +62,7 @@ mod tests {
     fn what_is_written_is_a_sound_configuration_here_and_in_containers() {
         for stage in [Stage::here().unwrap(), Stage::of_containers()] {
             for text in [of_alice(&stage), of_bob(&stage)] {
-                let loaded = load_text("countersign.toml".as_ref(), text.clone(), &Overrides::default());
+                let loaded = load_text("countersign.toml".as_ref(), &text, &Overrides::default());
                 assert!(loaded.is_ok(), "{text}");
             }
         }

@@ -175,9 +175,6 @@ mod tests {
     #[test]
     fn what_is_written_is_a_sound_configuration() {
         let text = configuration(&Places::here().unwrap());
-        assert!(
-            load_text("countersign.toml".as_ref(), text.clone(), &Overrides::default()).is_ok(),
-            "{text}"
-        );
+        assert!(load_text("countersign.toml".as_ref(), &text, &Overrides::default()).is_ok(), "{text}");
     }
 }

@@ -199,7 +199,7 @@ mod tests {
             let sites = Sites { port: Some(0), eve_port: Some(0), tls, ..Sites::default() };
             let Ok(places) = Places::here(&sites) else { panic!("no places") };
             let text = configuration(&places);
-            let loaded = load_text("countersign.toml".as_ref(), text.clone(), &Overrides::default());
+            let loaded = load_text("countersign.toml".as_ref(), &text, &Overrides::default());
             assert!(loaded.is_ok(), "{text}");
         }
     }

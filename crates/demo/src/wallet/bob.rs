@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn what_is_written_is_a_sound_configuration() {
         let text = configuration(&Places::here(&EthereumKey::generate(&SystemRandom)).unwrap());
-        let loaded = load_text("countersign.toml".as_ref(), text.clone(), &Overrides::default());
+        let loaded = load_text("countersign.toml".as_ref(), &text, &Overrides::default());
         assert!(loaded.is_ok(), "{text}");
     }
 }

@@ -106,8 +106,11 @@ fn routes(document: &mut Document<'_>, problems: &mut Vec<Problem>) -> Vec<Route
 pub fn schema() -> Value {
     let mut schema = schema_of::<Tables>();
     let mut route = schema_of::<route::Section>();
-    for (name, more) in schemes::on_route().into_iter().flat_map(properties) {
-        route["properties"][name] = more;
+    for mut more in schemes::on_route() {
+        let more = more.get_mut("properties").and_then(Value::as_object_mut).map(std::mem::take);
+        for (name, more) in more.into_iter().flatten() {
+            route["properties"][name] = more;
+        }
     }
     for (name, section) in schemes::sections() {
         schema["properties"][name] = part(section);
@@ -128,10 +131,6 @@ fn part(mut schema: Value) -> Value {
         schema.remove("title");
     }
     schema
-}
-
-fn properties(schema: Value) -> serde_json::Map<String, Value> {
-    schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default()
 }
 
 /// Every setting that there is.

@@ -28,7 +28,7 @@ pub struct Loaded {
 pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded, ConfigError> {
     let name = path.display().to_string();
     match std::fs::read_to_string(path) {
-        Ok(text) => load_text(path, text, overrides),
+        Ok(text) => load_text(path, &text, overrides),
         Err(error) => {
             let mut problem = Problem::new(format!("{name} cannot be read: {error}"), Origin::Default);
             if error.kind() == std::io::ErrorKind::NotFound {
@@ -40,9 +40,9 @@ pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded, ConfigError> {
 }
 
 /// Reads `text` as if it stood at `path`.
-pub fn load_text(path: &Path, text: String, overrides: &Overrides) -> Result<Loaded, ConfigError> {
+pub fn load_text(path: &Path, text: &str, overrides: &Overrides) -> Result<Loaded, ConfigError> {
     let name = path.display().to_string();
-    read(path, &text, overrides).map_err(|problems| ConfigError::new(name, &text, problems))
+    read(path, text, overrides).map_err(|problems| ConfigError::new(name, text, problems))
 }
 
 fn read(path: &Path, text: &str, overrides: &Overrides) -> Result<Loaded, Vec<Problem>> {
@@ -125,7 +125,7 @@ fn cors(cors: &Cors, reader: &mut Reader<'_>, server: Option<&ServerConfig>) -> 
 mod tests {
     use super::*;
 
-    fn read(text: String) -> Result<Loaded, ConfigError> {
+    fn read(text: &str) -> Result<Loaded, ConfigError> {
         load_text(Path::new("countersign.toml"), text, &Overrides::default())
     }
 
@@ -137,7 +137,7 @@ mod tests {
             value in "[\"a-z0-9:/.*{}+ é-]{0,12}",
         ) {
             for text in [noise, lines.join("\n").replace("VALUE", &value)] {
-                match read(text) {
+                match read(&text) {
                     Ok(loaded) => proptest::prop_assert!(!loaded.settings.is_empty()),
                     Err(error) => proptest::prop_assert!(!error.render(false).is_empty()),
                 }

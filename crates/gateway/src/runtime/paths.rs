@@ -117,8 +117,8 @@ mod tests {
             let upstream = "upstream = \"http://127.0.0.1:1\"\npublic = true\n";
             format!("[[route]]\npath = \"{path}\"\n{upstream}{methods}")
         };
-        let text = routes.iter().map(written).collect();
-        let config = load_text("countersign.toml".as_ref(), text, &Overrides::default()).unwrap().config;
+        let text: String = routes.iter().map(written).collect();
+        let config = load_text("countersign.toml".as_ref(), &text, &Overrides::default()).unwrap().config;
         let ready = |route: &RouteConfig| Route {
             rule: Arc::new(Rule::public(route.template.as_str())),
             upstream: crate::proxy::Upstream::new(&route.upstream, false, &[]).unwrap(),

@@ -218,7 +218,7 @@ fn complete<'a>(
         }
         match (table.get_mut(field.name.as_str()).map(Spanned::get_mut), &field.kind) {
             (Some(DeValue::Table(table)), Kind::Table(declared)) => {
-                complete(table, declared, sources, problems)
+                complete(table, declared, sources, problems);
             }
             (Some(DeValue::Array(tables)), Kind::Tables(declared)) => {
                 for table in tables.iter_mut() {
