@@ -28,6 +28,10 @@ use crate::time::{Clock, Timestamp};
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
 
 /// What the gate says.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most are permits, and none is kept: a box each would cost more"
+)]
 pub enum Verdict<S> {
     /// The request may pass.
     Permit(Passage<S>),

@@ -1,7 +1,7 @@
 //! Work that has been done when it is started.
 
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use crate::witness::{Spawn, Work};
 
@@ -13,7 +13,7 @@ impl Spawn for AtOnce {
     fn spawn(&self, work: Work<'static>) {
         let mut work = pin!(work);
         let mut context = Context::from_waker(Waker::noop());
-        while let Poll::Pending = work.as_mut().poll(&mut context) {
+        while work.as_mut().poll(&mut context).is_pending() {
             std::thread::yield_now();
         }
     }
