@@ -139,6 +139,7 @@ impl Steps {
     }
 
     /// One check and what came of it.
+    #[inline]
     pub(crate) fn check<T>(
         &mut self,
         check: Check,
@@ -151,6 +152,7 @@ impl Steps {
     }
 
     /// The same, where passing is not worth a word.
+    #[inline]
     pub(crate) fn refused<T>(
         &mut self,
         check: Check,

@@ -156,6 +156,7 @@ impl<S: Store> Gate<S> {
         read.map_err(|denial| self.refuse(request, Check::Reading, denial))
     }
 
+    #[inline]
     fn permit(
         &self,
         judged: Judged,
@@ -254,12 +255,11 @@ impl<S: Store> Gate<S> {
         look_at_order(behind.as_ref(), &credentials, steps)?;
         look_at_unread(&view, presented, steps)?;
         look_at_claimed(guard, &credentials, request.received_at, steps)?;
-        let owed = credentials.verify(body, steps).await;
-        let owed =
-            owed.map_err(|denial| behind.iter().fold(denial, |denial, behind| behind.doubting(denial)))?;
+        let doubt = |denial| behind.iter().fold(denial, |denial, behind| behind.doubting(denial));
+        let mut owed = credentials.verify(body, steps).await.map_err(doubt)?;
         look_at_policy(guard, &owed.principal, request.received_at, steps)?;
         self.look_at_proofs(behind, &owed, request.received_at, steps)?;
-        let owed = look_at_body(owed, body, steps).await?;
+        look_at_body(&mut owed, body, steps).await?;
         if request.purpose == Purpose::Explain {
             return Ok(Judged { principal: Some(owed.principal), reservation: None, presented });
         }
@@ -456,12 +456,12 @@ fn look_at_policy(
 }
 
 /// The body is the one that was proven; what it costs is owed with the rest.
-async fn look_at_body(mut owed: Owed, body: &mut dyn BodySource, steps: &mut Steps) -> Result<Owed, Denial> {
+async fn look_at_body(owed: &mut Owed, body: &mut dyn BodySource, steps: &mut Steps) -> Result<(), Denial> {
     for demand in std::mem::take(&mut owed.bodies) {
         let judged = body.read(demand.limit).await.and_then(|bytes| (demand.check)(&bytes));
         owed.spends.extend(steps.check(Check::Body, None, judged)?);
     }
-    Ok(owed)
+    Ok(())
 }
 
 /// Takes of the subject's limit, when everything else has been taken: what does not pass costs nothing of it.

@@ -129,6 +129,7 @@ async fn verify(
 }
 
 impl Owed {
+    #[inline]
     fn of(proven: Proven) -> Self {
         let Proven { principal, also: _, body, spends, notes, fresh_until } = proven;
         Self { principal, bodies: body.into_iter().collect(), spends, notes, fresh_until }
