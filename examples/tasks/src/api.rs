@@ -93,7 +93,7 @@ async fn save(
     Path(id): Path<String>,
     Json(result): Json<Value>,
 ) -> StatusCode {
-    let saved = json!({ "by": caller.subject.as_str(), "result": result });
+    let saved = json!({ "by": caller.subject.to_string(), "result": result });
     api.results.lock().unwrap_or_else(PoisonError::into_inner).insert(id, saved);
     StatusCode::OK
 }
