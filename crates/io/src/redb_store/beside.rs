@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use countersign::time::Timestamp;
 
+use super::lock::NO_LINK;
 use crate::OpenError;
 
 /// Which file, and how far it was written.
@@ -90,7 +91,12 @@ impl Beside {
     pub(super) fn make(&mut self, mark: Mark) -> io::Result<()> {
         let mut next = self.path.clone().into_os_string();
         next.push(".new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
+        // What was left of an attempt, or a link that somebody else has put there.
+        match std::fs::remove_file(&next) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next)?;
         file.write_all(mark.text().as_bytes())?;
         file.sync_all()?;
         std::fs::rename(&next, &self.path)?;
@@ -103,7 +109,7 @@ impl Beside {
     /// Follows a commit.
     pub(super) fn write(&mut self, mark: Mark) -> io::Result<()> {
         if self.file.is_none() {
-            self.file = Some(OpenOptions::new().write(true).open(&self.path)?);
+            self.file = Some(OpenOptions::new().write(true).custom_flags(NO_LINK).open(&self.path)?);
         }
         match &self.file {
             Some(file) => file.write_all_at(mark.text().as_bytes(), 0),

@@ -1,10 +1,10 @@
 //! The file: how it is opened, its tables, and reading from them.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufReader, Read as _};
+use std::io::{BufReader, ErrorKind, Read as _};
 use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use countersign::store::{Envelope, Id, Ledger};
@@ -46,6 +46,8 @@ const FILE_CACHE: usize = 16 << 20;
 
 /// A file that has been opened.
 pub(super) struct Opened {
+    /// Where it is, whatever link led to it.
+    pub(super) path: PathBuf,
     pub(super) database: Database,
     pub(super) found: Found,
     pub(super) beside: Beside,
@@ -63,11 +65,12 @@ pub(super) fn table(space: &str) -> TableDefinition<'_, Slot<'static>, &'static 
 /// file that is older than its mark.
 pub(super) fn open(path: &Path, now: Timestamp, restored: bool) -> Result<Opened, OpenError> {
     let failed = |error: std::io::Error| OpenError::File { path: path.to_owned(), reason: error.to_string() };
+    let place = place(path).map_err(failed)?;
+    let path = &*place;
+    let failed = |error: std::io::Error| OpenError::File { path: path.to_owned(), reason: error.to_string() };
     let lock = lock(path)?;
     let mut beside = Beside::of(path);
-    let opened =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-    let file = opened.map_err(failed)?;
+    let file = open_or_make(path).map_err(failed)?;
     let mut is_new = file.metadata().map_err(failed)?.len() == 0;
     if !is_new && matches!(beside.read(), Ok(None)) && was_never_begun(&file).map_err(failed)? {
         file.set_len(0).map_err(failed)?;
@@ -76,15 +79,39 @@ pub(super) fn open(path: &Path, now: Timestamp, restored: bool) -> Result<Opened
     let database = database(path, file)?;
     if is_new {
         // The name of a new file lives in its folder, which has to be durable too.
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        File::open(folder(path)).and_then(|folder| folder.sync_all()).map_err(failed)?;
     }
     match within(path, &database, |database| settle(database, path, &mut beside, now, restored)) {
-        Ok((found, mark)) => Ok(Opened { database, found, beside, mark, lock }),
+        Ok((found, mark)) => Ok(Opened { path: place, database, found, beside, mark, lock }),
         Err(error) => {
             let _ = contain(|| drop(database));
             Err(error)
         }
+    }
+}
+
+/// Where a store is: one file has one lock and one mark, whatever link leads to it. Of one that is not there yet, its
+/// folder is.
+fn place(path: &Path) -> std::io::Result<PathBuf> {
+    match (path.canonicalize(), path.file_name()) {
+        (Err(error), Some(name)) if error.kind() == ErrorKind::NotFound => {
+            Ok(folder(path).canonicalize()?.join(name))
+        }
+        (found, _) => found,
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// None is made through a link that leads nowhere: in another user's folder, that is wherever they like.
+fn open_or_make(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    match options.open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => options.create_new(true).mode(0o600).open(path),
+        opened => opened,
     }
 }
 

@@ -134,10 +134,10 @@ impl RedbStore {
     }
 
     fn open_as(path: &Path, clock: Arc<dyn Clock>, restored: bool) -> Result<Self, OpenError> {
-        let Opened { database, found, beside, mark, lock } = file::open(path, clock.now(), restored)?;
+        let Opened { path, database, found, beside, mark, lock } = file::open(path, clock.now(), restored)?;
         let shown = found.shown;
         let shared = Arc::new(Shared {
-            path: path.to_owned(),
+            path: path.clone(),
             clock: Arc::clone(&clock),
             database: RwLock::new(Some(database)),
             trouble: Trouble::default(),
@@ -146,7 +146,7 @@ impl RedbStore {
             proofs: Proofs::new(found),
         });
         let writer = Writer::start(Arc::clone(&shared), Written { beside, mark, shown, lock })
-            .map_err(|error| OpenError::File { path: path.to_owned(), reason: error.to_string() })?;
+            .map_err(|error| OpenError::File { path, reason: error.to_string() })?;
         Ok(Self { shared, writer, brief: MemoryStore::new(clock) })
     }
 
