@@ -173,6 +173,9 @@ pub trait Store: Send + Sync + 'static {
     /// Spends a proof once across restarts of this store's ledger.
     fn spend(&self, spend: Spend) -> impl Future<Output = Result<Spent, StoreError>> + Send;
 
+    /// What would come of spending a proof: nothing is spent by it.
+    fn look(&self, spend: Spend) -> impl Future<Output = Result<Spent, StoreError>> + Send;
+
     /// The moment before which nobody knows all that was used, ended or revoked, if there is one: then the store
     /// was put back from a copy, or began anew in the place of another. What was given out before it, and would be
     /// ended by an entry, is not taken any more.
@@ -229,6 +232,10 @@ impl<S: Store> Store for std::sync::Arc<S> {
 
     fn spend(&self, spend: Spend) -> impl Future<Output = Result<Spent, StoreError>> + Send {
         (**self).spend(spend)
+    }
+
+    fn look(&self, spend: Spend) -> impl Future<Output = Result<Spent, StoreError>> + Send {
+        (**self).look(spend)
     }
 
     fn forgets_before(&self) -> Option<Timestamp> {
@@ -345,6 +352,10 @@ impl<C: Clock> MemoryStore<C> {
     fn spaces(&self) -> MutexGuard<'_, HashMap<&'static str, Entries>> {
         self.spaces.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn predates_boot(&self, spend: &Spend) -> bool {
+        self.cut_off.is_some_and(|cut_off| spend.created.is_some_and(|created| created < cut_off))
+    }
 }
 
 impl<C: Clock> Store for MemoryStore<C> {
@@ -406,12 +417,17 @@ impl<C: Clock> Store for MemoryStore<C> {
     }
 
     async fn spend(&self, spend: Spend) -> Result<Spent, StoreError> {
-        if let Some(cut_off) = self.cut_off
-            && spend.created.is_some_and(|created| created < cut_off)
-        {
-            return Ok(Spent::PredatesBoot(Duration::from_secs(1)));
-        }
-        Ok(self.ledger.spend(spend.id, spend.until, self.clock.now()))
+        Ok(match self.predates_boot(&spend) {
+            true => Spent::PredatesBoot(Duration::from_secs(1)),
+            false => self.ledger.spend(spend.id, spend.until, self.clock.now()),
+        })
+    }
+
+    async fn look(&self, spend: Spend) -> Result<Spent, StoreError> {
+        Ok(match self.predates_boot(&spend) {
+            true => Spent::PredatesBoot(Duration::from_secs(1)),
+            false => self.ledger.look(spend.id, self.clock.now()),
+        })
     }
 
     fn forgets_before(&self) -> Option<Timestamp> {
@@ -452,6 +468,12 @@ struct Shard {
     sweep_at: usize,
 }
 
+impl Shard {
+    fn has(&self, key: &[u8; 16], now: u64) -> bool {
+        self.spent.get(key).is_some_and(|until| u64::from(*until) > now)
+    }
+}
+
 impl Default for Ledger {
     fn default() -> Self {
         Self { shards: std::array::from_fn(|_| Mutex::default()) }
@@ -464,13 +486,9 @@ impl Ledger {
 
     /// Marks `id` as spent until `until`. Never [`Spent::PredatesBoot`]: that is the store's to judge.
     pub fn spend(&self, id: Id, until: Timestamp, now: Timestamp) -> Spent {
-        let bytes = id.as_bytes();
-        let mut key = [0_u8; 16];
-        key.copy_from_slice(&bytes[..16]);
-        let shard = &self.shards[usize::from(bytes[31]) % Self::SHARDS];
-        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut shard, key) = self.shard(id);
         let now = now.as_secs();
-        if shard.spent.get(&key).is_some_and(|until| u64::from(*until) > now) {
+        if shard.has(&key, now) {
             return Spent::Replayed;
         }
         if shard.spent.len() >= shard.sweep_at {
@@ -481,6 +499,20 @@ impl Ledger {
         let until = u32::try_from(until.as_secs() + 1).unwrap_or(u32::MAX);
         shard.spent.insert(key, until);
         Spent::Once
+    }
+
+    /// What [`Ledger::spend`] would say of `id`. Nothing is marked.
+    pub fn look(&self, id: Id, now: Timestamp) -> Spent {
+        let (shard, key) = self.shard(id);
+        if shard.has(&key, now.as_secs()) { Spent::Replayed } else { Spent::Once }
+    }
+
+    fn shard(&self, id: Id) -> (MutexGuard<'_, Shard>, [u8; 16]) {
+        let bytes = id.as_bytes();
+        let mut key = [0_u8; 16];
+        key.copy_from_slice(&bytes[..16]);
+        let shard = &self.shards[usize::from(bytes[31]) % Self::SHARDS];
+        (shard.lock().unwrap_or_else(PoisonError::into_inner), key)
     }
 
     /// Everything that has not expired at `now`: identifier (first half) and expiry in seconds.
@@ -550,7 +582,9 @@ mod tests {
     fn a_ledger_remembers_until_the_proof_expires_and_forgets_after() {
         let ledger = Ledger::default();
         let (id, until) = (Id::of(&[b"nonce"]), Timestamp::from_millis(10_500));
+        assert_eq!(ledger.look(id, Timestamp::from_secs(1)), Spent::Once);
         assert_eq!(ledger.spend(id, until, Timestamp::from_secs(1)), Spent::Once);
+        assert_eq!(ledger.look(id, Timestamp::from_millis(10_499)), Spent::Replayed);
         assert_eq!(ledger.spend(id, until, Timestamp::from_millis(10_499)), Spent::Replayed);
         assert_eq!(ledger.spend(id, until, Timestamp::from_secs(12)), Spent::Once);
     }

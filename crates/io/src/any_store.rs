@@ -164,6 +164,10 @@ impl Store for AnyStore {
         on_each!(self, store => store.spend(spend))
     }
 
+    async fn look(&self, spend: Spend) -> Result<Spent, StoreError> {
+        on_each!(self, store => store.look(spend))
+    }
+
     fn forgets_before(&self) -> Option<Timestamp> {
         match self {
             Self::Memory(store) => store.forgets_before(),

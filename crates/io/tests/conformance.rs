@@ -103,6 +103,7 @@ suite![
     a_listing_is_in_order_and_comes_in_pages,
     a_listing_holds_what_is_alive_in_that_space_alone,
     a_proof_is_spent_once,
+    looking_at_a_proof_says_what_spending_it_would_and_spends_nothing,
     a_proof_without_creation_time_is_spent_once,
     a_proof_from_the_near_future_is_spent_once,
     of_64_racing_spends_one_wins,
@@ -311,6 +312,20 @@ async fn a_proof_is_spent_once(subject: Subject) {
     assert_eq!(store.spend(first).await.unwrap(), Spent::Replayed);
     assert_eq!(store.spend(second).await.unwrap(), Spent::Once);
     assert_eq!(store.spend(first).await.unwrap(), Spent::Replayed);
+}
+
+async fn looking_at_a_proof_says_what_spending_it_would_and_spends_nothing(subject: Subject) {
+    let (store, now) = (&subject.store, subject.now());
+    let early = proof("early", Some(now.plus(Duration::from_secs(20))), now);
+    for spend in [subject.fresh("fresh"), proof("no creation", None, now), early] {
+        for _ in 0..2 {
+            assert_eq!(store.look(spend).await.unwrap(), Spent::Once, "{spend:?}");
+        }
+        assert_eq!(store.spend(spend).await.unwrap(), Spent::Once, "{spend:?}");
+        for _ in 0..2 {
+            assert_eq!(store.look(spend).await.unwrap(), Spent::Replayed, "{spend:?}");
+        }
+    }
 }
 
 async fn a_proof_without_creation_time_is_spent_once(subject: Subject) {

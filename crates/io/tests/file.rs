@@ -288,6 +288,7 @@ async fn a_copy_that_is_put_back_is_refused_until_it_is_said_to_be_restored() {
     let store = open_restored(&path, &clock);
     assert!(store.get(KEYS, id("7")).await.unwrap().is_some(), "nobody can know that it was taken");
     for used in [dated, bare, ahead] {
+        assert!(matches!(store.look(used).await.unwrap(), Spent::PredatesBoot(_)), "{used:?}");
         assert!(matches!(store.spend(used).await.unwrap(), Spent::PredatesBoot(_)), "{used:?}");
     }
     clock.advance(31 * SECOND);

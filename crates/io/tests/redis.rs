@@ -96,6 +96,7 @@ async fn a_redis_restarted_empty_refuses_what_it_can_no_longer_know() {
     redis.start_again();
     let Spent::PredatesBoot(wait) = spend_when_back(&store, spent).await else { panic!("a replay passed") };
     assert!(wait > Duration::from_secs(28) && wait <= Duration::from_secs(31), "{wait:?}");
+    assert!(matches!(store.look(spent).await.unwrap(), Spent::PredatesBoot(_)));
     assert!(matches!(store.spend(early).await.unwrap(), Spent::PredatesBoot(_)));
     assert!(matches!(store.spend(now_fresh("made after")).await.unwrap(), Spent::PredatesBoot(_)));
     // The cut-off is in Redis: it stands for another gateway, and does not move with every proof.

@@ -130,6 +130,10 @@ impl Store for TestStore {
         self.counted(&self.writes)?.spend(spend).await
     }
 
+    async fn look(&self, spend: Spend) -> Result<Spent, StoreError> {
+        self.counted(&self.reads)?.look(spend).await
+    }
+
     fn forgets_before(&self) -> Option<Timestamp> {
         match self.restored_at.load(Ordering::SeqCst) {
             0 => self.memory.forgets_before(),

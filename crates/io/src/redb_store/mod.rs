@@ -311,6 +311,17 @@ impl Store for RedbStore {
         Ok(Spent::Once)
     }
 
+    async fn look(&self, spend: Spend) -> Result<Spent, StoreError> {
+        self.present()?;
+        let (now, proofs) = (self.shared.clock.now(), &self.shared.proofs);
+        proofs.check(now)?;
+        Ok(match proofs.predates_boot(&spend, now) {
+            Some(wait) => Spent::PredatesBoot(wait),
+            // Each open has loaded what is in the file.
+            None => proofs.ledger().look(spend.id, now),
+        })
+    }
+
     fn forgets_before(&self) -> Option<Timestamp> {
         self.shared.forgets_before
     }

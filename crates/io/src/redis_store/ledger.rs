@@ -45,6 +45,7 @@ type Answer = (String, u64, String, u64, u64);
 
 pub(super) struct Ledger {
     script: Script,
+    look: Script,
     known: RwLock<Known>,
 }
 
@@ -61,7 +62,8 @@ struct Known {
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self { script: Script::new(include_str!("spend.lua")), known: RwLock::default() }
+        let (script, look) = (include_str!("spend.lua"), include_str!("look.lua"));
+        Self { script: Script::new(script), look: Script::new(look), known: RwLock::default() }
     }
 }
 
@@ -98,16 +100,21 @@ impl Ledger {
         call.arg("");
         let (word, wait, replid, count, time): Answer = connection.invoke(&call).await?;
         self.learn(replid, count, time);
-        match word.as_str() {
-            "once" => Ok(Spent::Once),
-            "replayed" => Ok(Spent::Replayed),
-            "predates" => Ok(Spent::PredatesBoot(Duration::from_millis(wait).max(Duration::from_secs(1)))),
-            "clock-behind" => Err(StoreError::ClockRegressed),
-            "clock-ahead" => {
-                Err(StoreError::Unavailable(String::from("this clock is ahead of Redis' clock")))
-            }
-            _ => Err(StoreError::Unavailable(String::from("Redis does not tell its replication id"))),
-        }
+        spent(&word, wait)
+    }
+
+    pub(super) async fn look(
+        &self,
+        connection: &Connection,
+        spend: &Spend,
+        now: Timestamp,
+    ) -> Result<Spent, StoreError> {
+        let mut call = self.look.prepare_invoke();
+        call.key(key(SPENT, spend.id)).key(STATE);
+        call.arg(spend.created.map_or_else(String::new, |created| created.as_millis().to_string()));
+        call.arg(now.as_millis());
+        let (word, wait): (String, u64) = connection.invoke(&call).await?;
+        spent(&word, wait)
     }
 
     fn say_known(&self, call: &mut ScriptInvocation<'_>) {
@@ -125,5 +132,17 @@ impl Ledger {
             true => Known { replid, count: known.count.max(count), time: known.time.max(time) },
             false => Known { replid, count, time },
         };
+    }
+}
+
+/// What a script says of a proof.
+fn spent(word: &str, wait: u64) -> Result<Spent, StoreError> {
+    match word {
+        "once" => Ok(Spent::Once),
+        "replayed" => Ok(Spent::Replayed),
+        "predates" => Ok(Spent::PredatesBoot(Duration::from_millis(wait).max(Duration::from_secs(1)))),
+        "clock-behind" => Err(StoreError::ClockRegressed),
+        "clock-ahead" => Err(StoreError::Unavailable(String::from("this clock is ahead of Redis' clock"))),
+        _ => Err(StoreError::Unavailable(String::from("Redis does not tell its replication id"))),
     }
 }

@@ -159,6 +159,10 @@ impl Store for RedisStore {
     async fn spend(&self, spend: Spend) -> Result<Spent, StoreError> {
         self.shared.ledger.spend(self.connection(), &spend, self.clock.now()).await
     }
+
+    async fn look(&self, spend: Spend) -> Result<Spent, StoreError> {
+        self.shared.ledger.look(self.connection(), &spend, self.clock.now()).await
+    }
 }
 
 impl Inventory for RedisStore {
