@@ -5,7 +5,7 @@ use countersign::crypto::jwt::{Jwt, JwtKey};
 use countersign::crypto::{Secret, VerifyingKey};
 use countersign::schemes::bearer::{Credential, KeySet, LONGEST_TOKEN};
 use countersign::dpop::{DPOP, Dpop, NoncePolicy, Proof};
-use countersign::{Body, Purpose, RequestView, Timestamp};
+use countersign::{Body, RequestView, Timestamp};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use libfuzzer_sys::fuzz_target;
@@ -30,7 +30,6 @@ fuzz_target!(|bytes: &[u8]| {
         body: Body::Absent,
         source: None,
         received_at: Timestamp::from_secs(1_800_000_000),
-        purpose: Purpose::Decide,
     };
     let _ = Credential::read(&request, LONGEST_TOKEN);
     if let Ok(Some(proof)) = Proof::of(&request) {

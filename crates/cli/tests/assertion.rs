@@ -9,7 +9,7 @@ use axum::{Extension, Router};
 use countersign::assertion::{ASSERTION, Assertion, AssertionKeys, AssertionVerifier, LIFE, LONGEST, PATH};
 use countersign::crypto::jwt::Jwt;
 use countersign::request::Body;
-use countersign::{Clock as _, Code, Principal, PublicUrl, Purpose, RequestView};
+use countersign::{Clock as _, Code, Principal, PublicUrl, RequestView};
 use countersign_io::SystemClock;
 use countersign_io::egress::{EgressPolicy, GuardedClient};
 use countersign_testing::sealed::exchange_keyrings;
@@ -62,7 +62,6 @@ fn verified(gateway: &Gateway, audience: &str, seen: &Seen, target: &str) -> Res
         body: Body::Absent,
         source: None,
         received_at: SystemClock.now(),
-        purpose: Purpose::Decide,
     };
     let verifier = AssertionVerifier::new(&public, audience, keys);
     runtime().block_on(verifier.verify(&view)).map_err(|denial| denial.code())

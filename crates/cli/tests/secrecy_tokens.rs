@@ -14,7 +14,7 @@ use countersign::crypto::ethereum::EthereumKey;
 use countersign::crypto::{Ed25519Key, Secret, SystemRandom};
 use countersign::dpop::DpopSigner;
 use countersign::request::Body;
-use countersign::{Clock as _, PublicUrl, Purpose, RequestView};
+use countersign::{Clock as _, PublicUrl, RequestView};
 use countersign_io::SystemClock;
 use countersign_testing::callbacks::{Callback, ROUTE};
 use countersign_testing::keep_alive::Connection;
@@ -249,7 +249,6 @@ impl Scene {
             body: Body::Absent,
             source: None,
             received_at: SystemClock.now(),
-            purpose: Purpose::Decide,
         };
         let verifier = AssertionVerifier::new(&public, self.echo.url(), keys);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -5,12 +5,15 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Output, Stdio};
 
 use countersign::crypto::SigningKey;
+use countersign_testing::raw::converse;
 use countersign_testing::{Echo, Gateway};
 use serde_json::Value;
 
 const PRIVATE: &str = include_str!("registered_keys_files/private.pem");
 const WALLET: &str = "0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318\n";
 const SECRET: &[u8] = b"correct horse battery staple and so on";
+/// Ends the head, and with its answer the connection.
+const CLOSING: &str = "\r\nConnection: close\r\n\r\n";
 const BODY: &str = "{\"item\":\"tea\"}";
 
 /// A gateway that does not run, with every kind of route, and key files beside its configuration.
@@ -191,6 +194,29 @@ fn registered_keys_and_wallets_pass() {
         let without_body = self::signed(&gateway, proof, &get);
         assert!(!without_body.contains("content-digest") && !without_body.contains('\r'));
         is_permitted(&gateway, &without_body, scheme, subject);
+    }
+}
+
+#[test]
+fn a_request_that_has_passed_is_explained_as_a_replay_and_one_that_was_explained_still_passes() {
+    let mut gateway = prepared();
+    gateway.start();
+    let (_, key) = gateway.key(&[]);
+    let send = |request: &str| converse(gateway.address, &request.replace("\r\n\r\n", CLOSING));
+    for (path, proof) in [("/keys/1", &["--key", &*key][..]), ("/wallets/1", &["--wallet", "wallet"])] {
+        let signed = signed(&gateway, proof, &post(&gateway, path));
+        for _ in 0..2 {
+            assert_eq!(explained(&gateway, &signed).0, 0, "{path}");
+        }
+        let answer = send(&signed);
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        for _ in 0..2 {
+            is_denied(&gateway, &signed, "signature_replayed");
+        }
+        let answer = send(&signed);
+        assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains("signature_replayed"), "{answer}");
+        let next = self::signed(&gateway, proof, &post(&gateway, path));
+        assert_eq!(explained(&gateway, &next).0, 0, "{path}: another one was not spent");
     }
 }
 

@@ -17,7 +17,7 @@ use countersign::schemes::signature::{
     ERC8128, Message, Parameters, SignAs, Signed, sign_erc8128, signature_base, verify, verify_erc8128,
 };
 use countersign::testing::NOW;
-use countersign::{Body, Purpose, RequestView};
+use countersign::{Body, RequestView};
 use http::{HeaderMap, Method, Uri};
 
 #[path = "support/samples.rs"]
@@ -141,7 +141,6 @@ fn asymmetric(target: &Uri) -> Pair<'_> {
             body: Body::Announced,
             source: None,
             received_at: NOW,
-            purpose: Purpose::Decide,
         };
         Credential::read(&request).expect("readable").expect("there")
     };

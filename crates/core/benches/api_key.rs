@@ -14,9 +14,7 @@ use countersign::request::Body;
 use countersign::schemes::api_key::{ApiKey, ApiKeyVerifier, KeyRegistry, KeyTerms, LastUses};
 use countersign::testing::NOW;
 use countersign::time::ManualClock;
-use countersign::{
-    Clock, Gate, MemoryStore, Policy, Purpose, RequestView, Requirement, Rule, Verdict, Verifier,
-};
+use countersign::{Clock, Gate, MemoryStore, Policy, RequestView, Requirement, Rule, Verdict, Verifier};
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::header::{ACCEPT, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Uri};
@@ -45,15 +43,7 @@ fn headers(more: Option<(&'static str, String)>) -> HeaderMap {
 }
 
 fn view<'a>(target: &'a Uri, headers: &'a HeaderMap) -> RequestView<'a> {
-    RequestView {
-        method: &Method::GET,
-        target,
-        headers,
-        body: Body::Absent,
-        source: None,
-        received_at: NOW,
-        purpose: Purpose::Decide,
-    }
+    RequestView { method: &Method::GET, target, headers, body: Body::Absent, source: None, received_at: NOW }
 }
 
 /// A store with [`KEYS`] keys, and every hundredth of them.

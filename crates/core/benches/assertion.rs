@@ -13,9 +13,7 @@ use countersign::crypto::{Ed25519Key, SealKey, Secret, SystemRandom};
 use countersign::request::Body;
 use countersign::testing::NOW;
 use countersign::time::ManualClock;
-use countersign::{
-    KeyId, MemoryStore, Permissions, Principal, PublicUrl, Purpose, RequestView, Scheme, Subject,
-};
+use countersign::{KeyId, MemoryStore, Permissions, Principal, PublicUrl, RequestView, Scheme, Subject};
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, Method, Uri};
 
@@ -67,7 +65,6 @@ fn assertion(criterion: &mut Criterion) {
         body: Body::Absent,
         source: None,
         received_at: NOW,
-        purpose: Purpose::Decide,
     };
     criterion.bench_function("assertion/verify", |bencher| {
         bencher.iter(|| now_or_panic(verifier.verify(black_box(&view))).expect("verified"));

@@ -21,7 +21,7 @@ use countersign::crypto::{Algorithm, Secret, Signer as _, SigningKey};
 use countersign::dpop::{Dpop, NoncePolicy};
 use countersign::fetch::{Fetch, FetchError, FetchRequest, FetchResponse};
 use countersign::schemes::bearer::{BearerVerifier, IssuerTerms, Issuers, KeySet, KeySource, LONGEST_TOKEN};
-use countersign::{Body, Purpose, RequestView, Timestamp, Verifier as _};
+use countersign::{Body, RequestView, Timestamp, Verifier as _};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, Uri};
 use jsonwebtoken::{DecodingKey, Validation, decode};
@@ -201,7 +201,6 @@ fn passes(verifier: &BearerVerifier<Nobody>, headers: &HeaderMap) -> bool {
         body: Body::Absent,
         source: None,
         received_at: Timestamp::from_secs(NOW),
-        purpose: Purpose::Decide,
     };
     let Ok(Some(credential)) = verifier.extract(&request) else { return false };
     let mut body = Bytes::new();

@@ -21,8 +21,8 @@ use countersign::schemes::signature::{
 use countersign::testing::NOW;
 use countersign::time::ManualClock;
 use countersign::{
-    Body, Code, Fetch, FetchError, FetchRequest, FetchResponse, Gate, MemoryStore, PublicUrl, Purpose,
-    RequestView, Requirement, Rule, Timestamp,
+    Body, Code, Fetch, FetchError, FetchRequest, FetchResponse, Gate, MemoryStore, PublicUrl, RequestView,
+    Requirement, Rule, Timestamp,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
@@ -79,7 +79,6 @@ fn main() {
             body: Body::Absent,
             source: None,
             received_at: NOW,
-            purpose: Purpose::Decide,
         };
         let decision = runtime.block_on(gate.decide(&rule, black_box(&view), &mut Bytes::new()));
         decision.decision().denial().expect("it passed").code()

@@ -20,7 +20,7 @@ use countersign::schemes::callback_url::{
 };
 use countersign::testing::NOW;
 use countersign::time::ManualClock;
-use countersign::{Gate, MemoryStore, PublicUrl, Purpose, RequestView, Requirement, Rule, Verdict, Verifier};
+use countersign::{Gate, MemoryStore, PublicUrl, RequestView, Requirement, Rule, Verdict, Verifier};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, Method, Uri};
 
@@ -43,7 +43,6 @@ fn view<'a>(target: &'a Uri, headers: &'a HeaderMap) -> RequestView<'a> {
         body: Body::Announced,
         source: None,
         received_at: NOW,
-        purpose: Purpose::Decide,
     }
 }
 

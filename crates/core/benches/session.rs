@@ -23,9 +23,7 @@ use countersign::store::Id;
 use countersign::testing::NOW;
 use countersign::time::ManualClock;
 use countersign::workers::OnThisThread;
-use countersign::{
-    Gate, MemoryStore, PublicUrl, Purpose, RequestView, Requirement, Rule, Store, Verdict, Verifier,
-};
+use countersign::{Gate, MemoryStore, PublicUrl, RequestView, Requirement, Rule, Store, Verdict, Verifier};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::header::{ACCEPT, AUTHORIZATION, COOKIE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
@@ -53,15 +51,7 @@ fn headers(halves: &Halves) -> HeaderMap {
 }
 
 fn view<'a>(method: &'a Method, target: &'a Uri, headers: &'a HeaderMap) -> RequestView<'a> {
-    RequestView {
-        method,
-        target,
-        headers,
-        body: Body::Absent,
-        source: None,
-        received_at: NOW,
-        purpose: Purpose::Decide,
-    }
+    RequestView { method, target, headers, body: Body::Absent, source: None, received_at: NOW }
 }
 
 /// A store with [`SESSION_COUNT`] sessions of ten users, and every hundredth of them.

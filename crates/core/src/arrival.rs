@@ -61,7 +61,6 @@ impl<'a, S: Store> Arrival<'a, S> {
             body: self.body,
             source: self.source,
             received_at: self.received_at,
-            purpose: crate::request::Purpose::Decide,
         }
     }
 

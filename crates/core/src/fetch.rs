@@ -64,6 +64,9 @@ pub enum FetchError {
     /// The answer was larger than was asked for.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
+    /// Nobody was asked, on purpose: [`AskNobody`].
+    #[error("would be asked; explain asks nobody")]
+    NotAsked,
 }
 
 /// Asks other hosts: https to public addresses unless configured otherwise, no redirects, no proxies
@@ -72,6 +75,16 @@ pub trait Fetch: Send + Sync + 'static {
     /// Sends `request` once, on a connection of its own or a kept one, and reads the whole answer. One that
     /// is `repeatable` may be sent twice.
     fn fetch(&self, request: FetchRequest) -> impl Future<Output = Result<FetchResponse, FetchError>> + Send;
+}
+
+/// Asks nobody, and says so: what a request is explained with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AskNobody;
+
+impl Fetch for AskNobody {
+    async fn fetch(&self, _request: FetchRequest) -> Result<FetchResponse, FetchError> {
+        Err(FetchError::NotAsked)
+    }
 }
 
 impl<F: Fetch> Fetch for std::sync::Arc<F> {

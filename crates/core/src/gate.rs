@@ -13,16 +13,17 @@ use crate::near_miss::refused_as_method;
 use crate::passage::{Passage, ReservedPermit};
 use crate::path::check_path;
 use crate::permit::Permit;
-use crate::presented::{Credentials, Owed, look_at_unread};
+use crate::presented::{Credentials, Looked, Owed, look_at_unread};
 use crate::principal::{Principal, Subject};
 use crate::redaction::{redact_method, redact_path};
-use crate::request::{BodySource, Purpose, RequestView};
+use crate::request::{BodySource, RequestView};
 use crate::requirement::SchemeSet;
 use crate::reservation::{Delivery, Reservation};
 use crate::rule::{Guard, Rule};
 use crate::spending::{Note, Spending};
 use crate::store::Store;
 use crate::time::{Clock, Timestamp};
+use crate::verifier::AnyVerifier;
 
 /// How far a clock may step back unnoticed: leap smearing and small corrections.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
@@ -114,14 +115,10 @@ impl<S: Store> Gate<S> {
         body: &mut dyn BodySource,
     ) -> Verdict<S> {
         let mut steps = Steps::new();
-        let tries = if rule.is_watched() { self.look_at_source(request, &mut steps) } else { Ok(()) };
-        let judged = match (tries, rule.guard()) {
-            (Err(denial), _) => Err(denial),
-            (Ok(()), None) => {
-                steps.passed(Check::Requirement, None, "the route is public");
-                Ok(Judged::default())
-            }
-            (Ok(()), Some(guard)) => {
+        let judged = match self.look_at_rule(rule, request, &mut steps) {
+            Err(denial) => Err(denial),
+            Ok(None) => Ok(Judged::default()),
+            Ok(Some(guard)) => {
                 let judged = self.judge(guard, request, body, &mut steps).await;
                 judged.map_err(|denial| guard.challenging(denial, request))
             }
@@ -136,18 +133,31 @@ impl<S: Store> Gate<S> {
         }
     }
 
-    /// What would become of a request: nothing is spent, nobody is asked, nothing counts.
+    /// What would become of a request: it is judged as by [`Gate::decide`], but nobody is asked, and what would be
+    /// spent is only looked at. Nothing counts and nothing is noted.
     pub async fn explain(
         &self,
         rule: &Arc<Rule>,
         request: &RequestView<'_>,
         body: &mut dyn BodySource,
     ) -> Arc<Decision> {
-        let request = RequestView { purpose: Purpose::Explain, ..request.clone() };
-        match self.read(&request) {
-            Ok(()) => self.decide(rule, &request, body).await.decision().clone(),
-            Err(refusal) => refusal.decision().clone(),
+        if let Err(refusal) = self.read(request) {
+            return refusal.decision().clone();
         }
+        let mut steps = Steps::new();
+        let foreseen = match self.look_at_rule(rule, request, &mut steps) {
+            Err(denial) => Err(denial),
+            Ok(None) => Ok(None),
+            Ok(Some(guard)) => {
+                let foreseen = self.foresee(guard, request, body, &mut steps).await;
+                foreseen.map(Some).map_err(|denial| guard.challenging(denial, request))
+            }
+        };
+        let outcome = match foreseen {
+            Ok(principal) => Outcome::Permit(principal.map(|who| (who.subject, who.schemes))),
+            Err(denial) => Outcome::Deny(Arc::new(denial)),
+        };
+        self.record(request, Some(rule), steps, outcome)
     }
 
     /// What could be read in two ways is under no rule.
@@ -208,8 +218,7 @@ impl<S: Store> Gate<S> {
 
     /// Taken only by failures, so that many proven callers behind one address stay welcome.
     fn count(&self, request: &RequestView<'_>, denial: &Denial) {
-        if let (Some(limiter), Some(source), Purpose::Decide) =
-            (&self.unproven, request.source, request.purpose)
+        if let (Some(limiter), Some(source)) = (&self.unproven, request.source)
             && matches!(denial.code().status().as_u16(), 400 | 401)
         {
             let _ = limiter.take(network(source.counted_as()), request.received_at);
@@ -237,6 +246,23 @@ impl<S: Store> Gate<S> {
         })
     }
 
+    /// Whoever may try meets the rule's guard, if it has one.
+    fn look_at_rule<'r>(
+        &self,
+        rule: &'r Rule,
+        request: &RequestView<'_>,
+        steps: &mut Steps,
+    ) -> Result<Option<&'r Guard>, Denial> {
+        if rule.is_watched() {
+            steps.check(Check::Source, None, self.may_try(request))?;
+        }
+        let guard = rule.guard();
+        if guard.is_none() {
+            steps.passed(Check::Requirement, None, "the route is public");
+        }
+        Ok(guard)
+    }
+
     /// The order is DESIGN's: nothing is spent until everything else has been judged, so that a
     /// refused request burns nobody's nonce, token or budget.
     async fn judge(
@@ -247,22 +273,8 @@ impl<S: Store> Gate<S> {
         steps: &mut Steps,
     ) -> Result<Judged, Denial> {
         let behind = self.look_at_clock(request, steps);
-        // Expiry is judged by the later of the two, so that nothing that had expired lives again.
-        let received_at = behind.as_ref().map_or(request.received_at, |behind| behind.latest);
-        let view = RequestView { received_at, ..request.clone() };
-        let credentials = Credentials::read(guard, &view, steps)?;
-        let presented = credentials.schemes();
-        look_at_order(behind.as_ref(), &credentials, steps)?;
-        look_at_unread(&view, presented, steps)?;
-        look_at_claimed(guard, &credentials, request.received_at, steps)?;
-        let doubt = |denial| behind.iter().fold(denial, |denial, behind| behind.doubting(denial));
-        let mut owed = credentials.verify(body, steps).await.map_err(doubt)?;
-        look_at_policy(guard, &owed.principal, request.received_at, steps)?;
-        self.look_at_proofs(behind, &owed, request.received_at, steps)?;
-        look_at_body(&mut owed, body, steps).await?;
-        if request.purpose == Purpose::Explain {
-            return Ok(Judged { principal: Some(owed.principal), reservation: None, presented });
-        }
+        let verifiers = guard.verifiers.iter().map(|verifier| &**verifier);
+        let Looked { owed, presented } = self.look(guard, verifiers, behind, request, body, steps).await?;
         self.look_at_time(&owed, steps)?;
         let Owed { principal, spends, notes, .. } = owed;
         let reservation = self.spend(spends, &principal, request.received_at, steps).await?;
@@ -280,8 +292,51 @@ impl<S: Store> Gate<S> {
         Ok(Judged { principal: Some(principal), reservation, presented })
     }
 
-    fn look_at_source(&self, request: &RequestView<'_>, steps: &mut Steps) -> Result<(), Denial> {
-        steps.check(Check::Source, None, self.may_try(request))
+    /// The same without effects. Its moment may be any, and is not the clock's: that did not go back, and no time
+    /// passes while the body comes in.
+    async fn foresee(
+        &self,
+        guard: &Guard,
+        request: &RequestView<'_>,
+        body: &mut dyn BodySource,
+        steps: &mut Steps,
+    ) -> Result<Principal, Denial> {
+        let silent: Vec<_> = guard.verifiers.iter().map(|verifier| verifier.asking_nobody()).collect();
+        let verifiers = guard.verifiers.iter().zip(&silent);
+        let verifiers =
+            verifiers.map(|(asking, silent)| silent.as_ref().map_or(&**asking, |silent| &*silent.0));
+        let Looked { owed, .. } = self.look(guard, verifiers, None, request, body, steps).await?;
+        for spending in &owed.spends {
+            let looked = spending.look(&*self.store, request.received_at).await;
+            steps.check(Check::Spend, None, looked)?;
+        }
+        Ok(owed.principal)
+    }
+
+    /// All that is judged before anything is spent.
+    async fn look<'v>(
+        &self,
+        guard: &Guard,
+        verifiers: impl Iterator<Item = &'v dyn AnyVerifier>,
+        behind: Option<Behind>,
+        request: &RequestView<'_>,
+        body: &mut dyn BodySource,
+        steps: &mut Steps,
+    ) -> Result<Looked, Denial> {
+        // Expiry is judged by the later of the two, so that nothing that had expired lives again.
+        let received_at = behind.as_ref().map_or(request.received_at, |behind| behind.latest);
+        let view = RequestView { received_at, ..request.clone() };
+        let credentials = Credentials::read(guard, verifiers, &view, steps)?;
+        let presented = credentials.schemes();
+        look_at_order(behind.as_ref(), &credentials, steps)?;
+        look_at_unread(&view, presented, steps)?;
+        look_at_claimed(guard, &credentials, request.received_at, steps)?;
+        let doubt = |denial| behind.iter().fold(denial, |denial, behind| behind.doubting(denial));
+        let mut owed = credentials.verify(body, steps).await.map_err(doubt)?;
+        look_at_policy(guard, &owed.principal, request.received_at, steps)?;
+        self.look_at_proofs(behind, &owed, request.received_at, steps)?;
+        look_at_body(&mut owed, body, steps).await?;
+        Ok(Looked { owed, presented })
     }
 
     /// Whether the source of a request may try to prove itself.
@@ -289,11 +344,7 @@ impl<S: Store> Gate<S> {
     /// # Errors
     /// `rate_limited`: it failed too often lately.
     pub fn may_try(&self, request: &RequestView<'_>) -> Result<(), Denial> {
-        let (Some(limiter), Some(source), Purpose::Decide) =
-            (&self.unproven, request.source, request.purpose)
-        else {
-            return Ok(());
-        };
+        let (Some(limiter), Some(source)) = (&self.unproven, request.source) else { return Ok(()) };
         limiter.look(&network(source.counted_as()), request.received_at).map_err(|wait| {
             let cause = format!("{source} failed to prove itself more often than {}", limiter.rate());
             Denial::new(Code::RateLimited, cause).retry_after(wait)
@@ -302,9 +353,6 @@ impl<S: Store> Gate<S> {
 
     /// A clock that went back would let expired proofs live again, and used ones.
     fn look_at_clock(&self, request: &RequestView<'_>, steps: &mut Steps) -> Option<Behind> {
-        if request.purpose == Purpose::Explain {
-            return None;
-        }
         let received_at = request.received_at;
         let latest = Timestamp::from_millis(self.latest.load(Ordering::Relaxed));
         if received_at > latest {

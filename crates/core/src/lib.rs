@@ -53,7 +53,7 @@ pub use permit::{Permit, Standing};
 pub use policy::Policy;
 pub use principal::{KeyId, Permissions, Principal, Scheme, SessionId, Subject, UserId};
 pub use public_url::PublicUrl;
-pub use request::{Body, BodySource, Carrier, Purpose, RequestView};
+pub use request::{Body, BodySource, Carrier, RequestView};
 pub use requirement::Requirement;
 pub use reservation::{Delivery, Reservation};
 pub use rule::Rule;

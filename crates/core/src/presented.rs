@@ -11,7 +11,7 @@ use crate::requirement::{Presentation, Presentations, Requirement, SchemeSet};
 use crate::rule::Guard;
 use crate::spending::{Note, Spending};
 use crate::time::Timestamp;
-use crate::verifier::{BodyCheck, Presented, Proven};
+use crate::verifier::{AnyVerifier, BodyCheck, Presented, Proven};
 
 /// What a request presents, read and not yet believed: a group that its rule accepts.
 pub(crate) struct Credentials<'a> {
@@ -31,17 +31,25 @@ pub(crate) struct Owed {
     pub(crate) fresh_until: Option<Timestamp>,
 }
 
+/// What was judged before anything is spent.
+pub(crate) struct Looked {
+    pub(crate) owed: Owed,
+    /// Whose credentials the request carries.
+    pub(crate) presented: SchemeSet,
+}
+
 impl<'a> Credentials<'a> {
-    /// Reads every credential of a named scheme. One that is malformed refuses the request, even beside
+    /// Reads every credential of a named scheme, by the `verifiers` of `guard`. One that is malformed refuses the request, even beside
     /// a good one: a bad credential is never skipped.
-    pub(crate) fn read(
+    pub(crate) fn read<'v: 'a>(
         guard: &'a Guard,
+        verifiers: impl Iterator<Item = &'v dyn AnyVerifier>,
         request: &'a RequestView<'a>,
         steps: &mut Steps,
     ) -> Result<Self, Denial> {
         let mut first = None;
         let mut others = Vec::new();
-        for verifier in &guard.verifiers {
+        for verifier in verifiers {
             let scheme = Some(verifier.scheme());
             let presented = steps.refused(Check::Extract, scheme, verifier.present(request))?;
             let Some(presented) = presented else { continue };

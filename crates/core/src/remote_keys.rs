@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::denial::{Code, Denial};
-use crate::fetch::{ChosenBy, Fetch, FetchRequest, FetchResponse};
+use crate::fetch::{ChosenBy, Fetch, FetchError, FetchRequest, FetchResponse};
 use crate::time::Timestamp;
 
 /// How long a publisher may take to answer one question, from the look-up of its name to the last byte.
@@ -41,6 +41,47 @@ pub struct Published<K> {
     pub keys: K,
     /// How long they are fresh, as the answer says: [`life`].
     pub life: Duration,
+}
+
+/// Why a publisher gave no keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoKeys {
+    /// It was not asked, on purpose: nothing is remembered of that.
+    NotAsked,
+    /// In words, for the operator.
+    Because(String),
+}
+
+impl NoKeys {
+    /// The same, of what was asked for at `url`.
+    #[must_use]
+    pub fn at(self, url: &Uri) -> Self {
+        match self {
+            Self::NotAsked => Self::NotAsked,
+            Self::Because(why) => Self::Because(format!("{url}: {why}")),
+        }
+    }
+}
+
+impl From<FetchError> for NoKeys {
+    fn from(error: FetchError) -> Self {
+        match error {
+            FetchError::NotAsked => Self::NotAsked,
+            error => Self::Because(error.to_string()),
+        }
+    }
+}
+
+impl From<String> for NoKeys {
+    fn from(why: String) -> Self {
+        Self::Because(why)
+    }
+}
+
+impl From<&str> for NoKeys {
+    fn from(why: &str) -> Self {
+        Self::Because(why.to_owned())
+    }
 }
 
 /// The keys of one publisher, as they were last had.
@@ -72,11 +113,11 @@ impl<K> RemoteKeys<K> {
         Self { name, pace, kept: Mutex::new(kept), asking: async_lock::Mutex::new(()) }
     }
 
-    /// The keys, where those that are known will not do had anew by `ask`, unless nobody `may_ask`: one request asks at
-    /// a time, the others wait, or take the keys that were there before. Whether the key that is meant is among them
-    /// says `knows`; if it is not among those that come back, its publisher does not list it.
+    /// The keys, where those that are known will not do had anew by `ask`: one request asks at a time, the others wait,
+    /// or take the keys that were there before. Whether the key that is meant is among them says `knows`; if it is not
+    /// among those that come back, its publisher does not list it. Where nobody is asked, what is known must do.
     ///
-    /// `ask` is given the keys that are still fresh: where they are is known. It says why it failed in words.
+    /// `ask` is given the keys that are still fresh: where they are is known.
     ///
     /// # Errors
     /// `keys_unavailable` if nobody can know, with the time of the next attempt.
@@ -84,11 +125,10 @@ impl<K> RemoteKeys<K> {
         &self,
         knows: impl Fn(&K) -> bool,
         now: Timestamp,
-        may_ask: bool,
         ask: impl FnOnce(Option<Arc<K>>) -> A,
     ) -> Result<Arc<K>, Denial>
     where
-        A: Future<Output = Result<Published<K>, String>>,
+        A: Future<Output = Result<Published<K>, NoKeys>>,
     {
         {
             let kept = self.kept();
@@ -96,13 +136,12 @@ impl<K> RemoteKeys<K> {
                 return self.judged(&kept, &knows, now);
             }
         }
-        if !may_ask {
-            let known = self.usable(now).filter(|keys| knows(keys));
-            let cause = || format!("{} would be asked for; explain asks nobody", self.name);
-            return known.ok_or_else(|| unavailable(cause(), Duration::ZERO));
+        if self.refresh(&knows, now, ask).await {
+            return self.judged(&self.kept(), &knows, now);
         }
-        self.refresh(&knows, now, ask).await;
-        self.judged(&self.kept(), &knows, now)
+        let known = self.usable(now).filter(|keys| knows(keys));
+        let cause = || format!("{} would be asked for; explain asks nobody", self.name);
+        known.ok_or_else(|| unavailable(cause(), Duration::ZERO))
     }
 
     fn judged(&self, kept: &Kept<K>, knows: &impl Fn(&K) -> bool, now: Timestamp) -> Result<Arc<K>, Denial> {
@@ -124,17 +163,19 @@ impl<K> RemoteKeys<K> {
         self.kept().usable(now, self.pace).cloned()
     }
 
+    /// Whether the publisher was asked, by this request or by another, or need not be.
     async fn refresh<A>(
         &self,
         knows: &impl Fn(&K) -> bool,
         now: Timestamp,
         ask: impl FnOnce(Option<Arc<K>>) -> A,
-    ) where
-        A: Future<Output = Result<Published<K>, String>>,
+    ) -> bool
+    where
+        A: Future<Output = Result<Published<K>, NoKeys>>,
     {
         let _asking = if self.usable(now).is_some_and(|keys| knows(&keys)) {
             // The old keys will do while somebody else asks.
-            let Some(asking) = self.asking.try_lock() else { return };
+            let Some(asking) = self.asking.try_lock() else { return true };
             asking
         } else {
             self.asking.lock().await
@@ -143,22 +184,24 @@ impl<K> RemoteKeys<K> {
         let fresh = {
             let kept = self.kept();
             if !kept.is_due(knows, now, self.pace) {
-                return;
+                return true;
             }
             // Keys that are old, or that could not be had, may have moved.
             kept.keys.clone().filter(|_| kept.failed.is_none() && now < kept.fresh_until)
         };
         let answer = ask(fresh).await;
         let mut kept = self.kept();
-        kept.asked = Some(now);
         match answer {
             Ok(Published { keys, life }) => {
                 kept.keys = Some(Arc::new(keys));
                 kept.fresh_until = now.plus(life.min(self.pace.longest_life));
                 kept.failed = None;
             }
-            Err(why) => kept.failed = Some(why),
+            Err(NoKeys::Because(why)) => kept.failed = Some(why),
+            Err(NoKeys::NotAsked) => return false,
         }
+        kept.asked = Some(now);
+        true
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept<K>> {
@@ -198,7 +241,7 @@ pub async fn ask(
     chosen_by: ChosenBy,
     largest: usize,
     fetch: &impl Fetch,
-) -> Result<FetchResponse, String> {
+) -> Result<FetchResponse, NoKeys> {
     let question = FetchRequest {
         method: Method::GET,
         url: url.clone(),
@@ -209,10 +252,10 @@ pub async fn ask(
         max_bytes: largest,
         repeatable: true,
     };
-    let answer = fetch.fetch(question).await.map_err(|error| error.to_string())?;
+    let answer = fetch.fetch(question).await?;
     match answer.status {
         StatusCode::OK => Ok(answer),
-        status => Err(format!("it answered {}", status.as_u16())),
+        status => Err(format!("it answered {}", status.as_u16()).into()),
     }
 }
 

@@ -14,15 +14,6 @@ use crate::redaction::{redact_method, redact_path};
 use crate::source::Source;
 use crate::time::Timestamp;
 
-/// Whether a decision is for a request that waits, or about one on file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// A caller waits: proofs are spent, other hosts may be asked.
-    Decide,
-    /// Somebody wants to know what would happen: nothing is spent and nobody is asked.
-    Explain,
-}
-
 /// What is known of the body before any of it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
@@ -49,8 +40,6 @@ pub struct RequestView<'a> {
     pub source: Option<Source>,
     /// The only clock that a verifier sees.
     pub received_at: Timestamp,
-    /// Whether spending and asking are allowed.
-    pub purpose: Purpose,
 }
 
 /// Nothing that could be a credential: neither query nor headers, and the path redacted.
@@ -62,7 +51,6 @@ impl fmt::Debug for RequestView<'_> {
             .field("body", &self.body)
             .field("source", &self.source)
             .field("received_at", &self.received_at)
-            .field("purpose", &self.purpose)
             .finish_non_exhaustive()
     }
 }

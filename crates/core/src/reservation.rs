@@ -76,8 +76,30 @@ impl Use {
     /// # Errors
     /// `callback_revoked`, `callback_consumed`, `callback_in_use`; the store's.
     pub async fn look<S: Store>(&self, store: &S, now: Timestamp) -> Result<(), Denial> {
+        self.look_at(store, None, now).await
+    }
+
+    /// The same, with the body of this digest.
+    ///
+    /// # Errors
+    /// As [`Use::look`].
+    pub(crate) async fn look_with<S: Store>(
+        &self,
+        store: &S,
+        digest: Digest,
+        now: Timestamp,
+    ) -> Result<(), Denial> {
+        self.look_at(store, Some(digest), now).await
+    }
+
+    async fn look_at<S: Store>(
+        &self,
+        store: &S,
+        digest: Option<Digest>,
+        now: Timestamp,
+    ) -> Result<(), Denial> {
         let Some(bytes) = store.get(self.space, self.id).await? else { return Ok(()) };
-        self.next(Some(&State::decode(&bytes)?), None, now).map(drop)
+        self.next(Some(&State::decode(&bytes)?), digest, now).map(drop)
     }
 
     /// Reserves a use for the body with this digest.

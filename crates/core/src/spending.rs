@@ -103,6 +103,26 @@ impl Spending {
         matches!(self, Self::Proof { .. })
     }
 
+    /// Whether it could be spent; nothing is.
+    ///
+    /// # Errors
+    /// What its second use is called; the store's.
+    pub(crate) async fn look<S: Store>(&self, store: &S, now: Timestamp) -> Result<(), Denial> {
+        match self {
+            Self::Proof { spend, replayed } => once(store.look(*spend).await?, *replayed),
+            Self::Entry { space, id, expected, absent } => {
+                let there = store.get(*space, *id).await?;
+                there.filter(|there| there == expected).map(drop).ok_or_else(|| not_there(*space, *absent))
+            }
+            Self::Rising { space, id, value, until: _, not_higher } => {
+                let last = store.get(*space, *id).await?;
+                let is_higher = last.is_none_or(|last| last < value.to_be_bytes()[..]);
+                if is_higher { Ok(()) } else { Err(too_low(*not_higher)) }
+            }
+            Self::Use { one, digest } => one.look_with(store, *digest, now).await,
+        }
+    }
+
     /// Spends it. What is reserved is to be settled.
     ///
     /// # Errors

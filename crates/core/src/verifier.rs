@@ -68,6 +68,13 @@ pub trait Verifier: Send + Sync + 'static {
         true
     }
 
+    /// The same, with [`AskNobody`](crate::fetch::AskNobody) in the place of whatever asks other hosts, and with
+    /// nothing that it could take away from those who wait for an answer: it judges what is only explained. `None`:
+    /// it asks nobody as it is.
+    fn asking_nobody(&self) -> Option<AskingNobody> {
+        None
+    }
+
     /// How to ask for this scheme on a 401.
     fn challenge(&self) -> Option<Challenge> {
         None
@@ -151,11 +158,23 @@ pub type JudgeBody = Box<dyn FnOnce(&Bytes) -> Result<Option<Spending>, Denial> 
 
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// A verifier that asks nobody: [`Verifier::asking_nobody`].
+pub struct AskingNobody(pub(crate) Box<dyn AnyVerifier>);
+
+impl AskingNobody {
+    /// This one.
+    #[must_use]
+    pub fn of(verifier: impl Verifier) -> Self {
+        Self(Box::new(verifier))
+    }
+}
+
 /// A [`Verifier`] whose credential type is hidden, so that a route can hold several.
 pub(crate) trait AnyVerifier: Send + Sync {
     fn scheme(&self) -> Scheme;
     fn may_stand_for(&self) -> Option<Scheme>;
     fn carriers(&self) -> Vec<Carrier>;
+    fn asking_nobody(&self) -> Option<AskingNobody>;
     fn challenges_to(&self, denial: &Denial) -> Vec<Challenge>;
     fn tells(&self, at: Timestamp) -> Option<(HeaderName, HeaderValue)>;
     fn asks(&self, request: &RequestView<'_>) -> Option<(HeaderName, HeaderValue)>;
@@ -197,6 +216,10 @@ impl<V: Verifier> AnyVerifier for V {
 
     fn carriers(&self) -> Vec<Carrier> {
         Verifier::carriers(self)
+    }
+
+    fn asking_nobody(&self) -> Option<AskingNobody> {
+        Verifier::asking_nobody(self)
     }
 
     fn challenges_to(&self, denial: &Denial) -> Vec<Challenge> {

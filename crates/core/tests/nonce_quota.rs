@@ -6,11 +6,10 @@ use std::time::Duration;
 use countersign::decision::Check;
 use countersign::spending::{Note, Spending};
 use countersign::store::{Id, Space, Spend};
-use countersign::testing::Verdict;
 use countersign::testing::{self, Request, rule};
 use countersign::verifier::{Proven, Verifier};
 use countersign::{
-    BodySource, Carrier, Code, Denial, Permissions, Policy, Principal, Purpose, RequestView, Scheme, Subject,
+    BodySource, Carrier, Code, Decision, Denial, Permissions, Policy, Principal, RequestView, Scheme, Subject,
 };
 use http::HeaderName;
 
@@ -72,15 +71,19 @@ impl World {
         Self(testing::World::new().gated(|gate| gate.with_nonce_quota("3/min".parse().unwrap())))
     }
 
-    async fn verdict(&self, proof: &str, policy: Policy, purpose: Purpose) -> Verdict {
+    async fn decision(&self, proof: &str, policy: Policy) -> Arc<Decision> {
         let rule = rule("signature", |rule| rule.policy(policy).verifier(Nonces));
-        let request = Request { purpose, ..Request::get("/").with("test-proof", proof) };
-        self.0.decide(&rule, &request).await
+        self.0.decision(&rule, &Request::get("/").with("test-proof", proof)).await
     }
 
     async fn code(&self, proof: &str) -> Option<Code> {
-        let verdict = self.verdict(proof, Policy::default(), Purpose::Decide).await;
-        verdict.decision().denial().map(Denial::code)
+        self.decision(proof, Policy::default()).await.denial().map(Denial::code)
+    }
+
+    /// What would become of it.
+    async fn explained(&self, proof: &str) -> Option<Code> {
+        let rule = rule("signature", |rule| rule.verifier(Nonces));
+        self.0.code(&rule, &Request::get("/").with("test-proof", proof).explained()).await
     }
 }
 
@@ -92,10 +95,10 @@ async fn a_signer_has_its_quota_and_nobody_else_is_affected() {
     for nonce in 0..3 {
         assert_eq!(world.code(&format!("alice {nonce}")).await, None);
     }
-    let over = world.verdict("alice 3", Policy::default(), Purpose::Decide).await;
-    let denial = over.decision().denial().unwrap();
+    let over = world.decision("alice 3", Policy::default()).await;
+    let denial = over.denial().unwrap();
     assert_eq!((denial.code(), denial.retry()), (Code::NonceQuota, Some(Duration::from_secs(20))));
-    assert_eq!(over.decision().steps.last().map(|step| step.check), Some(Check::Limit));
+    assert_eq!(over.steps.last().map(|step| step.check), Some(Check::Limit));
     assert_eq!(world.code("bob 3").await, None);
     world.0.pass_seconds(20);
     assert_eq!(world.code("alice 3").await, None, "what was refused was not spent");
@@ -120,17 +123,16 @@ async fn replays_refusals_and_explanations_take_nothing() {
     for _ in 0..5 {
         assert_eq!(world.code("alice 0").await, Some(Code::SignatureReplayed));
         let policy = Policy { permissions: ["orders".to_owned()].into(), ..Policy::default() };
-        let refused = world.verdict("alice x", policy, Purpose::Decide).await;
-        assert_eq!(refused.decision().denial().map(Denial::code), Some(Code::PermissionMissing));
-        let explained = world.verdict("alice y", Policy::default(), Purpose::Explain).await;
-        assert!(explained.decision().denial().is_none());
+        let refused = world.decision("alice x", policy).await;
+        assert_eq!(refused.denial().map(Denial::code), Some(Code::PermissionMissing));
+        assert_eq!(world.explained("alice y").await, None);
+        assert_eq!(world.explained("alice 0").await, Some(Code::SignatureReplayed));
     }
     assert_eq!(world.code("alice 1").await, None);
     assert_eq!(world.code("alice 2").await, None);
     let policy = Policy { permissions: ["orders".to_owned()].into(), ..Policy::default() };
-    let refused = world.verdict("alice x", policy, Purpose::Decide).await;
-    let code = refused.decision().denial().map(Denial::code);
+    let refused = world.decision("alice x", policy).await;
+    let code = refused.denial().map(Denial::code);
     assert_eq!(code, Some(Code::PermissionMissing), "the policy is looked at first");
-    let explained = world.verdict("alice y", Policy::default(), Purpose::Explain).await;
-    assert_eq!(explained.decision().denial().map(Denial::code), QUOTA);
+    assert_eq!(world.explained("alice y").await, QUOTA);
 }

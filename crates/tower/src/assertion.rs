@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use countersign::assertion::AssertionVerifier;
-use countersign::{BodySource as _, Clock, Denial, PublicUrl, Purpose, RequestView, Timestamp};
+use countersign::{BodySource as _, Clock, Denial, PublicUrl, RequestView, Timestamp};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Body;
 use tower_layer::Layer;
@@ -137,7 +137,6 @@ impl Shared {
             body: announced(&parts.headers, &body),
             source: None,
             received_at: now,
-            purpose: Purpose::Decide,
         };
         let assertion = self.verifier.verify(&view).await?;
         if assertion.names_a_body() {

@@ -13,7 +13,7 @@ use crate::crypto::jwt::JwtKey;
 use crate::denial::Denial;
 use crate::fetch::{ChosenBy, Fetch, FetchError, FetchRequest, FetchResponse};
 use crate::public_url::PublicUrl;
-use crate::remote_keys::{Pace, Published, RemoteKeys, ask, jwk_set, life};
+use crate::remote_keys::{NoKeys, Pace, Published, RemoteKeys, ask, jwk_set, life};
 use crate::time::Timestamp;
 
 /// Where a gateway serves the keys of its assertions, and nothing else.
@@ -113,11 +113,11 @@ impl fmt::Debug for AssertionKeys {
 impl Asked {
     async fn find(&self, kid: &str, now: Timestamp) -> Result<Option<JwtKey>, Denial> {
         let knows = |keys: &Keys| keys.contains_key(kid);
-        let keys = self.keys.having(knows, now, true, |_| self.ask()).await?;
+        let keys = self.keys.having(knows, now, |_| self.ask()).await?;
         Ok(keys.get(kid).cloned())
     }
 
-    async fn ask(&self) -> Result<Published<Keys>, String> {
+    async fn ask(&self) -> Result<Published<Keys>, NoKeys> {
         let answer =
             ask(&self.url, "application/json", ChosenBy::Configuration, LARGEST, &self.fetch).await?;
         let keys = read(&answer.body).map_err(|error| error.to_string())?;

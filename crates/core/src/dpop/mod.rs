@@ -20,7 +20,7 @@
 //!
 //! use countersign::crypto::{Ed25519Key, Secret, SystemRandom};
 //! use countersign::dpop::{Dpop, DpopSigner, NoncePolicy, Proof};
-//! use countersign::{Body, Purpose, RequestView, Timestamp};
+//! use countersign::{Body, RequestView, Timestamp};
 //! use http::{HeaderMap, Method, Uri};
 //!
 //! let now = Timestamp::from_secs(1_800_000_000);
@@ -37,7 +37,6 @@
 //!     body: Body::Absent,
 //!     source: None,
 //!     received_at: now,
-//!     purpose: Purpose::Decide,
 //! };
 //! let bob = Dpop::new(&Secret::new([9; 32]), NoncePolicy::Accepted);
 //! let proof = Proof::of(&request).unwrap().expect("there is one");

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, Uri};
 
-use crate::request::{Body, Purpose, RequestView};
+use crate::request::{Body, RequestView};
 use crate::schemes::api_key::ApiKey;
 use crate::source::Source;
 use crate::time::Timestamp;
@@ -25,8 +25,8 @@ pub struct Request {
     pub announced: Option<Body>,
     /// Who sends it, if that is known.
     pub source: Option<Source>,
-    /// Whether somebody waits for the answer.
-    pub purpose: Purpose,
+    /// Whether nobody waits for an answer: a [`World`](super::World) then says what would become of it.
+    pub is_explained: bool,
 }
 
 impl Request {
@@ -43,7 +43,7 @@ impl Request {
             body: Bytes::new(),
             announced: None,
             source: None,
-            purpose: Purpose::Decide,
+            is_explained: false,
         }
     }
 
@@ -129,7 +129,7 @@ impl Request {
     /// The same, for which nobody waits.
     #[must_use]
     pub fn explained(mut self) -> Self {
-        self.purpose = Purpose::Explain;
+        self.is_explained = true;
         self
     }
 
@@ -154,7 +154,6 @@ impl Request {
             body: self.announced.unwrap_or(told),
             source: self.source,
             received_at,
-            purpose: self.purpose,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::rule::RuleBuilder;
 use crate::schemes::api_key::{ApiKey, KeyRegistry, KeyTerms};
 use crate::store::MemoryStore;
 use crate::time::ManualClock;
-use crate::{Clock, Code, Denial, Gate, Passage, Requirement, Rule, Timestamp};
+use crate::{Clock, Code, Decision, Denial, Gate, Passage, Requirement, Rule, Timestamp};
 
 /// What the gate of a [`World`] says.
 pub type Verdict = crate::Verdict<Arc<TestStore>>;
@@ -70,13 +70,25 @@ impl World {
     }
 
     /// What becomes of a request that comes in now.
+    ///
+    /// # Panics
+    /// If nobody waits for it.
     pub async fn decide(&self, rule: &Arc<Rule>, request: &Request) -> Verdict {
+        assert!(!request.is_explained, "what is explained is neither let in nor refused");
         self.gate.decide(rule, &request.view(self.now()), &mut request.body.clone()).await
+    }
+
+    /// The same of a request for which somebody waits; what would become of any other.
+    pub async fn decision(&self, rule: &Arc<Rule>, request: &Request) -> Arc<Decision> {
+        if !request.is_explained {
+            return self.decide(rule, request).await.decision().clone();
+        }
+        self.gate.explain(rule, &request.view(self.now()), &mut request.body.clone()).await
     }
 
     /// The code with which it is refused; `None`: it passes.
     pub async fn code(&self, rule: &Arc<Rule>, request: &Request) -> Option<Code> {
-        self.decide(rule, request).await.decision().denial().map(Denial::code)
+        self.decision(rule, request).await.denial().map(Denial::code)
     }
 
     /// Why it is refused.
@@ -84,7 +96,7 @@ impl World {
     /// # Panics
     /// If it passes.
     pub async fn denial(&self, rule: &Arc<Rule>, request: &Request) -> Denial {
-        self.decide(rule, request).await.decision().denial().expect("it passed").clone()
+        self.decision(rule, request).await.denial().expect("it passed").clone()
     }
 
     /// It passes.

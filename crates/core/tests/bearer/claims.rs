@@ -271,7 +271,7 @@ async fn whoever_explains_at_another_time_hears_what_was_so_then() {
     let explained = bearing(&token).explained();
     assert_eq!(world.code(&explained).await, None);
     let view = explained.view(NOW);
-    let verdict = world.gate.decide(&world.rule, &view, &mut Bytes::new()).await;
-    let told = verdict.decision().denial().map(Denial::code);
+    let told = world.gate.explain(&world.rule, &view, &mut Bytes::new()).await;
+    let told = told.denial().map(Denial::code);
     assert_eq!(told, Some(Code::TokenInvalid), "its time had not come, though it has passed since");
 }

@@ -1,9 +1,9 @@
 //! HTTP/1.1 messages as their bytes, written and read by no code of the product.
 
 use bytes::Bytes;
+use countersign::RequestView;
 use countersign::request::Body;
 use countersign::time::Timestamp;
-use countersign::{Purpose, RequestView};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 
 /// A request.
@@ -64,7 +64,6 @@ impl Request {
             body: if self.body.is_empty() { Body::Absent } else { Body::Announced },
             source: None,
             received_at,
-            purpose: Purpose::Decide,
         }
     }
 }

@@ -12,7 +12,7 @@ use countersign::schemes::session::{
 use countersign::store::Inventory as _;
 use countersign::testing::Verdict;
 use countersign::testing::{NOW, Request};
-use countersign::{Code, Denial, Policy, PublicUrl, Purpose, Rule, Scheme, Store as _};
+use countersign::{Code, Denial, Policy, PublicUrl, Rule, Scheme, Store as _};
 
 use crate::world::{EMAIL, Halved as _, LIFETIMES, PASSWORD, World, bare, typed, with_both};
 
@@ -88,16 +88,16 @@ async fn use_is_written_down_once_a_minute_and_not_by_whoever_only_wants_to_know
     let seen =
         async || world.accounts.sessions().find(&halves.cookie, world.now()).await.unwrap().unwrap().seen;
     let at = |millis| NOW.plus(Duration::from_millis(millis));
-    for (now, purpose, expected) in [
-        (59_999, Purpose::Decide, 0),
-        (60_000, Purpose::Explain, 0),
-        (60_000, Purpose::Decide, 60_000),
-        (119_999, Purpose::Decide, 60_000),
-        (125_000, Purpose::Decide, 125_000),
+    for (now, is_explained, expected) in [
+        (59_999, false, 0),
+        (60_000, true, 0),
+        (60_000, false, 60_000),
+        (119_999, false, 60_000),
+        (125_000, false, 125_000),
     ] {
         world.clock.set(at(now));
-        assert_eq!(world.code(&Request { purpose, ..request.clone() }).await, None);
-        assert_eq!(seen().await, at(expected), "{now} {purpose:?}");
+        assert_eq!(world.code(&Request { is_explained, ..request.clone() }).await, None);
+        assert_eq!(seen().await, at(expected), "{now} {is_explained}");
     }
 }
 

@@ -119,7 +119,7 @@ impl World {
     }
 
     pub(crate) async fn answer_under(&self, rule: &Arc<Rule>, call: &Call) -> String {
-        outcome(self.decide(rule, call).await.decision())
+        outcome(&*self.decision(rule, call).await)
     }
 
     /// How often anybody was asked.

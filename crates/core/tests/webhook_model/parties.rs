@@ -3,6 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign::RequestView;
 use countersign::request::Body;
 use countersign::schemes::signature::{ContentDigest, Message, covers, fresh, verify_ed25519};
 use countersign::schemes::webhook::wire::{Question, split_credential};
@@ -12,7 +13,6 @@ use countersign::schemes::webhook::{
 };
 use countersign::store::Id;
 use countersign::testing::NOW;
-use countersign::{Purpose, RequestView};
 use http::header::{AUTHORIZATION, HOST};
 use http::{Method, StatusCode};
 
@@ -162,7 +162,6 @@ fn view<'a>(request: &'a Request, target: &'a http::Uri) -> RequestView<'a> {
         body: Body::Announced,
         source: None,
         received_at: NOW,
-        purpose: Purpose::Decide,
     }
 }
 

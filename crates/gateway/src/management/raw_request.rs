@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use countersign::request::Body as BodyKind;
 use countersign::request::join_cookies;
-use countersign::{Purpose, RequestView, Timestamp};
+use countersign::{RequestView, Timestamp};
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
@@ -35,7 +35,6 @@ impl RawRequest {
             body: if self.body.is_empty() { BodyKind::Absent } else { BodyKind::Announced },
             source: None,
             received_at: at,
-            purpose: Purpose::Explain,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use countersign::decision::Check;
 use countersign::path::check_path;
 use countersign::request::Body as BodyKind;
-use countersign::{Code, Decision, Denial, FetchError, PublicUrl, Purpose, RequestView};
+use countersign::{Code, Decision, Denial, FetchError, PublicUrl, RequestView};
 use countersign_tower::{GateBody, ProveError, ProveLayer, ProvenBody, problem};
 use http::header::{EXPECT, HOST, ORIGIN};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version, request};
@@ -234,15 +234,8 @@ impl Exchange {
         denial: Denial,
     ) -> Arc<Decision> {
         let runtime = self.live.load();
-        let view = RequestView {
-            method,
-            target,
-            headers,
-            body,
-            source: None,
-            received_at: runtime.gate.now(),
-            purpose: Purpose::Decide,
-        };
+        let view =
+            RequestView { method, target, headers, body, source: None, received_at: runtime.gate.now() };
         let decision = runtime.gate.refuse(&view, check, denial).decision().clone();
         self.recorder.decisions.push(decision.clone());
         decision

@@ -33,11 +33,15 @@ pub(super) fn check_type(jwt: &Jwt<'_>, terms: &IssuerTerms) -> Result<(), Denia
     Err(Denial::new(Code::TokenType, cause))
 }
 
-/// Whether the token is for us and for now.
+/// Whether the token is for us and for now; and since when it is accepted.
 ///
 /// # Errors
 /// `token_claims`, `token_audience`, `token_expired`; `token_invalid` before its time.
-pub(super) fn check_aim(claims: &Claims<'_>, terms: &IssuerTerms, now: Timestamp) -> Result<(), Denial> {
+pub(super) fn check_aim(
+    claims: &Claims<'_>,
+    terms: &IssuerTerms,
+    now: Timestamp,
+) -> Result<Timestamp, Denial> {
     let moment = |name: &'static str| claims.moment(name).map_err(mistyped);
     let expires = moment("exp")?.ok_or_else(|| missing("exp"))?;
     let (begins, issued) = (moment("nbf")?, moment("iat")?);
@@ -55,7 +59,7 @@ pub(super) fn check_aim(claims: &Claims<'_>, terms: &IssuerTerms, now: Timestamp
             return Err(Denial::new(Code::TokenInvalid, format!("{name} is ahead: {ahead}")));
         }
     }
-    Ok(())
+    Ok(begins.max(issued).unwrap_or_default().minus(SKEW))
 }
 
 /// Whether `aud` names us or, where the issuer writes it elsewhere, the claim that its terms name. Then an `aud` that

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::key_set::KeySet;
 use crate::fetch::{ChosenBy, Fetch, FetchResponse};
-use crate::remote_keys::{ask, life};
+use crate::remote_keys::{NoKeys, ask, life};
 
 /// What metadata and keys are written in.
 const JSON: &str = "application/json";
@@ -24,15 +24,13 @@ struct Metadata {
 ///
 /// # Errors
 /// Why that cannot be had, for the operator.
-pub(super) async fn discover(issuer: &str, fetch: &impl Fetch) -> Result<Uri, String> {
-    let mut why = String::new();
+pub(super) async fn discover(issuer: &str, fetch: &impl Fetch) -> Result<Uri, NoKeys> {
+    let mut why = NoKeys::NotAsked;
     for url in well_known(issuer) {
-        match ask(&url, JSON, ChosenBy::Configuration, LARGEST, fetch)
-            .await
-            .and_then(|answer| read(&answer, issuer))
-        {
+        let answer = ask(&url, JSON, ChosenBy::Configuration, LARGEST, fetch).await;
+        match answer.and_then(|answer| Ok(read(&answer, issuer)?)) {
             Ok(keys) => return Ok(keys),
-            Err(wrong) => why = format!("{url}: {wrong}"),
+            Err(wrong) => why = wrong.at(&url),
         }
     }
     Err(why)
@@ -48,10 +46,10 @@ pub(super) async fn keys(
     issuer: &str,
     by_operator: bool,
     fetch: &impl Fetch,
-) -> Result<(KeySet, Duration), String> {
+) -> Result<(KeySet, Duration), NoKeys> {
     let own = by_operator || issuer.parse().is_ok_and(|issuer: Uri| same_origin(&issuer, url));
     let chosen_by = if own { ChosenBy::Configuration } else { ChosenBy::Request };
-    let answer = ask(url, JSON, chosen_by, LARGEST, fetch).await.map_err(|why| format!("{url}: {why}"))?;
+    let answer = ask(url, JSON, chosen_by, LARGEST, fetch).await.map_err(|why| why.at(url))?;
     let keys = KeySet::read(&answer.body).map_err(|why| format!("{url}: {why}"))?;
     Ok((keys, life(&answer.headers)))
 }

@@ -11,8 +11,8 @@ use super::key_set::{Candidates, KeySet};
 use crate::crypto::jwt::JwtAlgorithm;
 use crate::denial::{Code, Denial};
 use crate::fetch::Fetch;
-use crate::remote_keys::{Pace, Published, RemoteKeys};
-use crate::request::{Purpose, RequestView};
+use crate::remote_keys::{NoKeys, Pace, Published, RemoteKeys};
+use crate::request::RequestView;
 
 /// An issuer may begin to sign with a new key at any moment, and keys that are gone must not count for long, whatever
 /// their answer says.
@@ -66,8 +66,8 @@ impl IssuerKeys {
             }
     }
 
-    /// The keys that a token may mean. The issuer is asked where what is known will not do, unless the request
-    /// is only explained: one request asks at a time, the others wait, or take the keys that were there before.
+    /// The keys that a token may mean. The issuer is asked where what is known will not do: one request asks at
+    /// a time, the others wait, or take the keys that were there before.
     ///
     /// # Errors
     /// `token_invalid` if there are no such keys; `keys_unavailable` if nobody can know.
@@ -87,9 +87,8 @@ impl IssuerKeys {
             // Published keys are no secrets: nobody need be asked.
             return Err(self.invalid("it shares no secret with us"));
         }
-        let may_ask = request.purpose == Purpose::Decide;
         let knows = |listed: &Listed| wanted.is_known_to(&listed.keys);
-        let listed = self.remote.having(knows, now, may_ask, |known| self.ask(known, fetch)).await?;
+        let listed = self.remote.having(knows, now, |known| self.ask(known, fetch)).await?;
         self.only(wanted, &listed.keys)
     }
 
@@ -119,7 +118,7 @@ impl IssuerKeys {
         Denial::new(Code::TokenInvalid, format!("{}: {why}", self.issuer))
     }
 
-    async fn ask(&self, known: Option<Arc<Listed>>, fetch: &impl Fetch) -> Result<Published<Listed>, String> {
+    async fn ask(&self, known: Option<Arc<Listed>>, fetch: &impl Fetch) -> Result<Published<Listed>, NoKeys> {
         let (place, by_operator) = match (&self.source, known) {
             (KeySource::At(place), _) => (place.clone(), true),
             (_, Some(known)) => (known.place.clone(), false),

@@ -36,11 +36,11 @@ use crate::crypto::jwt::{Jwt, JwtAlgorithm, JwtKey};
 use crate::crypto::{Digest, sha256};
 use crate::denial::{Challenge, Code, Denial};
 use crate::dpop::{ALGORITHMS, DPOP, Dpop, NoncePolicy, Possession, Proof, wants_nonce};
-use crate::fetch::Fetch;
+use crate::fetch::{AskNobody, Fetch};
 use crate::principal::Scheme;
-use crate::request::{BodySource, Carrier, Purpose, RequestView};
+use crate::request::{BodySource, Carrier, RequestView};
 use crate::time::Timestamp;
-use crate::verifier::{Proven, Verifier};
+use crate::verifier::{AskingNobody, Proven, Verifier};
 
 use keys::{IssuerKeys, Meant, Wanted};
 use verified::Verified;
@@ -101,6 +101,12 @@ impl<F: Fetch> Verifier for BearerVerifier<F> {
         Ok(proven)
     }
 
+    fn asking_nobody(&self) -> Option<AskingNobody> {
+        let Self { issuers, dpop, fetch: _, longest_token } = self;
+        let (issuers, dpop, longest_token) = (issuers.clone(), dpop.clone(), *longest_token);
+        Some(AskingNobody::of(BearerVerifier { issuers, dpop, fetch: AskNobody, longest_token }))
+    }
+
     fn challenge(&self) -> Option<Challenge> {
         Some(challenge("", ""))
     }
@@ -147,23 +153,16 @@ impl<F: Fetch> BearerVerifier<F> {
         token: &Digest,
         request: &RequestView<'_>,
     ) -> Result<Option<Arc<Verified>>, Denial> {
-        // Whoever explains may do so at another time, of which nothing is remembered.
-        if request.purpose == Purpose::Explain {
+        let Some(verified) = self.issuers.verified.get(token) else { return Ok(None) };
+        if !verified.is_good_at(request.received_at) {
             return Ok(None);
         }
-        let Some(verified) = self.issuers.verified.get(token) else { return Ok(None) };
-        let lasts = verified.principal.expires.is_some_and(|end| request.received_at < end);
-        if lasts {
-            let keys = &self.issuers.get(verified.issuer).keys;
-            let (kid, algorithm) = (verified.kid.as_deref(), verified.algorithm);
-            let wanted = Wanted { kid, algorithm, in_vain: None };
-            let meant = keys.find(wanted, request, &self.fetch).await?;
-            if meant.keys.iter().any(|key| Arc::ptr_eq(key, &verified.key)) {
-                return Ok(Some(verified));
-            }
-        }
-        self.issuers.verified.remove(token);
-        Ok(None)
+        let keys = &self.issuers.get(verified.issuer).keys;
+        let (kid, algorithm) = (verified.kid.as_deref(), verified.algorithm);
+        let wanted = Wanted { kid, algorithm, in_vain: None };
+        let meant = keys.find(wanted, request, &self.fetch).await?;
+        let is_listed = meant.keys.iter().any(|key| Arc::ptr_eq(key, &verified.key));
+        Ok(is_listed.then_some(verified))
     }
 
     /// Issuer, type, time and audience, key, signature: cheap before dear, and nobody is asked before the
@@ -189,16 +188,14 @@ impl<F: Fetch> BearerVerifier<F> {
             invalid(format!("its issuer {iss:?} is not among bearer.issuer"))
         })?;
         claims::check_type(&jwt, &issuer.terms)?;
-        claims::check_aim(&claims, &issuer.terms, request.received_at)?;
+        let begins = claims::check_aim(&claims, &issuer.terms, request.received_at)?;
         let key = self.signer(&jwt, algorithm, &issuer.keys, request).await?;
         let jti = claims.text("jti").ok().flatten().map(str::to_owned);
         let (principal, bound_to) = claims::principal(&claims, &issuer.terms)?;
         let kid = jwt.key_id().map(str::to_owned);
-        let verified = Verified { issuer: number, kid, algorithm, key, jti, principal, bound_to };
+        let verified = Verified { issuer: number, kid, algorithm, key, jti, begins, principal, bound_to };
         let verified = Arc::new(verified);
-        if request.purpose == Purpose::Decide {
-            self.issuers.verified.insert(digest, verified.clone());
-        }
+        self.issuers.verified.insert(digest, verified.clone());
         Ok(verified)
     }
 

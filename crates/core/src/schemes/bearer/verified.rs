@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::crypto::Digest;
 use crate::crypto::jwt::{JwtAlgorithm, JwtKey};
 use crate::principal::Principal;
+use crate::time::Timestamp;
 
 /// How many tokens are remembered, at most, in each of two halves.
 const HALF: usize = 4096;
@@ -21,9 +22,19 @@ pub(super) struct Verified {
     pub(super) key: Arc<JwtKey>,
     /// Its own name, by which its issuer may have revoked it.
     pub(super) jti: Option<String>,
+    /// The first moment at which it is accepted.
+    pub(super) begins: Timestamp,
+    /// It expires when the token is no longer accepted.
     pub(super) principal: Principal,
     /// The thumbprint of the key that it is bound to.
     pub(super) bound_to: Option<String>,
+}
+
+impl Verified {
+    /// Whether it is accepted at `now`, which may be another time than the present: whoever explains says which.
+    pub(super) fn is_good_at(&self, now: Timestamp) -> bool {
+        self.begins <= now && self.principal.expires.is_some_and(|end| now < end)
+    }
 }
 
 /// A younger half and an older one: when the younger is full it becomes the older, and what the older held
@@ -44,12 +55,6 @@ impl VerifiedTokens {
 
     pub(super) fn insert(&self, token: Digest, verified: Arc<Verified>) {
         insert(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), token, verified);
-    }
-
-    pub(super) fn remove(&self, token: &Digest) {
-        for half in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
-            half.remove(token);
-        }
     }
 }
 

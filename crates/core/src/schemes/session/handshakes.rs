@@ -48,15 +48,6 @@ pub(super) fn spending(session: Id, handshake: &Half) -> Spending {
     }
 }
 
-/// Whether `handshake` could be spent: for whoever wants to know and spends nothing.
-pub(super) async fn is_outstanding<S: Store>(
-    store: &S,
-    session: Id,
-    handshake: &Half,
-) -> Result<bool, StoreError> {
-    Ok(store.get(HANDSHAKES, name(session, handshake)).await?.is_some())
-}
-
 /// Gives the session that is kept at `session` a handshake.
 ///
 /// # Errors

@@ -19,7 +19,7 @@ use super::wire::{self, HALF_SUBPROTOCOL, HANDSHAKE, HANDSHAKE_SUBPROTOCOL, Sess
 use crate::denial::{Challenge, Code, Denial};
 use crate::dpop::DPOP;
 use crate::principal::{Principal, Scheme, SessionId, Subject};
-use crate::request::{BodySource, Carrier, Purpose, RequestView};
+use crate::request::{BodySource, Carrier, RequestView};
 use crate::spending::Note;
 use crate::store::{Id, Store, StoreError};
 use crate::time::Timestamp;
@@ -99,7 +99,7 @@ impl<S: Store> SessionVerifier<S> {
 
     /// The proof of the bound key, which stands in for a handshake, or else the handshake if one is needed. One
     /// that is there is spent, needed or not: nothing that is presented is skipped.
-    async fn second_proof(
+    fn second_proof(
         &self,
         credential: &SessionCredential,
         record: &SessionRecord,
@@ -117,14 +117,7 @@ impl<S: Store> SessionVerifier<S> {
             None => KeyProven::default(),
         };
         match &credential.handshake {
-            Some(handshake) => {
-                if request.purpose == Purpose::Explain
-                    && !handshakes::is_outstanding(&self.store, place, handshake).await?
-                {
-                    return Err(Denial::new(Code::HandshakeUsed, "not outstanding"));
-                }
-                proven.spends.push(handshakes::spending(place, handshake));
-            }
+            Some(handshake) => proven.spends.push(handshakes::spending(place, handshake)),
             None if record.bound.is_none() && self.demand.handshake.asks(wire::is_unsafe(request)) => {
                 let cause = format!("handshakes are asked for: {}", self.demand.handshake);
                 return Err(Denial::new(Code::HandshakeMissing, cause));
@@ -189,8 +182,7 @@ impl<S: Store> Verifier for SessionVerifier<S> {
         self.surroundings.origins.judge(request)?;
         let place = SessionRecord::place(&credential.halves.cookie);
         let (bytes, record) = self.session(&credential, place, request.received_at).await?;
-        let KeyProven { spends, fresh_until } =
-            self.second_proof(&credential, &record, place, request).await?;
+        let KeyProven { spends, fresh_until } = self.second_proof(&credential, &record, place, request)?;
         let mut principal = Principal::vouch_for(Subject::User(record.user));
         principal.claims.insert(SESSION_CLAIM.to_owned(), record.id.to_string().into());
         principal.expires = Some(record.ends);

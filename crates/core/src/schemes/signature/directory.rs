@@ -12,8 +12,8 @@ use super::jwks::{self, MEDIA_TYPE};
 use crate::denial::{Code, Denial};
 use crate::fetch::{ChosenBy, Fetch};
 use crate::public_url::PublicUrl;
-use crate::remote_keys::{Pace, Published, RemoteKeys, ask};
-use crate::request::{Purpose, RequestView};
+use crate::remote_keys::{NoKeys, Pace, Published, RemoteKeys, ask};
+use crate::request::RequestView;
 use crate::time::{SKEW, Timestamp};
 
 /// Where an agent's directory is.
@@ -53,8 +53,7 @@ impl Directories {
     }
 
     /// The key that `keyid` names in the directory of the agent at `origin`, which is asked where what is
-    /// known will not do, unless the request is only explained. One request asks at a time; the others
-    /// wait, or take the key that was there before.
+    /// known will not do. One request asks at a time; the others wait, or take the key that was there before.
     ///
     /// # Errors
     /// `signature_invalid` if the agent is not listed, or lists no such key, or the key has ended or not
@@ -70,9 +69,8 @@ impl Directories {
         let unlisted = || invalid(format!("{origin} is not among signature.web_bot_auth"));
         let directory = directory.ok_or_else(unlisted)?;
         let now = request.received_at;
-        let may_ask = request.purpose == Purpose::Decide;
         let knows = |keys: &Keys| keys.contains_key(keyid);
-        let keys = directory.keys.having(knows, now, may_ask, |_| directory.ask(fetch)).await?;
+        let keys = directory.keys.having(knows, now, |_| directory.ask(fetch)).await?;
         let found = keys.get(keyid);
         let unknown = || invalid(format!("no key in the directory of {origin} has that thumbprint"));
         found.ok_or_else(unknown)?.at(now)
@@ -94,9 +92,9 @@ impl Directory {
         Self { url, keys }
     }
 
-    async fn ask(&self, fetch: &impl Fetch) -> Result<Published<Keys>, String> {
+    async fn ask(&self, fetch: &impl Fetch) -> Result<Published<Keys>, NoKeys> {
         // The operator listed this very origin.
-        jwks::read(&ask(&self.url, MEDIA_TYPE, ChosenBy::Configuration, LARGEST, fetch).await?)
+        Ok(jwks::read(&ask(&self.url, MEDIA_TYPE, ChosenBy::Configuration, LARGEST, fetch).await?)?)
     }
 }
 

@@ -23,13 +23,13 @@ use super::message::Message;
 use super::profile::{Fresh, covered_body, covers, covers_body, fresh_inclusive};
 use super::signed::{Parameters, Signed};
 use crate::denial::{Challenge, Code, Denial};
-use crate::fetch::Fetch;
+use crate::fetch::{AskNobody, Fetch};
 use crate::principal::{Principal, Scheme, Subject};
 use crate::redaction::redact_path;
 use crate::request::{BodySource, Carrier, RequestView};
 use crate::store::{Id, Spend, Store, StoreError};
 use crate::time::Timestamp;
-use crate::verifier::{Proven, Verifier};
+use crate::verifier::{AskingNobody, Proven, Verifier};
 
 /// The tag of signatures by registered keys and API keys.
 pub const COUNTERSIGN: &str = "countersign";
@@ -121,6 +121,15 @@ impl<S: Store, F: Fetch> Verifier for SignatureVerifier<S, F> {
             });
         }
         all.ok_or_else(|| Denial::new(Code::CredentialMissing, "there is no signature"))
+    }
+
+    fn asking_nobody(&self) -> Option<AskingNobody> {
+        let bots = self.bots.as_ref()?;
+        let bots = Some(WebBots { directories: bots.directories.clone(), fetch: AskNobody });
+        let Self { keys, wallets, bots: _, untagged, max_signed_body } = self;
+        let (keys, wallets, untagged, max_signed_body) =
+            (keys.clone(), *wallets, *untagged, *max_signed_body);
+        Some(AskingNobody::of(SignatureVerifier { keys, wallets, bots, untagged, max_signed_body }))
     }
 
     fn challenge(&self) -> Option<Challenge> {

@@ -16,15 +16,15 @@ use super::wire::{
 };
 use crate::authorization::Authorization;
 use crate::denial::{Challenge, Code, Denial};
-use crate::fetch::{ChosenBy, Fetch, FetchError, FetchRequest, FetchResponse};
+use crate::fetch::{AskNobody, ChosenBy, Fetch, FetchError, FetchRequest, FetchResponse};
 use crate::principal::{Principal, Scheme, Subject};
-use crate::request::{BodySource, Carrier, Purpose, RequestView};
+use crate::request::{BodySource, Carrier, RequestView};
 use crate::schemes::signature::{Judged, SIGNATURE, SIGNATURE_INPUT, covered_body, judge};
 use crate::source::Source;
 use crate::spending::Note;
 use crate::store::{Id, Spend, Store};
 use crate::time::{SKEW, Timestamp};
-use crate::verifier::{Proven, Verifier};
+use crate::verifier::{AskingNobody, Proven, Verifier};
 use crate::workers::{Workers, run_on};
 
 /// How long a requester may take to answer, from the look-up of its name to the last byte.
@@ -78,7 +78,7 @@ impl Credential {
     }
 }
 
-impl<S: Store, F: Fetch> Verifier for WebhookVerifier<S, F> {
+impl<S: Store + Clone, F: Fetch> Verifier for WebhookVerifier<S, F> {
     type Credential = Credential;
 
     fn scheme(&self) -> Scheme {
@@ -130,6 +130,19 @@ impl<S: Store, F: Fetch> Verifier for WebhookVerifier<S, F> {
         }
     }
 
+    /// With a budget of its own: whoever only wants to know takes nobody's place.
+    fn asking_nobody(&self) -> Option<AskingNobody> {
+        Some(AskingNobody::of(WebhookVerifier {
+            store: self.store.clone(),
+            fetch: AskNobody,
+            workers: self.workers.clone(),
+            budget: Arc::default(),
+            callers: self.callers.clone(),
+            rules: self.rules.clone(),
+            max_signed_body: self.max_signed_body,
+        }))
+    }
+
     fn challenge(&self) -> Option<Challenge> {
         Some(Challenge::new(CHALLENGE))
     }
@@ -170,9 +183,6 @@ impl<S: Store, F: Fetch> WebhookVerifier<S, F> {
         // Cheap, and before anybody is dialled: what introduces a key must be signed with it.
         let introduction = Introduction::read(request, &url, &receiver_url)?;
         let exchange = Exchange { url: url.clone(), hash, receiver_url, introduction };
-        if request.purpose == Purpose::Explain {
-            return Err(Denial::new(Code::WebhookNotAsked, format!("{url} would be asked")));
-        }
         let confirmed = self.confirm(exchange, listed, request).await?;
         let mut proven = Proven::outright(self.principal(&url));
         let (budget, source, at) =
@@ -271,6 +281,7 @@ fn no_answer(url: &WebhookUrl, error: &FetchError) -> Denial {
         FetchError::Timeout(_) => Code::WebhookTimeout,
         // It did answer, and no token is that long.
         FetchError::TooLarge(_) => Code::WebhookDenied,
+        FetchError::NotAsked => Code::WebhookNotAsked,
     };
     Denial::new(code, format!("{url}: {error}"))
 }
