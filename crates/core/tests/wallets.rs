@@ -460,3 +460,18 @@ async fn our_own_half_writes_either_form_and_each_passes() {
         assert_eq!(world.judged(&request).await, subject(&key));
     }
 }
+
+#[tokio::test]
+async fn of_a_body_nothing_is_told_to_whoever_has_not_signed_it() {
+    let (world, one, other) = (World::new(), key(1), key(2));
+    let components = format!("{TAGGED} \"content-digest\" \"content-type\"");
+    let unreadable = |nonce, claimed: &EthereumKey| {
+        let mut request = post(QUERIED);
+        request.headers.insert(CONTENT_DIGEST, http::HeaderValue::from_static("md5=:AAAA:"));
+        request.signed(&one, "eth", &components, &tagged("1", nonce, claimed))
+    };
+    assert_eq!(world.judged(&unreadable("forged", &other)).await, Err(Code::SignatureInvalid));
+    assert_eq!(world.judged(&unreadable("signed", &one)).await, Err(Code::ContentDigest));
+    world.pass_seconds(600);
+    assert_eq!(world.judged(&unreadable("old", &one)).await, Err(Code::ProofExpired));
+}

@@ -114,7 +114,9 @@ impl<S: Store, F: Fetch> Verifier for SignatureVerifier<S, F> {
             });
         }
         if let Some(wallet) = first_wallet(&credential.may, request) {
-            let wallet = Proven { body: covered_body(request, self.max_signed_body)?, ..wallet? };
+            // First who signed: what nobody signed says nothing of its body.
+            let wallet = wallet?;
+            let wallet = Proven { body: covered_body(request, self.max_signed_body)?, ..wallet };
             all = Some(match all {
                 None => wallet,
                 Some(before) => together(before, wallet)?,
