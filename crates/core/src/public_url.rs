@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use http::uri::{Authority, Scheme};
+use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Uri};
 
 /// `https://bob.example`, without path: the scheme and authority that every request is judged by,
@@ -75,13 +75,15 @@ impl PublicUrl {
     }
 
     /// The URL that a caller addressed with this request target: its path and query byte for byte,
-    /// under our own scheme and authority.
+    /// under our own scheme and authority. An authority alone (`CONNECT`, RFC 9112 §3.2.3) has no path, and gets
+    /// none that a rule could be for: `*` is refused as [no path at all](crate::path::check_path).
     #[must_use]
     pub fn target(&self, requested: &Uri) -> Uri {
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(self.scheme.clone());
         parts.authority = Some(self.authority.clone());
-        parts.path_and_query = requested.path_and_query().cloned().or_else(|| "/".parse().ok());
+        parts.path_and_query =
+            requested.path_and_query().cloned().or_else(|| Some(PathAndQuery::from_static("*")));
         Uri::from_parts(parts).unwrap_or_default()
     }
 }
@@ -119,5 +121,16 @@ mod tests {
         let public = PublicUrl::parse("https://bob.example").unwrap();
         let requested: Uri = "http://evil.example/a%20b?x=%2F&&y".parse().unwrap();
         assert_eq!(public.target(&requested), "https://bob.example/a%20b?x=%2F&&y");
+        assert_eq!(public.target(&"http://evil.example".parse().unwrap()), "https://bob.example/");
+    }
+
+    #[test]
+    fn an_authority_alone_is_no_path() {
+        let public = PublicUrl::parse("https://bob.example").unwrap();
+        for requested in ["evil.example:443", "evil.example", "*"] {
+            let target = public.target(&requested.parse().unwrap());
+            assert_eq!((target.host(), target.path()), (Some("bob.example"), "*"));
+            assert!(crate::path::check_path(target.path()).is_err());
+        }
     }
 }

@@ -23,7 +23,7 @@ use countersign::{
     BodySource, Carrier, Challenge, Code, DecisionId, Denial, Gate, Policy, Principal, Proven, PublicUrl,
     RequestView, Requirement, Rule, Scheme, Subject, Verifier,
 };
-use countersign_tower::GateLayer;
+use countersign_tower::{GateBody, GateLayer};
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, DATE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE,
 };
@@ -31,7 +31,7 @@ use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Full};
 use serde_json::Value;
-use tower::ServiceExt as _;
+use tower::{Layer as _, ServiceExt as _};
 
 const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
@@ -459,4 +459,32 @@ async fn a_body_that_a_proof_covers_is_read_once_and_still_there_for_the_handler
     denied(&send_body(&app, proof("two"), AxumBody::from("more than 8")).await, 413, "body_too_large");
     let (body, _) = Pieces::body(&[Ok("on"), Err("gone")]);
     denied(&send_body(&app, proof("one"), body).await, 400, "framing");
+}
+
+#[tokio::test]
+async fn an_authority_alone_is_no_path_that_a_rule_is_for() {
+    let world = World::new();
+    let (_, key) = world.key(&[]).await;
+    let requirement = Requirement::parse(["api-key"]).unwrap();
+    let keys = ApiKeyVerifier::new(world.store.clone(), Arc::default());
+    let keyed = Rule::requiring("test", requirement).verifier(keys).build().unwrap();
+    for rule in [Rule::public("public"), keyed] {
+        let reached = Arc::new(AtomicUsize::new(0));
+        let counted = reached.clone();
+        let inner = tower::service_fn(move |_: Request<GateBody<Full<Bytes>>>| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            std::future::ready(Ok::<_, Infallible>(Response::new(Bytes::new())))
+        });
+        let service = world.layer(rule).layer(inner);
+        for (method, target) in [("CONNECT", "eve.example:443"), ("GET", "eve.example"), ("OPTIONS", "*")] {
+            let request = Request::builder().method(method).uri(target);
+            let request =
+                request.header(AUTHORIZATION, format!("Bearer {key}")).body(Full::default()).unwrap();
+            let refused = service.clone().oneshot(request).await.unwrap();
+            denied(&refused, 400, "path_ambiguous");
+        }
+        assert_eq!(reached.load(Ordering::SeqCst), 0);
+        let request = Request::get("/").header(AUTHORIZATION, format!("Bearer {key}"));
+        assert!(service.oneshot(request.body(Full::default()).unwrap()).await.unwrap().status().is_success());
+    }
 }
