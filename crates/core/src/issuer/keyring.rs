@@ -49,7 +49,15 @@ pub struct Keyring<S> {
     seal: SealKey,
     random: Arc<dyn Random>,
     terms: KeyringTerms,
-    copy: RwLock<Option<(Timestamp, Arc<Keys>)>>,
+    copy: RwLock<Option<Copied>>,
+}
+
+/// What a keyring was when it was read.
+struct Copied {
+    read_at: Timestamp,
+    keys: Arc<Keys>,
+    /// Nothing was to be made: whoever signs may go by it.
+    is_tended: bool,
 }
 
 /// A keyring at one moment.
@@ -80,19 +88,43 @@ impl<S: Store> Keyring<S> {
         Self { store, seal, random, terms, copy: RwLock::new(None) }
     }
 
-    /// The keys at `now`: from memory, where a copy is fresh. Makes the first key, and the next when its time
-    /// has come.
+    /// The keys at `now`, for whoever signs or publishes: from memory, where a copy is fresh. Makes the first key, and
+    /// the next when its time has come.
     ///
     /// # Errors
     /// `store_unavailable`; `keys_unavailable` where what is there cannot be opened.
     pub async fn keys(&self, now: Timestamp) -> Result<Arc<Keys>, Denial> {
-        if let Some((read_at, keys)) = &*self.copy.read().unwrap_or_else(PoisonError::into_inner)
-            && now.since(*read_at) < FRESH
-            && *read_at <= now
-        {
-            return Ok(keys.clone());
+        match self.copied(now, |copied| copied.is_tended) {
+            Some(keys) => Ok(keys),
+            None => self.read(now, false).await,
         }
-        self.read(now, false).await
+    }
+
+    /// The same, for whoever verifies: nothing is written, for nobody has proven anything yet, and `now` may be a moment
+    /// that somebody only asks about. `None`: there is no key yet.
+    ///
+    /// # Errors
+    /// As [`Keyring::keys`].
+    pub async fn look(&self, now: Timestamp) -> Result<Option<Arc<Keys>>, Denial> {
+        if let Some(keys) = self.copied(now, |_| true) {
+            return Ok(Some(keys));
+        }
+        let Some(stored) = self.store.get(KEYRINGS, place(self.terms.purpose)).await? else {
+            return Ok(None);
+        };
+        let mut record = Record::decode(&stored)?;
+        let is_tended = self.begins_next(&record, now, false).is_none();
+        self.retire(&mut record, now);
+        match record.entries.is_empty() {
+            true => Ok(None),
+            false => self.keep(&record, now, is_tended).map(Some),
+        }
+    }
+
+    fn copied(&self, now: Timestamp, will_do: impl Fn(&Copied) -> bool) -> Option<Arc<Keys>> {
+        let copy = self.copy.read().unwrap_or_else(PoisonError::into_inner);
+        let fresh = |copied: &&Copied| copied.read_at <= now && now.since(copied.read_at) < FRESH;
+        copy.as_ref().filter(fresh).filter(|copied| will_do(copied)).map(|copied| copied.keys.clone())
     }
 
     /// Publishes the next key now; it becomes active when it has been published for as long as the terms say.
@@ -111,7 +143,7 @@ impl<S: Store> Keyring<S> {
             let before = stored.as_deref().map(Record::decode).transpose()?.unwrap_or_default();
             let after = self.tended(&before, now, rotate)?;
             if after == before {
-                return self.keep(&after, now);
+                return self.keep(&after, now, true);
             }
             let written = Bytes::from(after.encode());
             let won = match stored {
@@ -120,31 +152,38 @@ impl<S: Store> Keyring<S> {
             };
             // Whoever lost reads what the other wrote.
             if won {
-                return self.keep(&after, now);
+                return self.keep(&after, now, true);
             }
         }
     }
 
     /// The keys as they should be at `now`.
     fn tended(&self, before: &Record, now: Timestamp, rotate: bool) -> Result<Record, Denial> {
-        let terms = &self.terms;
         let mut after = before.clone();
-        match after.entries.iter().map(|entry| entry.active_from).max() {
-            None => after.entries.push(self.new_entry(now)?),
-            Some(newest) => {
-                let is_due = now.plus(terms.publish_before) >= newest.plus(terms.rotate_every);
-                if newest <= now && (is_due || rotate) {
-                    let planned = if rotate { now } else { newest.plus(terms.rotate_every) };
-                    let active_from = planned.max(now.plus(terms.publish_before));
-                    after.entries.push(self.new_entry(active_from)?);
-                }
-            }
+        if let Some(active_from) = self.begins_next(before, now, rotate) {
+            after.entries.push(self.new_entry(active_from)?);
         }
-        let active = after.entries.iter().map(|entry| entry.active_from).filter(|from| *from <= now).max();
-        if let Some(active) = active.filter(|active| active.plus(terms.retain) <= now) {
-            after.entries.retain(|entry| entry.active_from >= active);
-        }
+        self.retire(&mut after, now);
         Ok(after)
+    }
+
+    /// When a key begins that is to be made now, if one is.
+    fn begins_next(&self, before: &Record, now: Timestamp, rotate: bool) -> Option<Timestamp> {
+        let terms = &self.terms;
+        let Some(newest) = before.entries.iter().map(|entry| entry.active_from).max() else {
+            return Some(now);
+        };
+        let is_due = now.plus(terms.publish_before) >= newest.plus(terms.rotate_every);
+        let planned = if rotate { now } else { newest.plus(terms.rotate_every) };
+        (newest <= now && (is_due || rotate)).then(|| planned.max(now.plus(terms.publish_before)))
+    }
+
+    /// Without the keys of which nothing lives any more that they signed.
+    fn retire(&self, record: &mut Record, now: Timestamp) {
+        let active = record.entries.iter().map(|entry| entry.active_from).filter(|from| *from <= now).max();
+        if let Some(active) = active.filter(|active| active.plus(self.terms.retain) <= now) {
+            record.entries.retain(|entry| entry.active_from >= active);
+        }
     }
 
     fn new_entry(&self, active_from: Timestamp) -> Result<Entry, Denial> {
@@ -161,7 +200,7 @@ impl<S: Store> Keyring<S> {
     }
 
     /// Opens the keys and keeps a copy.
-    fn keep(&self, record: &Record, now: Timestamp) -> Result<Arc<Keys>, Denial> {
+    fn keep(&self, record: &Record, now: Timestamp, is_tended: bool) -> Result<Arc<Keys>, Denial> {
         let cannot = |what: &str| {
             let cause = format!("a key for {} {what}", self.terms.purpose);
             Denial::new(Code::KeysUnavailable, cause)
@@ -192,7 +231,8 @@ impl<S: Store> Keyring<S> {
         }
         let public = json!({ "keys": public });
         let keys = Arc::new(Keys { signing: (active.kid.clone(), signing), verifying, public, states });
-        *self.copy.write().unwrap_or_else(PoisonError::into_inner) = Some((now, keys.clone()));
+        let copied = Copied { read_at: now, keys: keys.clone(), is_tended };
+        *self.copy.write().unwrap_or_else(PoisonError::into_inner) = Some(copied);
         Ok(keys)
     }
 }

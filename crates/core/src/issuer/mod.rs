@@ -138,12 +138,20 @@ impl<S: Store> Issuer<S> {
         metadata::document(&self.issuer, self.terms.clients.scopes().into_iter())
     }
 
-    /// The keys that verify our tokens.
+    /// The keys that verify our tokens, for whoever publishes them: made where they are not there yet.
     ///
     /// # Errors
     /// `store_unavailable`, `keys_unavailable`.
     pub async fn keys(&self, now: Timestamp) -> Result<Arc<Keys>, Denial> {
         self.keyring.keys(now).await
+    }
+
+    /// The same, for whoever verifies: see [`Keyring::look`].
+    ///
+    /// # Errors
+    /// `store_unavailable`, `keys_unavailable`.
+    pub async fn look(&self, now: Timestamp) -> Result<Option<Arc<Keys>>, Denial> {
+        self.keyring.look(now).await
     }
 
     /// Publishes the next signing key; it signs when it has been published for long enough.

@@ -36,11 +36,11 @@ impl<S: Store> Issuer<S> {
         let client = self.authenticate(&form, request).await?;
         let nobody = || OAuthError::new(ErrorCode::InvalidClient, "no client was proven");
         let client = client.ok_or_else(nobody)?;
-        let keys = self.keyring.keys(request.received_at).await?;
+        let keys = self.keyring.look(request.received_at).await?;
         self.spend(client.spend, ErrorCode::InvalidClient).await?;
         let known = match token.starts_with(PREFIX) {
             true => self.refresh_claims(&form, &client, token).await?,
-            false => self.access_claims(&keys, token, request.received_at).await?,
+            false => self.access_claims(keys.as_deref(), token, request.received_at).await?,
         };
         let Some(mut claims) = known else { return Ok(json!({ "active": false })) };
         claims.insert("active".into(), true.into());
@@ -49,7 +49,7 @@ impl<S: Store> Issuer<S> {
 
     async fn access_claims(
         &self,
-        keys: &Keys,
+        keys: Option<&Keys>,
         token: &str,
         now: Timestamp,
     ) -> Result<Option<Map<String, Value>>, OAuthError> {
@@ -107,9 +107,9 @@ impl<S: Store> Issuer<S> {
         };
         let now = request.received_at;
         let shown = self.families().look(token).await?;
-        let keys = self.keyring.keys(now).await?;
+        let keys = self.keyring.look(now).await?;
         let mut buffer = Vec::new();
-        let access = self.read(&keys, token, now, &mut buffer);
+        let access = self.read(keys.as_deref(), token, now, &mut buffer);
         let is_theirs = match (&shown, &access) {
             (Some(shown), _) => is_family_of(&holder, shown),
             (None, Some(claims)) => is_access_of(&holder, claims),
@@ -136,13 +136,13 @@ impl<S: Store> Issuer<S> {
     /// The claims of an access token of ours that has not expired.
     fn read<'t>(
         &self,
-        keys: &Keys,
+        keys: Option<&Keys>,
         token: &'t str,
         now: Timestamp,
         buffer: &'t mut Vec<u8>,
     ) -> Option<Claims<'t>> {
         let jwt = Jwt::parse(token, LONGEST, buffer).ok().filter(|jwt| jwt.is_type(ACCESS_TOKEN))?;
-        let claims = jwt.verify(keys.find(jwt.key_id()?)?).ok()?;
+        let claims = jwt.verify(keys?.find(jwt.key_id()?)?).ok()?;
         let is_ours = claims.text("iss") == Ok(Some(&*self.issuer));
         let lives = claims.moment("exp").ok().flatten().is_some_and(|expires| now < expires);
         (is_ours && lives && claims.is_for(&self.terms.audience) == Ok(true)).then_some(claims)

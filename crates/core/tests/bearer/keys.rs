@@ -360,6 +360,24 @@ async fn our_own_issuers_keys_are_read_in_this_process_across_a_rotation() {
     assert!(world.network.take_asked().is_empty());
 }
 
+#[tokio::test]
+async fn whoever_verifies_tokens_of_our_own_issuer_makes_no_key_of_its_and_ends_none() {
+    let store = testing::World::new().store;
+    let own = Arc::new(own_issuer(&store));
+    let source = KeySource::InProcess(Arc::new(InProcess::new(own.clone(), store.clone())));
+    let world = World::with(terms(), source);
+    assert_eq!(world.token(&signed(&good())).await, Some(Code::TokenInvalid));
+    assert_eq!(store.writes(), 0, "it has no key yet");
+    let token = own.keys(NOW).await.unwrap().sign("at+jwt", &good()).unwrap();
+    store.writes();
+    let later = NOW.plus(Duration::from_secs(400 * 86_400));
+    let request = bearing(&token);
+    let explained = world.gate.explain(&world.rule, &request.view(later), &mut request.body.clone()).await;
+    assert_eq!(explained.denial().map(Denial::code), Some(Code::TokenExpired));
+    assert_eq!(world.token(&token).await, None);
+    assert_eq!(store.writes(), 0);
+}
+
 /// An issuer in this process whose revocations are scripted.
 struct Scripted(Mutex<BTreeSet<String>>);
 

@@ -299,3 +299,21 @@ async fn a_path_of_another_form_carries_no_token() {
     let call = Call::post("https://a.example/v1/results/42").on(ROUTE);
     assert_eq!(world.refused(&call).await, Code::CredentialMissing);
 }
+
+#[tokio::test]
+async fn nobody_who_has_proven_nothing_makes_a_key_or_ends_one() {
+    let world = World::new();
+    let header = JwtHeader { typ: Some("callback+jwt"), kid: Some("nobody"), ..JwtHeader::default() };
+    let forged = Call::token(&sign(&foreign_key(), &header, &world.claims()).unwrap());
+    assert_eq!(world.refused(&forged).await, Code::TokenInvalid);
+    assert_eq!(world.explained_at(&forged, world.now()).await, Some(Code::TokenInvalid));
+    assert_eq!(world.store.writes(), 0, "there is no keyring yet");
+
+    let call = Call::post(&world.mint("42").await);
+    world.store.writes();
+    let later = world.now().plus(Duration::from_secs(400 * 86_400));
+    assert_eq!(world.explained_at(&call, later).await, Some(Code::TokenExpired));
+    assert_eq!(world.explained_at(&call, world.now()).await, None);
+    assert_eq!(world.store.writes(), 0);
+    assert!(world.refusal(&call).await.is_none());
+}

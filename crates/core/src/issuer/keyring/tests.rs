@@ -2,6 +2,7 @@ use super::*;
 use crate::crypto::jwt::Jwt;
 use crate::crypto::{Secret, SystemRandom};
 use crate::store::MemoryStore;
+use crate::testing::TestStore;
 use crate::time::ManualClock;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -135,4 +136,40 @@ async fn the_store_and_debug_hold_no_private_key() {
     assert!(!stored.windows(32).any(|window| window == &private.expose()[..32]));
     assert!(!format!("{keys:?}").contains("seed"));
     assert!(Record::decode(&[2]).is_err() && Record::decode(&[]).is_err());
+}
+
+#[tokio::test]
+async fn whoever_verifies_makes_no_key_and_takes_none_away() {
+    let clock = Arc::new(ManualClock::new(START));
+    let store = Arc::new(TestStore::new(clock));
+    let terms = KeyringTerms {
+        purpose: "test",
+        algorithm: Algorithm::Ed25519,
+        rotate_every: 30 * DAY,
+        publish_before: HOUR,
+        retain: DAY,
+    };
+    let seal = || SealKey::new(Secret::new([1; 32]));
+    let keyring = || Keyring::new(store.clone(), seal(), Arc::new(SystemRandom), terms);
+    let (here, there) = (keyring(), keyring());
+    assert!(here.look(START).await.unwrap().is_none());
+    assert_eq!(store.writes(), 0);
+    let first = here.keys(START).await.unwrap();
+    let token = first.sign("JWT", &json!({})).unwrap();
+    let turn = START.plus(HOUR);
+    here.rotate(START).await.unwrap();
+    store.writes();
+    for (now, holds) in [(START, true), (turn, true), (turn.plus(DAY), false), (turn.plus(365 * DAY), false)]
+    {
+        let keys = there.look(now).await.unwrap().unwrap();
+        assert_eq!(is_good(&keys, &token), holds, "at {now}");
+    }
+    assert_eq!(store.writes(), 0);
+    let keys = there.look(turn).await.unwrap().unwrap();
+    assert!(is_good(&keys, &token), "whatever was asked about another time");
+    // A copy that was read to verify keeps nobody who signs from making the next key.
+    let due = turn.plus(30 * DAY);
+    assert_eq!(there.look(due).await.unwrap().unwrap().states().len(), 1);
+    assert_eq!(there.keys(due).await.unwrap().states().len(), 2);
+    assert_eq!(store.writes(), 1);
 }

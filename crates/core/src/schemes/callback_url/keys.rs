@@ -57,10 +57,9 @@ impl<S: Store> CallbackKeys<S> {
     pub(super) async fn verify<'t>(&self, jwt: &Jwt<'t>, now: Timestamp) -> Result<Claims<'t>, Denial> {
         let claims = match (jwt.key_id(), &self.keyring, &self.shared) {
             (Some(kid), Some(keyring), _) => {
-                let keys = keyring.keys(now).await?;
-                let key =
-                    keys.find(kid).ok_or_else(|| invalid("no callback key is called as the token says"))?;
-                jwt.verify(key)
+                let keys = keyring.look(now).await?;
+                let key = keys.as_ref().and_then(|keys| keys.find(kid));
+                jwt.verify(key.ok_or_else(|| invalid("no callback key is called as the token says"))?)
             }
             (None, _, Some((_, key))) => jwt.verify(key),
             (Some(_), None, _) => {
