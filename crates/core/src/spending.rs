@@ -66,6 +66,7 @@ pub enum Note {
         entry: Option<(Bytes, Timestamp)>,
     },
     /// The entry replaces what was read, where that is still there: whoever took it away meanwhile has the last word.
+    /// That something was used lately, and no more: where it cannot be written, what was used ends the sooner.
     Updated {
         /// Its space.
         space: Space,
@@ -81,6 +82,11 @@ pub enum Note {
 }
 
 impl Note {
+    /// Whether the request passes only if it is written down.
+    pub(crate) const fn is_owed(&self) -> bool {
+        !matches!(self, Self::Updated { .. })
+    }
+
     /// Writes it down; durable where its space is.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ pub struct TestStore {
     reads: AtomicUsize,
     writes: AtomicUsize,
     down: AtomicBool,
+    replaces: AtomicBool,
     lags: AtomicBool,
     /// In milliseconds; 0 for never.
     restored_at: AtomicU64,
@@ -36,6 +37,7 @@ impl TestStore {
             reads: AtomicUsize::new(0),
             writes: AtomicUsize::new(0),
             down: AtomicBool::new(false),
+            replaces: AtomicBool::new(true),
             lags: AtomicBool::new(false),
             restored_at: AtomicU64::new(0),
         }
@@ -52,6 +54,11 @@ impl TestStore {
     /// Answers nothing from here on, or everything again.
     pub fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::SeqCst);
+    }
+
+    /// Replaces nothing from here on, or everything again: what is there can still be read, and more be put in.
+    pub fn set_replacing(&self, replaces: bool) {
+        self.replaces.store(replaces, Ordering::SeqCst);
     }
 
     /// Whoever reads lets everybody else read first, so that two of them see the same.
@@ -114,7 +121,11 @@ impl Store for TestStore {
         new: Bytes,
         until: Option<Timestamp>,
     ) -> Result<bool, StoreError> {
-        self.counted(&self.writes)?.replace(space, id, old, new, until).await
+        let memory = self.counted(&self.writes)?;
+        match self.replaces.load(Ordering::SeqCst) {
+            true => memory.replace(space, id, old, new, until).await,
+            false => Err(StoreError::Unavailable("replaces nothing".into())),
+        }
     }
 
     async fn take_if(

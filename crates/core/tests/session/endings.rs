@@ -308,3 +308,20 @@ async fn a_session_passes_while_the_clock_is_behind_what_it_has_shown_and_a_date
     at(0);
     assert_eq!(world.code(&with_both("GET", &halves)).await, MISMATCH, "by the later of the two");
 }
+
+#[tokio::test]
+async fn a_request_that_spent_its_handshake_passes_although_its_use_cannot_be_written_down() {
+    let (world, halves) = World::signed_in().await;
+    world.clock.advance(Duration::from_secs(120));
+    let handshake = world.handshake(&halves).await;
+    let request = with_both("POST", &halves).handshake(&handshake);
+    world.store.set_replacing(false);
+    let verdict = world.decide(&request).await;
+    assert_eq!(verdict.decision().denial().map(Denial::code), None);
+    let told = verdict.decision().to_json().to_string();
+    assert!(told.contains("not written down"), "{told}");
+    world.store.set_replacing(true);
+    let found = world.accounts.sessions().find(&halves.cookie, world.now()).await.unwrap().unwrap();
+    assert_eq!(found.seen, NOW, "it ends the sooner");
+    assert_eq!(world.code(&request).await, Some(Code::HandshakeUsed));
+}
