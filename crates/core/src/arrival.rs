@@ -77,16 +77,9 @@ impl<'a, S: Store> Arrival<'a, S> {
     /// # Errors
     /// Why not.
     pub async fn admit(&self, rule: &Arc<Rule>, body: &mut dyn BodySource) -> Result<Passage<S>, Refusal> {
-        let view = self.view();
-        let verdict = match self.gate.read(&view) {
-            Ok(()) => self.gate.decide(rule, &view, body).await,
-            Err(refusal) => Verdict::Deny(refusal),
-        };
-        self.tell(verdict.decision()).await;
-        match verdict {
-            Verdict::Permit(passage) => Ok(passage),
-            Verdict::Deny(refusal) => Err(refusal),
-        }
+        let judged = self.judge(rule, body).await;
+        self.tell(judged.as_ref().map_or_else(Refusal::decision, |passage| passage.decision())).await;
+        judged
     }
 
     /// The same, for what is answered here or by somebody who never says how: a use is consumed now.
@@ -98,9 +91,24 @@ impl<'a, S: Store> Arrival<'a, S> {
         rule: &Arc<Rule>,
         body: &mut dyn BodySource,
     ) -> Result<Permit, Refusal> {
-        match self.admit(rule, body).await?.consumed().await {
-            Ok(permit) => Ok(permit),
-            Err(error) => Err(self.fail(Check::Spend, error.into()).await),
+        let consumed = match self.judge(rule, body).await {
+            Ok(passage) => {
+                let consumed = passage.consumed().await;
+                consumed.map_err(|error| self.gate.fail(&self.view(), Check::Spend, error.into()))
+            }
+            Err(refusal) => Err(refusal),
+        };
+        // Last, so that of one request one thing is told.
+        self.tell(consumed.as_ref().map_or_else(Refusal::decision, Permit::decision)).await;
+        consumed
+    }
+
+    async fn judge(&self, rule: &Arc<Rule>, body: &mut dyn BodySource) -> Result<Passage<S>, Refusal> {
+        let view = self.view();
+        self.gate.read(&view)?;
+        match self.gate.decide(rule, &view, body).await {
+            Verdict::Permit(passage) => Ok(passage),
+            Verdict::Deny(refusal) => Err(refusal),
         }
     }
 

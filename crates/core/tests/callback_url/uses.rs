@@ -3,12 +3,15 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
+use countersign::request::Body;
 use countersign::schemes::callback_url::{CallbackState, CallbackTerms, TokenForm};
 use countersign::store::StoreError;
 use countersign::testing::{self, AtOnce, NOW};
-use countersign::{Carrier, Code, Decision, Delivery, Witness};
+use countersign::witness::Work;
+use countersign::{Arrival, Carrier, Code, Decision, Delivery, Denial, Witness};
 
-use crate::world::{Call, LEASE, ROUTE, World, terms};
+use crate::world::{Call, LEASE, ROUTE, World, public_url, terms};
 
 #[tokio::test]
 async fn what_was_delivered_is_consumed_and_what_was_declined_is_open() {
@@ -136,9 +139,14 @@ async fn what_was_minted_before_a_store_was_put_back_from_a_copy_opens_nothing()
 
 /// What a delivery's witness was told.
 #[derive(Default)]
-struct Told(Mutex<Vec<(Delivery, bool)>>);
+struct Told(Mutex<Vec<(Delivery, bool)>>, Mutex<Vec<Option<Code>>>);
 
 impl Witness for Told {
+    fn decided<'a>(&'a self, decision: &'a Arc<Decision>) -> Option<Work<'a>> {
+        self.1.lock().unwrap().push(decision.denial().map(Denial::code));
+        None
+    }
+
     fn settled(&self, decision: &Arc<Decision>, delivery: Delivery, settled: Result<(), StoreError>) {
         assert!(decision.is_proven());
         self.0.lock().unwrap().push((delivery, settled.is_ok()));
@@ -188,4 +196,22 @@ async fn what_never_learns_of_its_delivery_is_consumed_at_once() {
     assert!(passage.consumed().await.is_err(), "and where nobody knows, nothing passes");
     world.store.set_down(false);
     assert_eq!(world.refused(&call).await, Code::CallbackInUse);
+}
+
+#[tokio::test]
+async fn of_a_use_that_is_consumed_at_once_one_thing_is_told() {
+    let world = World::new();
+    let rule = world.rule(ROUTE);
+    for replaces in [true, false] {
+        let call = Call::post(&world.mint("42").await);
+        let mut parts = call.head();
+        world.store.set_replacing(replaces);
+        let told = Told::default();
+        let arrival = Arrival::new(&world.gate, &mut parts, &public_url(), Body::Announced, None, &told);
+        let admitted = arrival.admit_at_once(&rule, &mut Bytes::from_static(b"{}")).await;
+        let code = admitted.err().map(|refusal| refusal.denial().code());
+        assert_eq!(code, (!replaces).then_some(Code::StoreUnavailable));
+        assert_eq!(*told.1.lock().unwrap(), [code]);
+        world.store.set_replacing(true);
+    }
 }

@@ -15,7 +15,9 @@ use countersign::schemes::callback_url::{
 };
 use countersign::testing::Verdict;
 use countersign::testing::{self, AtOnce, Request, TestStore, rule, seal_key};
-use countersign::{Clock, Code, Delivery, Passage, Policy, PublicUrl, ReservedPermit, Rule};
+use countersign::{
+    Clock, Code, Delivery, Denial, Passage, Policy, PublicUrl, ReservedPermit, Rule, Timestamp,
+};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -119,6 +121,13 @@ impl World {
         self.code(&self.rule(&call.template), &call.request).await
     }
 
+    /// What would become of it at `at`: the code of a refusal, if it is one.
+    pub(crate) async fn explained_at(&self, call: &Call, at: Timestamp) -> Option<Code> {
+        let (rule, request) = (self.rule(&call.template), &call.request);
+        let decision = self.gate.explain(&rule, &request.view(at), &mut request.body.clone()).await;
+        decision.denial().map(Denial::code)
+    }
+
     pub(crate) async fn passes(&self, call: &Call) -> Passage<Arc<TestStore>> {
         self.permit(&self.rule(&call.template), &call.request).await
     }
@@ -190,6 +199,14 @@ impl Call {
 
     pub(crate) fn announced(self, body: Body) -> Self {
         Self { request: self.request.announcing(body), ..self }
+    }
+
+    /// Its head, as it comes in.
+    pub(crate) fn head(&self) -> http::request::Parts {
+        let mut request = http::Request::new(());
+        *request.method_mut() = self.request.method.clone();
+        *request.uri_mut() = self.request.target.clone();
+        request.into_parts().0
     }
 
     pub(crate) fn explain(self) -> Self {
