@@ -21,10 +21,17 @@ const MOST_NEAR_MISSES: usize = 6;
 /// What one route asks of its callers.
 pub struct Rule {
     name: Arc<str>,
-    /// `None` for a public route.
-    guard: Option<Guard>,
-    /// Whether the source is looked at even so.
-    watched: bool,
+    asks: Asks,
+}
+
+/// Of whom a rule asks something.
+enum Asks {
+    /// Of nobody.
+    Nothing,
+    /// Of the source, that it has not failed too often.
+    Source,
+    /// Of the source the same, and of the caller a proof.
+    Proof(Guard),
 }
 
 /// What a rule that is not public asks.
@@ -51,14 +58,14 @@ impl Rule {
     /// A rule that lets everybody pass and asks nobody.
     #[must_use]
     pub fn public(name: impl Into<Arc<str>>) -> Self {
-        Self { name: name.into(), guard: None, watched: false }
+        Self { name: name.into(), asks: Asks::Nothing }
     }
 
     /// A rule that lets everybody try who has not failed too often: whoever calls proves in the request's body what
     /// there is to prove, and what answers it [counts](crate::Gate::fail) those who do not.
     #[must_use]
     pub fn trying(name: impl Into<Arc<str>>) -> Self {
-        Self { watched: true, ..Self::public(name) }
+        Self { name: name.into(), asks: Asks::Source }
     }
 
     /// A rule that lets pass whoever meets `requirement`. Give it a verifier for each scheme that
@@ -85,33 +92,36 @@ impl Rule {
     /// Whether everybody passes.
     #[must_use]
     pub const fn is_public(&self) -> bool {
-        self.guard.is_none()
+        self.guard().is_none()
     }
 
     /// Where credentials travel on this route.
     #[must_use]
     pub fn carriers(&self) -> &[Carrier] {
-        self.guard.as_ref().map_or(&[], |guard| &guard.carriers)
+        self.guard().map_or(&[], |guard| &guard.carriers)
     }
 
     /// The same, each with the scheme whose credentials it carries.
     pub(crate) fn carried(&self) -> impl Iterator<Item = (Scheme, &Carrier)> {
-        let guard = self.guard.iter();
+        let guard = self.guard().into_iter();
         guard.flat_map(|guard| guard.carried.iter().copied().zip(&*guard.carriers))
     }
 
     pub(crate) fn verifiers(&self) -> impl Iterator<Item = &dyn AnyVerifier> {
-        self.guard.iter().flat_map(|guard| &guard.verifiers).map(|verifier| &**verifier)
+        self.guard().into_iter().flat_map(|guard| &guard.verifiers).map(|verifier| &**verifier)
     }
 
     /// Whether only those may try who have not failed too often.
     pub(crate) const fn is_watched(&self) -> bool {
-        self.watched
+        !matches!(self.asks, Asks::Nothing)
     }
 
     /// What it asks; `None` for a public route.
     pub(crate) const fn guard(&self) -> Option<&Guard> {
-        self.guard.as_ref()
+        match &self.asks {
+            Asks::Proof(guard) => Some(guard),
+            Asks::Nothing | Asks::Source => None,
+        }
     }
 
     /// A path that may be shown: without what is a credential in it, and without what looks like one.
@@ -241,6 +251,6 @@ impl RuleBuilder {
             carried.resize(carriers.len(), verifier.scheme());
         }
         (self.guard.carriers, self.guard.carried) = (carriers.into(), carried.into());
-        Ok(Rule { name: self.name, guard: Some(self.guard), watched: true })
+        Ok(Rule { name: self.name, asks: Asks::Proof(self.guard) })
     }
 }
