@@ -55,7 +55,7 @@ pub use principal::{KeyId, Permissions, Principal, Scheme, SessionId, Subject, U
 pub use public_url::PublicUrl;
 pub use request::{Body, BodySource, Carrier, RequestView};
 pub use requirement::Requirement;
-pub use reservation::{Delivery, Reservation};
+pub use reservation::Delivery;
 pub use rule::Rule;
 pub use source::{Said, Source};
 pub use store::{MemoryStore, Store};

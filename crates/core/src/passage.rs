@@ -1,4 +1,4 @@
-//! A request may pass: as often as it likes, or this once, which is settled when it has been delivered.
+//! A request may pass: with nothing more to do, or on a use that is settled when it has been delivered.
 
 use std::future::{Future, poll_fn};
 use std::ops::Deref;

@@ -63,7 +63,8 @@ impl Paths {
         matches!(self.served[number], Served::Route(_))
     }
 
-    /// What serves a raw path and a method, or why nothing does.
+    /// What serves a raw path and a method, or why nothing does. A path that could be read in two ways is not even looked
+    /// for, so that nothing is told of a route that would not serve it; that it passes nowhere, the gate sees to.
     pub(super) fn serve(&self, path: &str, method: &Method) -> Result<&Served, Box<(Check, Denial)>> {
         let refused = |check, denial| Err(Box::new((check, denial)));
         let found = check_path(path).map(|()| self.router.find_unambiguous(path, method));
