@@ -237,6 +237,30 @@ fn an_application_may_connect_over_a_unix_socket_that_is_its_users_alone() {
 }
 
 #[test]
+fn a_webhook_answers_under_whatever_path_its_url_has() {
+    let echo = Echo::start();
+    let mut bob = Gateway::new("");
+    let mut alice = Gateway::new("");
+    for path in ["/hooks/my%20app", "/hooks/a;v=1"] {
+        let outbound = free_address();
+        let url = format!("http://{}{path}", alice.address);
+        alice.configure(
+            "",
+            &format!(
+                "{LAB}[[outbound]]\nlisten = \"{outbound}\"\ntarget = \"http://{}\"\nprove = {{ webhook = {url:?} }}\n",
+                bob.address
+            ),
+        );
+        receiver(&bob, &echo, &url);
+        alice.start();
+        bob.start();
+        call(outbound, &Request::get("/orders/1")).is(200, "");
+        alice.stop();
+        bob.stop();
+    }
+}
+
+#[test]
 fn processes_behind_one_name_answer_for_each_other_through_their_store() {
     let echo = Echo::start();
     let redis = Redis::durable();

@@ -117,6 +117,29 @@ fn sessions_are_listed_and_ended_one_by_one_or_all() {
 }
 
 #[test]
+fn no_route_takes_the_paths_on_which_sessions_are_ended_but_one_of_the_same_name() {
+    let echo = Echo::start();
+    let routes = |path: &str| {
+        ["/*", path].map(|path| format!("[[route]]\npath = \"{path}\"\nupstream = \"{}\"\npublic = true\nmethods = [\"GET\", \"DELETE\"]\n", echo.url())).concat()
+    };
+    for path in
+        ["/auth/sessions/{name}", "/auth/sessions/mine", "/auth/sessions/*", "/auth/*", "/{a}/{b}/{c}"]
+    {
+        let site = Site::with("signup = true\n", &routes(path));
+        let ann = site.somebody(ANN);
+        site.send(&ann, "GET", "/auth/sessions/mine", &[]).is(405, "method_not_allowed");
+        site.send(&ann, "DELETE", "/auth/sessions/mine", &[]).is(401, "handshake_missing");
+        let listed = site.send(&ann, "GET", "/auth/sessions", &[]).is(200, "").json();
+        let own = format!("/auth/sessions/{}", listed[0]["id"].as_str().unwrap());
+        let handshake = site.handshake(&ann);
+        site.send(&ann, "DELETE", &own, &[("Handshake", &handshake)]).is(204, "");
+        site.get(&ann).is(401, "proof_mismatch");
+    }
+    let site = Site::with("", &routes("/auth/sessions/{id}"));
+    site.gateway.get("/auth/sessions/1", None).is(200, "");
+}
+
+#[test]
 fn nobody_signs_up_unless_that_is_enabled_and_who_has_an_address_is_not_said() {
     let closed = Site::with("", "");
     closed.sign_up(ANN).is(404, "route_unknown");

@@ -1,4 +1,4 @@
-//! What serves a path: a route, or an endpoint of ours, found in one walk and by one rule.
+//! What serves a path: an endpoint of ours, else a route, found by one rule.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use http::Method;
 use super::Route;
 use crate::config::RouteConfig;
 use crate::endpoint::Endpoint;
-use crate::router::{Found, METHODS, Router};
+use crate::router::{Found, METHODS, Router, unambiguous};
 
 /// What a path leads to.
 pub enum Served {
@@ -32,31 +32,57 @@ impl Served {
 
 /// All paths that are served.
 pub(super) struct Paths {
-    router: Router,
+    endpoints: Router,
+    routes: Router,
     served: Vec<Served>,
 }
 
 impl Paths {
-    /// A route that names the very path of an endpoint comes first: then an application behind us answers. Of two
-    /// endpoints that name one, the first answers.
+    /// Endpoints come before all routes, so that none takes what is ours by chance. A route that names one as we write it
+    /// takes its place: then an application behind us answers. Of two endpoints that name one path, the first answers.
     pub(super) fn new<'a>(
         routes: impl Iterator<Item = (&'a RouteConfig, Route)>,
         endpoints: Vec<Endpoint>,
     ) -> Self {
-        let mut paths = Self { router: Router::default(), served: Vec::new() };
+        let mut paths = Self { endpoints: Router::default(), routes: Router::default(), served: Vec::new() };
+        let mut taken = Vec::new();
         for (config, route) in routes {
             // The configuration has no two that tie.
-            let _ = paths.router.insert(&config.template, config.methods.clone(), paths.served.len());
+            let _ = paths.routes.insert(&config.template, config.methods.clone(), paths.served.len());
             paths.served.push(Served::Route(route));
+            taken.push(&config.template);
         }
         for endpoint in endpoints {
-            let taken = paths.router.at(&endpoint.template).iter().any(|(_, number)| paths.is_route(*number));
             let number = paths.served.len();
-            if !taken && paths.router.insert(&endpoint.template, endpoint.methods.clone(), number).is_ok() {
+            if !taken.contains(&&endpoint.template)
+                && paths.endpoints.insert(&endpoint.template, endpoint.methods.clone(), number).is_ok()
+            {
                 paths.served.push(Served::Endpoint(endpoint));
             }
         }
         paths
+    }
+
+    fn find(&self, path: &str, method: &Method) -> Found<'_> {
+        match self.endpoints.find(path, method) {
+            Found::Nothing => self.routes.find(path, method),
+            found => found,
+        }
+    }
+
+    /// Like [`Paths::find`], `None` where the path has another reading that something else serves. What an endpoint is
+    /// called, letter for letter, has one: nobody behind us decodes it.
+    fn find_unambiguous(&self, path: &str, method: &Method) -> Option<Found<'_>> {
+        let found = self.find(path, method);
+        let number = match found {
+            Found::Here(number) => Some(number),
+            Found::OtherMethods(candidates) => candidates.first().map(|(_, number)| *number),
+            Found::Nothing => None,
+        };
+        match number.map(|number| &self.served[number]) {
+            Some(Served::Endpoint(endpoint)) if endpoint.template.as_str() == path => Some(found),
+            _ => unambiguous(path, |path| self.find(path, method)),
+        }
     }
 
     fn is_route(&self, number: usize) -> bool {
@@ -67,7 +93,7 @@ impl Paths {
     /// for, so that nothing is told of a route that would not serve it; that it passes nowhere, the gate sees to.
     pub(super) fn serve(&self, path: &str, method: &Method) -> Result<&Served, Box<(Check, Denial)>> {
         let refused = |check, denial| Err(Box::new((check, denial)));
-        let found = check_path(path).map(|()| self.router.find_unambiguous(path, method));
+        let found = check_path(path).map(|()| self.find_unambiguous(path, method));
         let never = matches!(*method, Method::TRACE | Method::CONNECT);
         match found {
             Ok(Some(Found::Here(number))) if !never || !self.is_route(number) => Ok(&self.served[number]),
@@ -144,9 +170,15 @@ mod tests {
     }
 
     #[test]
-    fn a_path_of_ours_is_found_in_the_same_walk_as_a_route() {
+    fn a_path_of_ours_comes_before_every_route_that_is_not_called_the_same() {
         let paths = paths(
-            &[("/*", "*"), ("/auth/{page}", "GET"), ("/auth/sessions/mine", "GET")],
+            &[
+                ("/*", "*"),
+                ("/auth/{page}", "GET"),
+                ("/auth/sessions/mine", "GET"),
+                ("/auth/sessions/{name}", "GET"),
+                ("/auth/sessions/*", "*"),
+            ],
             &[("/auth/signin", "POST"), ("/auth/sessions/{id}", "DELETE"), ("/ask", "*")],
         );
         for (method, path, expected) in [
@@ -154,7 +186,10 @@ mod tests {
             ("GET", "/auth/terms", "r:/auth/{page}"),
             ("POST", "/auth/signin", "e:/auth/signin"),
             ("DELETE", "/auth/sessions/1", "e:/auth/sessions/{id}"),
-            ("GET", "/auth/sessions/mine", "r:/auth/sessions/mine"),
+            ("DELETE", "/auth/sessions/mine", "e:/auth/sessions/{id}"),
+            ("GET", "/auth/sessions/mine", "method_not_allowed DELETE"),
+            ("GET", "/auth/sessions/1", "method_not_allowed DELETE"),
+            ("GET", "/auth/sessions/1/2", "r:/auth/sessions/*"),
             ("GET", "/auth/signin", "method_not_allowed POST"),
             ("TRACE", "/auth/signin", "method_not_allowed POST"),
             ("OPTIONS", "/ask", "e:/ask"),
@@ -186,7 +221,7 @@ mod tests {
     #[test]
     fn a_route_that_names_the_very_path_of_ours_has_it_with_all_methods() {
         let paths = paths(
-            &[("/callbacks", "GET"), ("/auth/sessions/{name}", "GET")],
+            &[("/callbacks", "GET"), ("/auth/sessions/{id}", "GET")],
             &[("/callbacks", "POST"), ("/auth/sessions/{id}", "DELETE"), ("/ask", "*"), ("/ask", "GET")],
         );
         assert_eq!(told(&paths, "GET", "/callbacks"), "r:/callbacks");
@@ -194,5 +229,17 @@ mod tests {
         assert_eq!(told(&paths, "DELETE", "/auth/sessions/1"), "method_not_allowed GET, HEAD");
         assert_eq!(told(&paths, "GET", "/ask"), "e:/ask", "the first");
         assert_eq!(told(&paths, "GET", "/none"), "route_unknown -");
+    }
+
+    #[test]
+    fn an_endpoint_that_is_called_with_an_escape_or_a_parameter_is_served_as_it_is_called() {
+        let paths = paths(&[("/*", "*")], &[("/hooks/my%20app", "*"), ("/hooks/a;b", "POST")]);
+        assert_eq!(told(&paths, "POST", "/hooks/my%20app"), "e:/hooks/my%20app");
+        assert_eq!(told(&paths, "POST", "/hooks/a;b"), "e:/hooks/a;b");
+        assert_eq!(told(&paths, "GET", "/hooks/a;b"), "method_not_allowed POST");
+        assert_eq!(told(&paths, "POST", "/hooks/my%20ap%70"), "r:/*");
+        let paths = self::paths(&[("/*", "*")], &[("/hooks/x", "*"), ("/hooks/{id}/b;c", "*")]);
+        assert_eq!(told(&paths, "POST", "/hooks/%78"), "path_ambiguous -");
+        assert_eq!(told(&paths, "POST", "/hooks/1/b;c"), "path_ambiguous -", "nothing of ours is called so");
     }
 }
