@@ -72,6 +72,17 @@ fn unknown_names_are_shown_with_what_was_meant() {
 #[test]
 fn wrong_types_and_broken_toml_are_shown_where_they_are() {
     refused("[server]\nlisten = 5\n", &["expected a string", "countersign.toml:2:10", "2 | listen = 5", "^"]);
+    for (text, place) in [
+        ("server = 5\n", "1:10"),
+        ("[server]\ntls = \"a.pem\"\n", "2:7"),
+        ("outbound = [\"a\"]\n", "1:13"),
+        ("route = [5]\n", "1:10"),
+        ("issuer = true\n", "1:10"),
+    ] {
+        refused(text, &["invalid type: ", "expected a table", &format!("countersign.toml:{place}")]);
+    }
+    refused("route = 5\n", &["invalid type: integer, expected a list of tables", "countersign.toml:1:9"]);
+    refused("[route]\npath = \"/a\"\n", &["invalid type: table, expected a list of tables"]);
     refused("[server\n", &["countersign.toml:1:8", "unclosed table"]);
     refused("[server]\nlisten = \"a\"\nlisten = \"b\"\n", &["duplicate key", "countersign.toml:3:1"]);
     refused(&format!("{ROUTE}public = \"yes\"\n"), &["expected a boolean", "countersign.toml:4:10"]);
@@ -79,6 +90,28 @@ fn wrong_types_and_broken_toml_are_shown_where_they_are() {
         "[[route]]\npath = \"/a\"\npublic = true\n",
         &["missing field `upstream`", "countersign.toml:1:1"],
     );
+}
+
+#[test]
+fn a_list_is_no_table_whose_fields_have_no_names() {
+    let prove = "{ key_file = \"k\", typo = 1 }";
+    for (text, found) in [
+        (format!("outbound = [[\"127.0.0.1:9100\", \"https://x\", {prove}]]\n"), "expected a table"),
+        (
+            format!("[[outbound]]\nlisten = \"127.0.0.1:9100\"\ntarget = \"https://x\"\nprove = {prove}\n"),
+            "unknown field `typo`",
+        ),
+        ("[server]\ntls = [\"a.pem\", \"b.pem\"]\n".to_owned(), "expected a table"),
+        ("cors = [[\"https://app.example\"]]\n".to_owned(), "expected a table"),
+        (format!("{ROUTE}accept = [\"api-key\"]\nrequire = [[\"a\"]]\n"), "expected a table"),
+        ("route = [[\"/a\", \"http://127.0.0.1:1\"]]\n".to_owned(), "expected a table"),
+        (
+            "[issuer]\nclients = [[\"shop\", \"a.pem\"]]\n".to_owned(),
+            "a client is an id or a table, and no array",
+        ),
+    ] {
+        refused(&text, &[found]);
+    }
 }
 
 #[test]
@@ -154,6 +187,8 @@ fn routes_that_cannot_be_are_shown() {
         ("/a*", "`*` stands alone at the end"),
         ("/{a}/{a}", "is there twice"),
         ("/a/../b", "no request can have the path"),
+        ("/a%20b", "no request can have the path `/a%20b`: an upstream that decodes"),
+        ("/a;b/*", "write `{name}` for such a segment"),
     ] {
         refused(&route(path, fine, "public = true"), &[sentence, "countersign.toml:2:8"]);
     }
@@ -318,6 +353,21 @@ fn a_wrong_variable_or_flag_is_named() {
     assert!(said.contains("did you mean `COUNTERSIGN_SERVER_LISTEN`?"), "{said}");
 }
 
+/// Whether what a schema refers to is there, seen from its root.
+fn leads_somewhere(root: &serde_json::Value, schema: &serde_json::Value) {
+    if let Some(reference) = schema.get("$ref") {
+        let pointer = reference.as_str().unwrap().strip_prefix('#').unwrap();
+        assert!(root.pointer(pointer).is_some(), "{reference} is nowhere");
+    }
+    match schema {
+        serde_json::Value::Object(members) => {
+            members.values().for_each(|member| leads_somewhere(root, member))
+        }
+        serde_json::Value::Array(members) => members.iter().for_each(|member| leads_somewhere(root, member)),
+        _ => {}
+    }
+}
+
 #[test]
 fn the_schema_lists_every_section() {
     let folder = tempfile::tempdir().unwrap();
@@ -349,10 +399,29 @@ fn the_schema_lists_every_section() {
             "webhook"
         ]
     );
+    leads_somewhere(&schema, &schema);
+    let of_route = &schema["properties"]["route"]["items"]["properties"];
+    let claim = &of_route["require"]["properties"]["claim"]["additionalProperties"]["anyOf"];
+    assert_eq!(claim[0]["items"]["type"], serde_json::json!(["string", "number", "boolean"]), "{of_route}");
+    let issuer = &schema["properties"]["issuer"]["properties"];
+    assert_eq!(issuer["wallets"]["anyOf"][0]["const"], "any", "{issuer}");
+    assert_eq!(issuer["clients"]["items"]["anyOf"][1]["required"], serde_json::json!(["id"]), "{issuer}");
     let text = schema.to_string();
     for setting in ["public_url", "seal_key_file", "max_signed_body", "response_timeout", "key_in_query"] {
         assert!(text.contains(&format!("\"{setting}\"")), "{setting}");
     }
+}
+
+#[test]
+fn what_holds_no_password_is_shown_as_it_is_written() {
+    let subjects =
+        "[\"https://login.example#ann@example.org\", \"https://login.example/b\", \"bob@example.org\"]";
+    let folder = folder(&format!("{ROUTE}accept = [\"api-key\"]\nrequire = {{ subject = {subjects} }}\n"));
+    let shown = said(&command(&folder, &["config", "show", "--origin"]).output().unwrap());
+    assert!(
+        shown.contains("https://login.example#ann@example.org, https://login.example/b, bob@example.org"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -364,6 +433,10 @@ fn the_password_of_a_redis_is_never_shown() {
         format!("[store]\nurl = \"{url}\"\n"),
         format!("[store]\nurl = \"{url}x\"\n"),
         "[store]\nurl = \"redis://alice:hun/hunter2@127.0.0.1:x/0\"\n".to_owned(),
+        "[store]\nurl = \"redis://alice:it's-hunter2@127.0.0.1:x/0\"\n".to_owned(),
+        "[store]\nurl = \"redis://alice:it`s-hunter2@127.0.0.1:x/0\"\n".to_owned(),
+        "[store]\nurl = 'redis://alice:a\"hunter2@127.0.0.1:x/0'\n".to_owned(),
+        "[store]\nurl = \"redis://alice:a\\\"hunter2@127.0.0.1:x/0\"\n".to_owned(),
         format!("[store]\nurl = '{url}'\nurl = 5\n"),
         format!("[store]\nurl = [\"{url}\"]\n"),
         format!("store = \"{url}\"\n"),

@@ -71,9 +71,14 @@ impl Reloader {
     /// Which file it is; held open, so that no other is given its number while it is compared with, however many
     /// renames there are between two looks.
     fn look(&self) -> (Option<Identity>, Option<File>) {
-        let held = File::open(&self.path).ok();
+        let held = self.is_file().then(|| File::open(&self.path).ok()).flatten();
         let metadata = held.as_ref().and_then(|file| file.metadata().ok());
         (metadata.as_ref().map(identity).or_else(|| self.identity()), held)
+    }
+
+    /// A pipe would be waited for until somebody writes to it.
+    fn is_file(&self) -> bool {
+        std::fs::metadata(&self.path).is_ok_and(|metadata| metadata.is_file())
     }
 
     fn identity(&self) -> Option<Identity> {
@@ -81,6 +86,9 @@ impl Reloader {
     }
 
     fn reload(&self) -> Result<usize, String> {
+        if !self.is_file() {
+            return Err(format!("{} is no file, or cannot be seen", self.path.display()));
+        }
         let loaded = config::load(&self.path, &self.overrides).map_err(|error| error.to_string())?;
         let before = self.opened.live.load_full();
         if let Some(what) = needs_restart(&before.config, &loaded.config) {

@@ -259,6 +259,11 @@ fn a_variable_takes_the_place_of_what_the_file_says_there() {
             "192.0.2.1, 192.0.2.2 COUNTERSIGN_SERVER_TRUSTED_PROXIES"
         );
     }
+    for (value, shown) in [("0100", "100"), ("+7", "7"), ("1000", "1000")] {
+        let told = with(&[("limits.max_headers", value)])("limits.max_headers");
+        assert_eq!(told, format!("{shown} COUNTERSIGN_LIMITS_MAX_HEADERS"));
+    }
+    assert_eq!(with(&[("egress.ports", "0443,8443")])("egress.ports"), "443, 8443 COUNTERSIGN_EGRESS_PORTS");
     let shown = with(&[("server.trusted_proxies", "")]);
     assert_eq!(shown("server.trusted_proxies"), "[] COUNTERSIGN_SERVER_TRUSTED_PROXIES");
     let shown = with(&[("route", "[{ path = '/b', upstream = 'http://127.0.0.1:1', public = true }]")]);
@@ -270,6 +275,9 @@ fn a_variable_that_cannot_be_is_named_whatever_it_sets() {
     for (path, value, sentence) in [
         ("limits.max_headers", "many", "`many` is no whole number"),
         ("limits.max_headers", "0", "limits.max_headers is from 1 to"),
+        ("limits.max_headers", "-1", "`-1` is no whole number"),
+        ("limits.max_headers", "0x10", "`0x10` is no whole number"),
+        ("egress.ports", "443,-1", "`-1` is no whole number"),
         ("session.enabled", "yes", "`yes` is neither true nor false"),
         ("session.idle", "1s", "session.idle is from"),
         ("egress.ports", "443,many", "`many` is no whole number"),

@@ -4,34 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use countersign::claim_path::{ClaimPath, ClaimPathError};
-use schemars::JsonSchema;
 use toml::Value;
 
 use crate::settings::Reader;
-
-/// What stands in `claim`.
-#[derive(JsonSchema)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "it describes what the file may say, for `config schema`")]
-pub(super) enum Claimed {
-    /// One of these.
-    Values(Vec<ClaimValue>),
-    /// Of a member.
-    Members(BTreeMap<String, Self>),
-}
-
-/// A value of a claim.
-#[derive(JsonSchema)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "it describes what the file may say, for `config schema`")]
-pub(super) enum ClaimValue {
-    /// Compared as it is.
-    Text(String),
-    /// Compared as JSON writes it.
-    Number(f64),
-    /// `true` or `false`.
-    Truth(bool),
-}
 
 /// A claim, and one of which values it must have.
 type Demand = (ClaimPath, Vec<String>);

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use countersign::limit::Rate;
-use countersign::path::Template;
+use countersign::path::{Segment, Template};
 use countersign::requirement::{RequirementError, SchemeSet};
 use countersign::{Policy, Requirement, Scheme};
 use http::{HeaderName, Method};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::claims::{self, Claimed};
+use super::claims;
 use super::pass_headers;
 use super::server::ServerConfig;
 use crate::router::Router;
@@ -69,7 +69,15 @@ pub struct Require {
     pub subject: Option<Written<Vec<String>>>,
     /// For each claim one of these values: texts, numbers, `true` and `false`. A claim is named as
     /// `realm_access.roles` or `resource_access."my.app".roles`.
-    #[schemars(with = "Option<BTreeMap<String, Claimed>>")]
+    #[schemars(
+        with = "Option<BTreeMap<String, serde_json::Value>>",
+        extend("additionalProperties" = {
+            "anyOf": [
+                { "type": "array", "items": { "type": ["string", "number", "boolean"] } },
+                { "type": "object", "description": "Of a member." },
+            ],
+        })
+    )]
     pub claim: Option<BTreeMap<String, toml::Value>>,
 }
 
@@ -154,7 +162,7 @@ fn route(
     schemes: &Configs,
 ) -> Option<RouteConfig> {
     let section = &written.section;
-    let template = reader.parsed(&section.path, Template::parse);
+    let template = reader.parsed(&section.path, parse_path);
     let upstream = reader.parsed(&section.upstream, parse_upstream);
     if let (Some(upstream), Some(server)) = (&upstream, server)
         && server.is_at(&upstream.authority, 80)
@@ -297,6 +305,19 @@ fn names(what: &str, written: Option<&Written<Vec<String>>>, reader: &mut Reader
         reader.wrong(message, written.span());
     }
     written.iter().cloned().collect()
+}
+
+/// A request to a path with an escape or a path parameter that is spelled out would have a second reading, which no
+/// route serves.
+fn parse_path(text: &str) -> Result<Template, String> {
+    let template = Template::parse(text)?;
+    let spells = |segment: &Segment| matches!(segment, Segment::Literal(text) if text.contains(['%', ';']));
+    match template.segments().iter().any(spells) {
+        true => Err(format!(
+            "no request can have the path `{text}`: an upstream that decodes `%` or cuts `;` off would read another one; write `{{name}}` for such a segment"
+        )),
+        false => Ok(template),
+    }
 }
 
 fn parse_method(text: &str) -> Result<Method, String> {

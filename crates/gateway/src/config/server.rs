@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::store::StoreConfig;
+use crate::settings::diagnostics::{Origin, Problem};
 use crate::settings::quantities::parse_duration;
 use crate::settings::{Reader, Text, Truth, Written};
 
@@ -149,19 +150,24 @@ impl Section {
     }
 
     fn management_socket(&self, reader: &mut Reader<'_>, store: Option<&StoreConfig>) -> Option<PathBuf> {
-        let Some(written) = &self.management_socket else {
-            let socket = default_socket(match store.map(|store| &store.url) {
-                Some(StoreUrl::Redb(path)) => path.with_file_name("management.sock"),
-                _ => reader.file("management.sock"),
-            });
-            reader.comes_to("server.management_socket", socket.display());
-            return Some(socket);
+        let (path, at) = match &self.management_socket {
+            Some(written) => (reader.file(written), Some(written.span())),
+            None => {
+                let socket = default_socket(match store.map(|store| &store.url) {
+                    Some(StoreUrl::Redb(path)) => path.with_file_name("management.sock"),
+                    _ => reader.file("management.sock"),
+                });
+                reader.comes_to("server.management_socket", socket.display());
+                (socket, None)
+            }
         };
-        let path = reader.file(written);
         if path.as_os_str().len() > LONGEST_SOCKET {
-            let text: &str = written;
-            let message = format!("the path of the management socket is longer than 107 bytes: {text}");
-            reader.wrong(message, written.span());
+            let shown = path.display();
+            let message = format!("the path of the management socket is longer than 107 bytes: {shown}");
+            match at {
+                Some(at) => reader.wrong(message, at),
+                None => reader.problems.push(Problem::new(message, Origin::Default)),
+            }
             return None;
         }
         Some(path)

@@ -110,22 +110,54 @@ impl std::fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// Covers what stands between `://` and `@`, byte for byte, so that what follows keeps its place. A
-/// password that should have been escaped may hold anything but a quote or the end of the line.
+/// password that should have been escaped may hold anything but the quote that ends its text, or the end of the line.
 pub fn hide_passwords(text: &str) -> String {
+    cover(text, |before, after| end_of_text(before, after.lines().next().unwrap_or_default()))
+}
+
+/// The same in one sound value, where a password stands in a URL's authority alone.
+pub fn hide_password_of(value: &str) -> String {
+    cover(value, |_, after| after.find(['/', '?', '#']).unwrap_or(after.len()))
+}
+
+/// Covers what stands between each `://` and the last `@` before its end, which `end` tells from what is around it.
+fn cover(text: &str, end: impl Fn(&str, &str) -> usize) -> String {
     let mut hidden = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, after) = rest.split_at(at + 3);
-        hidden.push_str(before);
-        let end = after.find(['"', '\'', '\n', '`']).unwrap_or(after.len());
-        // Our own sentences say where a password goes.
-        let is_form = after.starts_with("[user:password@]");
-        let covered = after[..end].rfind('@').filter(|_| !is_form).unwrap_or(0);
+    while let Some(at) = text[hidden.len()..].find("://") {
+        let start = hidden.len() + at + 3;
+        hidden.push_str(&text[hidden.len()..start]);
+        let after = &text[start..];
+        let end = end(&text[..start - 3], after);
+        let covered = after[..end].rfind('@').unwrap_or(0);
         hidden.extend(std::iter::repeat_n('*', covered));
-        rest = &after[covered..];
     }
-    hidden.push_str(rest);
+    hidden.push_str(&text[hidden.len()..]);
     hidden
+}
+
+/// Where in the rest of a line the text ends in which a URL is that has only its scheme before.
+fn end_of_text(before: &str, rest: &str) -> usize {
+    // Our own sentences say where a password goes.
+    let rest = &rest[..rest.find("[user:password@]").unwrap_or(rest.len())];
+    let is_of_scheme = |c: char| c.is_ascii_alphanumeric() || "+.-".contains(c);
+    let opened = before.trim_end_matches(is_of_scheme);
+    let end = match opened.chars().next_back() {
+        Some(quote @ ('"' | '\'')) => {
+            let several = quote.to_string().repeat(3);
+            let ends = if opened.ends_with(&several) { several } else { quote.to_string() };
+            let escaped = |at: usize| quote == '"' && ends_in_escape(&rest[..at]);
+            rest.match_indices(&ends).map(|(at, _)| at).find(|at| !escaped(*at))
+        }
+        // What we quote in a sentence may have our quote in it.
+        Some('`') => rest.rfind('`'),
+        _ => None,
+    };
+    end.unwrap_or(rest.len())
+}
+
+/// Whether what follows is escaped.
+fn ends_in_escape(text: &str) -> bool {
+    (text.len() - text.trim_end_matches('\\').len()) % 2 == 1
 }
 
 /// `did you mean`, for messages such as ``unknown field `x`, expected one of `a`, `b` ``.
@@ -153,6 +185,15 @@ mod tests {
         for (text, shown) in [
             ("url = \"redis://:hunter2@h:1/2\" # x@y", "url = \"redis://********@h:1/2\" # x@y"),
             ("'redis://a:b@c/d@h' 'http://h/@x'", "'redis://*******@h' 'http://**@x'"),
+            ("url = \"redis://:pa'ss@h:x/0\" # x@y", "url = \"redis://******@h:x/0\" # x@y"),
+            ("url = 'redis://:pa\"ss@h:x/0' # x@y", "url = 'redis://******@h:x/0' # x@y"),
+            ("url = \"redis://:pa`ss@h:x/0\"", "url = \"redis://******@h:x/0\""),
+            (r#"url = "redis://:pa\"s\\" # s@h"#, r#"url = "redis://:pa\"s\\" # s@h"#),
+            (r#"url = "redis://:pa\"ss@h" # x@y"#, r#"url = "redis://*******@h" # x@y"#),
+            (r#"url = """redis://:pa"ss@h""" # x@y"#, r#"url = """redis://******@h""" # x@y"#),
+            ("url = redis://:pa'ss@h", "url = redis://******@h"),
+            ("`redis://:pa`ss@h` is no store", "`redis://******@h` is no store"),
+            ("\"a's redis://:pa's@h\"", "\"a's redis://*****@h\""),
             ("redis://a:pässwörd@h", "redis://************@h"),
             ("http://h\nx@y", "http://h\nx@y"),
             ("://://@", "://***@"),
@@ -160,6 +201,19 @@ mod tests {
         ] {
             assert_eq!(hide_passwords(text), shown);
             assert_eq!(shown.len(), text.len(), "{text}");
+        }
+    }
+
+    #[test]
+    fn of_a_sound_value_only_the_authority_is_covered() {
+        for (value, shown) in [
+            ("redis://ann:hunter2@h/0", "redis://***********@h/0"),
+            ("https://login.example#ann@example.org", "https://login.example#ann@example.org"),
+            ("https://login.example/ann@example.org", "https://login.example/ann@example.org"),
+            ("https://login.example?ann@example.org", "https://login.example?ann@example.org"),
+            ("ann@example.org", "ann@example.org"),
+        ] {
+            assert_eq!(hide_password_of(value), shown);
         }
     }
 

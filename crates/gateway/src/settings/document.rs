@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::declared::{Default, Field, Kind, Table, path_of};
-use super::diagnostics::{Origin, Problem, did_you_mean, hide_passwords};
+use super::diagnostics::{Origin, Problem, did_you_mean, hide_password_of};
 
 /// A struct of settings: how it is filled, and how it is declared.
 pub trait Section: DeserializeOwned + JsonSchema {}
@@ -119,7 +119,7 @@ impl<'a> Document<'a> {
     /// Writes the defaults where nothing is written.
     ///
     /// # Errors
-    /// What is written and no setting is called.
+    /// What is written and no setting is called, and what is no table where one is declared.
     pub fn complete(&mut self, declared: &'a Table) -> Result<(), Vec<Problem>> {
         let mut problems = Vec::new();
         complete(&mut self.root, declared, &self.sources, &mut problems);
@@ -157,7 +157,7 @@ impl<'a> Document<'a> {
 
     fn setting(&self, path: String, field: &Field, value: Option<&Spanned<DeValue<'a>>>) -> Setting {
         let span = value.map_or(NOWHERE, Spanned::span);
-        let value = value.map(|value| hide_passwords(&told(value.get_ref())));
+        let value = value.map(|value| told(value.get_ref()));
         let told = value.clone().unwrap_or_else(|| field.default.to_string());
         Setting { path, value, told, origin: self.sources.told(span.clone()), span }
     }
@@ -216,38 +216,69 @@ fn complete<'a>(
             let name = Cow::Borrowed(field.name.as_str());
             table.insert(Spanned::new(NOWHERE, name), placed(value.into_inner(), &NOWHERE));
         }
-        match (table.get_mut(field.name.as_str()).map(Spanned::get_mut), &field.kind) {
-            (Some(DeValue::Table(table)), Kind::Table(declared)) => {
-                complete(table, declared, sources, problems);
-            }
-            (Some(DeValue::Array(tables)), Kind::Tables(declared)) => {
-                for table in tables.iter_mut() {
-                    if let DeValue::Table(table) = table.get_mut() {
-                        complete(table, declared, sources, problems);
+        let Some(value) = table.get_mut(field.name.as_str()) else { continue };
+        match &field.kind {
+            Kind::Value(_) => {}
+            Kind::Table(declared) => complete_table(value, declared, sources, problems),
+            Kind::Tables(declared) => {
+                let span = value.span();
+                match value.get_mut() {
+                    DeValue::Array(tables) => {
+                        for table in tables.iter_mut() {
+                            complete_table(table, declared, sources, problems);
+                        }
                     }
+                    value => problems.push(other_type(value, "a list of tables", sources.origin(span))),
                 }
             }
-            _ => {}
         }
     }
 }
 
-/// A value for people: a text without quotes, a list of them with commas, anything else as TOML.
+/// A list is no table either: by the order of its items it would say what no field is called.
+fn complete_table<'a>(
+    value: &mut Spanned<DeValue<'a>>,
+    declared: &'a Table,
+    sources: &Sources<'_>,
+    problems: &mut Vec<Problem>,
+) {
+    let span = value.span();
+    match value.get_mut() {
+        DeValue::Table(table) => complete(table, declared, sources, problems),
+        value => problems.push(other_type(value, "a table", sources.origin(span))),
+    }
+}
+
+fn other_type(value: &DeValue<'_>, expected: &str, origin: Origin) -> Problem {
+    Problem::new(format!("invalid type: {}, expected {expected}", value.type_str()), origin)
+}
+
+/// A value for people: a text without quotes, a list of them with commas, anything else as TOML. No password is in it.
 fn told(value: &DeValue<'_>) -> String {
-    let toml = |value: &DeValue<'_>| {
-        let value = toml::Value::deserialize(ValueDeserializer::from(Spanned::new(0..0, value.clone())));
-        value.map_or_else(|_| String::new(), |value| value.to_string())
+    let value = toml::Value::deserialize(ValueDeserializer::from(Spanned::new(0..0, value.clone())));
+    let Ok(value) = value.map(without_passwords) else { return String::new() };
+    let scalar = |value: &toml::Value| match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Array(_) | toml::Value::Table(_) => None,
+        value => Some(value.to_string()),
     };
-    let scalar = |value: &DeValue<'_>| match value {
-        DeValue::String(text) => Some(text.to_string()),
-        DeValue::Array(_) | DeValue::Table(_) => None,
-        value => Some(toml(value)),
-    };
-    match value {
-        DeValue::Array(items) if !items.is_empty() => {
-            let items: Option<Vec<String>> = items.iter().map(|item| scalar(item.get_ref())).collect();
-            items.map_or_else(|| toml(value), |items| items.join(", "))
+    let told = match &value {
+        toml::Value::Array(items) if !items.is_empty() => {
+            items.iter().map(scalar).collect::<Option<Vec<String>>>().map(|items| items.join(", "))
         }
-        value => scalar(value).unwrap_or_else(|| toml(value)),
+        value => scalar(value),
+    };
+    told.unwrap_or_else(|| value.to_string())
+}
+
+fn without_passwords(value: toml::Value) -> toml::Value {
+    match value {
+        toml::Value::String(text) => toml::Value::String(hide_password_of(&text)),
+        toml::Value::Array(items) => items.into_iter().map(without_passwords).collect::<Vec<_>>().into(),
+        toml::Value::Table(table) => {
+            let named = |(name, value): (String, _)| (hide_password_of(&name), without_passwords(value));
+            toml::Value::Table(table.into_iter().map(named).collect())
+        }
+        value => value,
     }
 }

@@ -25,8 +25,10 @@ pub fn value_of<'a>(text: &'a str, kind: &Kind) -> Result<DeValue<'a>, String> {
     if is_structured(text, kind) {
         return parsed(trimmed);
     }
-    let whole_number = |text: &'a str| match text.parse::<i64>() {
-        Ok(_) => parsed(text),
+    // No setting is below zero, and TOML has no zeros before a number.
+    let whole_number = |text: &'a str| match text.parse::<u64>() {
+        Ok(0) => parsed("0"),
+        Ok(_) => parsed(text.trim_start_matches(['+', '0'])),
         Err(_) => Err(format!("`{text}` is no whole number")),
     };
     if one_of(kind, |schema| is_text(schema, trimmed)) {

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Value;
 
+use crate::settings::declared::schema_of;
 use crate::settings::scheme::{Around, Configured};
 use crate::settings::{Nothing, Reader, Text, Truth, Written};
 
@@ -30,10 +31,22 @@ pub struct Section {
     #[schemars(extend("x-default" = "`public_url`"))]
     pub audience: Option<Text>,
     /// Who may ask for tokens: ids of registered public keys (`key add --public`), or tables.
-    #[schemars(with = "Option<Vec<ClientEntry>>", extend("x-default" = "nobody"))]
+    #[schemars(
+        with = "Option<Vec<serde_json::Value>>",
+        extend("items" = { "anyOf": [{ "type": "string" }, schema_of::<ClientSection>()] }, "x-default" = "nobody")
+    )]
     pub clients: Option<Vec<Written<Value>>>,
     /// Which wallets may sign in (EIP-4361): addresses, or `"any"` for whoever makes one.
-    #[schemars(with = "Option<WalletEntries>", extend("x-default" = "nobody"))]
+    #[schemars(
+        with = "Option<serde_json::Value>",
+        extend(
+            "anyOf" = [
+                { "type": "string", "const": "any" },
+                { "type": "array", "items": { "type": "string" } },
+            ],
+            "x-default" = "nobody"
+        )
+    )]
     pub wallets: Option<Written<Value>>,
     /// How long access and ID tokens live, 10s to 1h.
     #[schemars(extend("default" = "5m"))]
@@ -64,36 +77,6 @@ pub struct ClientSection {
     pub jwks_file: Option<String>,
     /// What it may ask for; without it, what `subject set` grants.
     pub scopes: Option<Vec<String>>,
-}
-
-/// What stands in `clients`.
-#[derive(JsonSchema)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "it describes what the file may say, for `config schema`")]
-enum ClientEntry {
-    /// The id of a registered public key.
-    Registered(String),
-    /// A client that is described here.
-    Described(ClientSection),
-}
-
-/// What stands in `wallets`.
-#[derive(JsonSchema)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "it describes what the file may say, for `config schema`")]
-enum WalletEntries {
-    /// Whoever makes one.
-    Any(Any),
-    /// Addresses, `0x` and 40 hexadecimal digits.
-    Listed(Vec<String>),
-}
-
-/// A word.
-#[derive(JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[expect(dead_code, reason = "it describes what the file may say, for `config schema`")]
-enum Any {
-    Any,
 }
 
 /// `[issuer]`, parsed; `None` while it is off.
@@ -233,6 +216,9 @@ fn clients(written: &[Written<Value>], reader: &mut Reader<'_>) -> Vec<ClientCon
 }
 
 fn described(table: &Value, reader: &Reader<'_>) -> Result<ClientConfig, String> {
+    if !table.is_table() {
+        return Err(format!("a client is an id or a table, and no {}", table.type_str()));
+    }
     let client = ClientSection::deserialize(table.clone()).map_err(|error| error.message().to_owned())?;
     let key_file = match (client.public_key_file, client.jwks_file) {
         (Some(_), Some(_)) => return Err("a client has public_key_file or jwks_file, not both".to_owned()),

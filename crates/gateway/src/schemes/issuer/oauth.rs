@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use countersign::RequestView;
 use countersign::decision::Check;
 use countersign::dpop::NoncePolicy;
 use countersign::issuer::{Issuer, LONGEST_BODY, OAuthError, metadata, siwe};
-use countersign::RequestView;
 use countersign_io::AnyStore;
 use countersign_tower::DECISION;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
