@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign::crypto::{Random, SystemRandom};
+use countersign::crypto::{Random, SystemRandom, sha256};
 use countersign::decision::Check;
+use countersign::reservation::Use;
 use countersign::schemes::api_key::{ApiKey, ApiKeyVerifier, KeyRegistry, KeyTerms, LastUses};
 use countersign::spending::Spending;
-use countersign::store::{Id, Spend};
+use countersign::store::{Id, Space, Spend};
 use countersign::testing::Verdict;
 use countersign::testing::{self, NOW, Request, TestStore, let_others_go_first};
 use countersign::time::{ManualClock, Timestamp};
@@ -22,7 +23,8 @@ use countersign::{
 };
 use http::HeaderName;
 
-/// `Test-Proof: <subject> <nonce> [<body>]`, spent once, standing in for `signature`.
+/// `Test-Proof: <subject> <nonce> [<body>]`, spent once, standing in for `signature`. With a body it costs a use of
+/// what is called like the subject, too, if that is `once`.
 struct TestScheme {
     scheme: Scheme,
     header: HeaderName,
@@ -41,6 +43,14 @@ impl TestScheme {
             needs_order: true,
         }
     }
+}
+
+/// One that is delivered in ten seconds.
+fn a_use(name: &str) -> Spending {
+    let (until, lease) = (NOW.plus(Duration::from_secs(600)), Duration::from_secs(10));
+    let (space, id) = (Space::durable("uses"), Id::of(&[name.as_bytes()]));
+    let one = Use { space, id, name: name.to_owned(), uses: 1, until, lease, strict: false };
+    Spending::Use { one, digest: sha256(b"good") }
 }
 
 /// A key where it is the name of one, else somebody.
@@ -81,13 +91,14 @@ impl Verifier for TestScheme {
         let (subject, nonce) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let expected = words.next().map(|body| Bytes::from(body.to_owned()));
         let until = request.received_at.plus(self.fresh_for);
+        let once = (subject == "once").then(|| a_use(nonce));
         let mut principal = Principal::vouch_for(named(subject));
         principal.expires = Some(request.received_at.plus(Duration::from_secs(300)));
         Ok(Proven {
             body: expected.map(|expected| BodyCheck {
                 limit: 8,
                 check: Box::new(move |body| match *body == expected {
-                    true => Ok(None),
+                    true => Ok(once),
                     false => Err(Denial::new(Code::ContentDigest, "another body")),
                 }),
             }),
@@ -585,6 +596,62 @@ async fn two_requests_at_once_do_not_share_the_last_place_within_a_limit() {
         [first, second].map(|verdict| verdict.decision().denial().map(|denial| denial.code().as_str()));
     codes.sort_unstable();
     assert_eq!(codes, [None, Some("rate_limited")]);
+}
+
+#[tokio::test]
+async fn who_loses_the_last_place_within_a_limit_gives_back_the_use_that_was_reserved() {
+    let world = World::new();
+    let rule =
+        testing::rule("signature", |rule| rule.limit("1/min".parse().unwrap()).verifier(TestScheme::new()));
+    let request = |nonce: &str| Request::get("/").with("test-proof", &format!("once {nonce} good"));
+    let requests = [request("n1"), request("n2")];
+    let views = [requests[0].view(NOW), requests[1].view(NOW)];
+    let (mut first_body, mut second_body) = (PoliteBody, PoliteBody);
+    let (first, second) = tokio::join!(
+        world.gate.decide(&rule, &views[0], &mut first_body),
+        world.gate.decide(&rule, &views[1], &mut second_body),
+    );
+    let code = |verdict: &Verdict| verdict.decision().denial().map(Denial::code);
+    let (passed, limited) = match code(&first) {
+        None => ("n1", "n2"),
+        Some(_) => ("n2", "n1"),
+    };
+    assert_eq!(code(&first).or(code(&second)), Some(Code::RateLimited));
+    assert_eq!(code(&first).and(code(&second)), None, "one of them passes");
+    let unlimited = testing::rule("signature", |rule| rule.verifier(Uses));
+    let free = |name: &str| Request::get("/").with("test-use", name);
+    assert_eq!(world.code(&unlimited, &free(passed)).await, Some(Code::CallbackInUse));
+    assert_eq!(world.code(&unlimited, &free(limited)).await, None);
+}
+
+/// `Test-Use: <name>` costs a use of it.
+struct Uses;
+
+impl Verifier for Uses {
+    type Credential = String;
+
+    fn scheme(&self) -> Scheme {
+        Scheme::Signature
+    }
+
+    fn carriers(&self) -> Vec<Carrier> {
+        vec![Carrier::Header(HeaderName::from_static("test-use"))]
+    }
+
+    fn extract(&self, request: &RequestView<'_>) -> Result<Option<String>, Denial> {
+        let name = request.single_header(&HeaderName::from_static("test-use"))?;
+        Ok(name.map(str::to_owned))
+    }
+
+    async fn verify(
+        &self,
+        name: String,
+        _request: &RequestView<'_>,
+        _body: &mut dyn BodySource,
+    ) -> Result<Proven, Denial> {
+        let spends = vec![a_use(&name)];
+        Ok(Proven { spends, ..Proven::outright(Principal::vouch_for(named("somebody"))) })
+    }
 }
 
 #[tokio::test]

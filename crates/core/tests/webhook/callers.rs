@@ -65,6 +65,7 @@ async fn over_budget_nobody_is_asked_and_the_caller_learns_when_to_come_back() {
     let denial = verdict.decision().denial().unwrap();
     assert_eq!((denial.code().as_str(), denial.code().status().as_u16()), ("webhook_budget", 429));
     assert_eq!(denial.retry(), Some(Duration::from_secs(1)));
+    assert_eq!(world.answer(&call.clone().explained()).await, "401 webhook_not_asked", "it needs no place");
     assert_eq!(world.asked(), 0);
     drop(places);
     assert_eq!(world.answer(&call).await, "200");
