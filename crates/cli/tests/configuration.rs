@@ -271,6 +271,16 @@ fn what_is_not_safe_beyond_loopback_is_refused() {
     refused(text, &["a Redis store needs store.seal_key_file", "countersign.toml:2:7", "chmod 600 seal.key"]);
     let text = format!("[server]\nmanagement_socket = \"{}\"\n", "a".repeat(120));
     refused(&text, &["the management socket is longer than 107 bytes", "countersign.toml:2:21"]);
+    // Beside the store it would be too long, and in the folder for temporary files too.
+    let deep = folder(&format!("[store]\nurl = \"redb:{}/store.redb\"\n", "a".repeat(120)));
+    let check = |temporary: &str| {
+        let output = command(&deep, &["config", "check"]).env("TMPDIR", temporary).output().unwrap();
+        (output.status.code(), said(&output))
+    };
+    assert_eq!(check("/tmp").0, Some(0));
+    let (status, said) = check(&format!("/{}", "t".repeat(120)));
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("the management socket is longer than 107 bytes: /tttt"), "{said}");
 }
 
 #[test]

@@ -48,6 +48,20 @@ fn two_renames_between_two_looks_are_noticed() {
 }
 
 #[test]
+fn nobody_waits_for_a_pipe_that_takes_the_place_of_the_file() {
+    let echo = Echo::start();
+    let mut gateway = Gateway::started(&public(&echo, &["/old"]));
+    let (path, pipe) = (gateway.path("countersign.toml"), gateway.path("pipe"));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    std::fs::rename(&pipe, &path).unwrap();
+    eventually("the complaint", || gateway.log().contains("is no file"));
+    assert_eq!(gateway.get("/old", None).status, 200);
+    gateway.configure("", &public(&echo, &["/new"]));
+    eventually("the reload", || gateway.get("/new", None).status == 200);
+    gateway.stop();
+}
+
+#[test]
 fn a_file_that_is_written_in_place_is_taken_only_when_somebody_says_so() {
     let echo = Echo::start();
     let gateway = Gateway::started(&public(&echo, &["/old"]));
