@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::crypto::Random;
 use crate::decision::{Check, Decision, DecisionIds, Outcome, Refusal, Steps};
 use crate::denial::{Code, Denial};
+use crate::held::Held;
 use crate::limit::{Limiter, Rate, network};
 use crate::near_miss::refused_as_method;
 use crate::passage::{Passage, ReservedPermit};
@@ -18,12 +19,13 @@ use crate::principal::{Principal, Subject};
 use crate::redaction::{redact_method, redact_path};
 use crate::request::{BodySource, RequestView};
 use crate::requirement::SchemeSet;
-use crate::reservation::{Delivery, Reservation};
+use crate::reservation::Delivery;
 use crate::rule::{Guard, Rule};
 use crate::spending::{Note, Spending};
 use crate::store::Store;
 use crate::time::{Clock, Timestamp};
 use crate::verifier::AnyVerifier;
+use crate::witness::Spawn;
 
 /// How far a clock may step back unnoticed: leap smearing and small corrections.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
@@ -60,6 +62,15 @@ pub struct Gate<S> {
     nonces: Option<Limiter<Subject>>,
     /// The latest `received_at`, in milliseconds.
     latest: AtomicU64,
+    spawn: OnceLock<Arc<dyn Spawn>>,
+}
+
+impl<S> Gate<S> {
+    /// Where work goes on when a caller has left: what was reserved for them and is not being delivered is given back
+    /// there. Without it, that stays reserved until its time is over. The first that is named counts.
+    pub fn work_in(&self, spawn: Arc<dyn Spawn>) {
+        let _ = self.spawn.set(spawn);
+    }
 }
 
 impl<S: Store> Gate<S> {
@@ -74,6 +85,7 @@ impl<S: Store> Gate<S> {
             unproven,
             nonces,
             latest: AtomicU64::new(0),
+            spawn: OnceLock::new(),
         }
     }
 
@@ -117,7 +129,7 @@ impl<S: Store> Gate<S> {
         let mut steps = Steps::new();
         let judged = match self.look_at_rule(rule, request, &mut steps) {
             Err(denial) => Err(denial),
-            Ok(None) => Ok(Judged::default()),
+            Ok(None) => Ok(Judged::public()),
             Ok(Some(guard)) => {
                 let judged = self.judge(guard, request, body, &mut steps).await;
                 judged.map_err(|denial| guard.challenging(denial, request))
@@ -170,7 +182,7 @@ impl<S: Store> Gate<S> {
     #[inline]
     fn permit(
         &self,
-        judged: Judged,
+        judged: Judged<S>,
         rule: &Arc<Rule>,
         request: &RequestView<'_>,
         steps: Steps,
@@ -181,7 +193,7 @@ impl<S: Store> Gate<S> {
         let permit = Permit::of(principal, presented, decision, rule.clone());
         match reservation {
             None => Passage::Free(permit),
-            Some(reservation) => Passage::Once(ReservedPermit::of(permit, reservation, self.store.clone())),
+            Some(reservation) => Passage::Once(ReservedPermit::of(permit, reservation)),
         }
     }
 
@@ -272,7 +284,7 @@ impl<S: Store> Gate<S> {
         request: &RequestView<'_>,
         body: &mut dyn BodySource,
         steps: &mut Steps,
-    ) -> Result<Judged, Denial> {
+    ) -> Result<Judged<S>, Denial> {
         let behind = self.look_at_clock(request, steps);
         let verifiers = guard.verifiers.iter().map(|verifier| &**verifier);
         let Looked { owed, presented } = self.look(guard, verifiers, behind, request, body, steps).await?;
@@ -286,7 +298,7 @@ impl<S: Store> Gate<S> {
         if let Err(denial) = passed {
             if let Some(reservation) = reservation {
                 // Somebody took the last of the limit at this moment, say: nothing was delivered.
-                reservation.settle(&*self.store, Delivery::Declined).await?;
+                reservation.settle(Delivery::Declined).await?;
             }
             return Err(denial);
         }
@@ -402,11 +414,11 @@ impl<S: Store> Gate<S> {
         principal: &Principal,
         received_at: Timestamp,
         steps: &mut Steps,
-    ) -> Result<Option<Reservation>, Denial> {
+    ) -> Result<Option<Held<S>>, Denial> {
         let mut reservation = None;
         for spending in spends {
             let is_proof = spending.is_proof();
-            let spent = spending.spend(&*self.store, self.clock.now()).await;
+            let spent = spending.spend(&self.store, self.spawn.get(), self.clock.now()).await;
             reservation = steps.check(Check::Spend, None, spent)?.or(reservation);
             // Taken by what was spent alone: whoever replays another's request takes nothing of its quota.
             if let Some(quota) = self.nonces.as_ref().filter(|_| is_proof) {
@@ -434,14 +446,20 @@ impl<S: Store> Gate<S> {
 }
 
 /// What was judged of a request that may pass.
-#[derive(Default)]
-struct Judged {
+struct Judged<S> {
     /// Who was proven; `None` on a public route.
     principal: Option<Principal>,
     /// What was reserved for it.
-    reservation: Option<Reservation>,
+    reservation: Option<Held<S>>,
     /// Whose credentials it carries.
     presented: SchemeSet,
+}
+
+impl<S> Judged<S> {
+    /// Of a request to a public route.
+    fn public() -> Self {
+        Self { principal: None, reservation: None, presented: SchemeSet::default() }
+    }
 }
 
 /// The clock stands behind what it has shown.

@@ -15,6 +15,7 @@ pub mod dpop;
 pub mod fetch;
 pub mod field_names;
 pub mod gate;
+mod held;
 pub mod issuer;
 pub mod limit;
 mod near_miss;

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use futures_channel::oneshot;
 
+use crate::held::Held;
 use crate::permit::Permit;
-use crate::reservation::{Delivery, Reservation};
+use crate::reservation::Delivery;
 use crate::store::{Store, StoreError};
 use crate::witness::{Spawn, Witness};
 
 /// The request may pass.
-#[must_use = "what is reserved stays so until it is settled"]
+#[must_use = "what is reserved is for one delivery"]
 pub enum Passage<S> {
     /// Nothing more is owed.
     Free(Permit),
@@ -41,8 +42,8 @@ impl<S: Store> Passage<S> {
     pub async fn consumed(self) -> Result<Permit, StoreError> {
         match self {
             Self::Free(permit) => Ok(permit),
-            Self::Once(ReservedPermit { permit, reservation, store }) => {
-                reservation.settle(&*store, Delivery::Taken).await?;
+            Self::Once(ReservedPermit { permit, held }) => {
+                held.settle(Delivery::Taken).await?;
                 Ok(permit)
             }
         }
@@ -50,7 +51,8 @@ impl<S: Store> Passage<S> {
 }
 
 /// A permit for which a use was reserved. Whoever wants to forward has to [deliver](Self::deliver), which settles: the
-/// permit itself comes out nowhere else.
+/// permit itself comes out nowhere else. Dropped before, it is [given back](crate::Gate::work_in), for nothing was sent;
+/// but one that is strict stays consumed.
 ///
 /// ```compile_fail
 /// fn forward<S>(reserved: countersign::ReservedPermit<S>) -> countersign::Permit {
@@ -63,11 +65,10 @@ impl<S: Store> Passage<S> {
 ///     reserved.spend()
 /// }
 /// ```
-#[must_use = "what is reserved stays so until it is settled"]
+#[must_use = "what is reserved is for one delivery"]
 pub struct ReservedPermit<S> {
     permit: Permit,
-    reservation: Reservation,
-    store: Arc<S>,
+    held: Held<S>,
 }
 
 impl<S> Deref for ReservedPermit<S> {
@@ -93,32 +94,34 @@ impl Delivered for Delivery {
 
 impl<S: Store> ReservedPermit<S> {
     /// For the gate alone.
-    pub(crate) const fn of(permit: Permit, reservation: Reservation, store: Arc<S>) -> Self {
-        Self { permit, reservation, store }
+    pub(crate) const fn of(permit: Permit, held: Held<S>) -> Self {
+        Self { permit, held }
     }
 
     /// The `Idempotency-Key` of the delivery.
     #[must_use]
     pub fn idempotency_key(&self) -> &str {
-        self.reservation.idempotency_key()
+        self.held.idempotency_key()
     }
 
     /// Delivers it, as work of its own that goes on if the caller leaves, and settles: what came of it is durable
-    /// before anybody learns of it. `None`: there is no answer, for `forward` panicked, or was cut off.
-    pub async fn deliver<T, F>(
+    /// before anybody learns of it. The work begins here, whether anybody waits for it or not. `None`: there is no
+    /// answer, for `forward` panicked, or was cut off.
+    pub fn deliver<T, F>(
         self,
         spawn: &dyn Spawn,
         witness: Arc<dyn Witness>,
         forward: impl FnOnce(Permit) -> F + Send + 'static,
-    ) -> Option<T>
+    ) -> impl Future<Output = Option<T>> + Send
     where
         T: Delivered + Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        let Self { permit, reservation, store } = self;
+        let Self { permit, held } = self;
         let decision = permit.decision().clone();
         let (answer, answered) = oneshot::channel();
         spawn.spawn(Box::pin(async move {
+            let (reservation, store) = held.begin();
             let came = unless_it_panics(async move { forward(permit).await }).await;
             let delivery = came.as_ref().map_or(Delivery::Uncertain, Delivered::delivery);
             let settled = reservation.settle(&*store, delivery).await;
@@ -126,7 +129,7 @@ impl<S: Store> ReservedPermit<S> {
             // Whoever left learns nothing.
             let _ = answer.send(came);
         }));
-        answered.await.ok().flatten()
+        async move { answered.await.ok().flatten() }
     }
 }
 

@@ -217,8 +217,8 @@ impl Delivery {
 }
 
 /// A use that is reserved.
-#[derive(Debug)]
-pub struct Reservation {
+#[derive(Clone, Debug)]
+pub(crate) struct Reservation {
     one: Use,
     state: State,
     written: Bytes,
@@ -226,8 +226,7 @@ pub struct Reservation {
 
 impl Reservation {
     /// The `Idempotency-Key` of the delivery.
-    #[must_use]
-    pub fn idempotency_key(&self) -> &str {
+    pub(crate) fn idempotency_key(&self) -> &str {
         &self.one.name
     }
 

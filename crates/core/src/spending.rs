@@ -1,12 +1,16 @@
 //! What a permit costs, spent when everything has been judged; and what it leaves behind.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::crypto::Digest;
 use crate::denial::{Code, Denial};
-use crate::reservation::{Reservation, Use};
+use crate::held::Held;
+use crate::reservation::Use;
 use crate::store::{Id, Space, Spend, Spent, Store, StoreError};
 use crate::time::Timestamp;
+use crate::witness::Spawn;
 
 /// What a permit costs.
 #[derive(Clone, Debug)]
@@ -135,9 +139,10 @@ impl Spending {
     /// What its second use is called; the store's.
     pub(crate) async fn spend<S: Store>(
         self,
-        store: &S,
+        store: &Arc<S>,
+        spawn: Option<&Arc<dyn Spawn>>,
         now: Timestamp,
-    ) -> Result<Option<Reservation>, Denial> {
+    ) -> Result<Option<Held<S>>, Denial> {
         match self {
             Self::Proof { spend, replayed } => once(store.spend(spend).await?, replayed)?,
             Self::Entry { space, id, expected, absent } => {
@@ -145,11 +150,13 @@ impl Spending {
                 taken.ok_or_else(|| not_there(space, absent))?;
             }
             Self::Rising { space, id, value, until, not_higher } => {
-                if !rise(store, space, id, value, until).await? {
+                if !rise(&**store, space, id, value, until).await? {
                     return Err(too_low(not_higher));
                 }
             }
-            Self::Use { one, digest } => return one.reserve(store, digest, now).await.map(Some),
+            Self::Use { one, digest } => {
+                return Held::reserve(one, digest, store, spawn, now).await.map(Some);
+            }
         }
         Ok(None)
     }

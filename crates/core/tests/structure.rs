@@ -88,6 +88,7 @@ const FLOORS: [(&str, &[&str]); 8] = [
             "near_miss",
             "verifier",
             "spending",
+            "held",
             "witness",
             "reservation",
             "remote_keys",

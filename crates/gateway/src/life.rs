@@ -64,10 +64,13 @@ impl Life {
 impl Spawn for Life {
     fn spawn(&self, work: Work<'static>) {
         let under_way = self.delivery();
-        tokio::spawn(async move {
-            work.await;
-            drop(under_way);
-        });
+        // What is dropped when no runtime is left begins nothing.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                work.await;
+                drop(under_way);
+            });
+        }
     }
 }
 

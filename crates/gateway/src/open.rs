@@ -157,8 +157,6 @@ pub struct Opened {
     pub shared: Shared,
     /// What a new configuration replaces.
     pub live: Live,
-    /// How it ends.
-    pub life: Life,
 }
 
 /// What the gateway does for whoever starts it. An `async fn` is compiled wherever it is awaited, so that the command
@@ -212,7 +210,7 @@ async fn open_as(config: Config, restored: bool) -> Result<Opened, SetUpError> {
             error,
         })?;
     let (workers, recorder) = (Arc::new(Pool::default()), Recorder::new(audit));
-    let shared = Shared { store, clock, random, workers, seal_key, recorder };
+    let shared = Shared { store, clock, random, workers, seal_key, recorder, life: Life::default() };
     let runtime = Runtime::build(config, &shared, None)?;
-    Ok(Opened { shared, live: Arc::new(ArcSwap::from_pointee(runtime)), life: Life::default() })
+    Ok(Opened { shared, live: Arc::new(ArcSwap::from_pointee(runtime)) })
 }

@@ -185,7 +185,8 @@ impl Bound {
 
     async fn serve(self) {
         let Self { opened, listener, admin, outbounds, management, socket, reloader, stop } = self;
-        let Opened { shared, live, life } = &opened;
+        let Opened { shared, live } = &opened;
+        let life = &shared.life;
         if let Ok(address) = listener.socket.local_addr() {
             let public_url = live.load().config.server.public_url.to_string();
             tracing::info!(%address, tls = listener.tls.load().is_some(), public_url, "listening");

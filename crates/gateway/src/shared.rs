@@ -6,6 +6,7 @@ use countersign::crypto::{Random, SealKey};
 use countersign::{Clock, Workers};
 use countersign_io::AnyStore;
 
+use crate::life::Life;
 use crate::recorder::Recorder;
 
 /// What lives as long as the process, whatever its configuration becomes. Clones share it.
@@ -23,4 +24,6 @@ pub struct Shared {
     pub seal_key: SealKey,
     /// Where decisions and changes are written down.
     pub recorder: Recorder,
+    /// How the process ends, and what goes on without its caller until then.
+    pub life: Life,
 }

@@ -35,6 +35,7 @@ impl<S> Clone for Doorway<S> {
 
 impl<S> Doorway<S> {
     pub(crate) fn new(gate: Arc<Gate<S>>, public_url: PublicUrl) -> Self {
+        gate.work_in(Arc::new(InTasks));
         Self { gate, public_url, source_of: None, witness: Arc::new(()) }
     }
 
@@ -80,6 +81,9 @@ pub(crate) struct InTasks;
 
 impl Spawn for InTasks {
     fn spawn(&self, work: Work<'static>) {
-        tokio::spawn(work);
+        // What is dropped when no runtime is left begins nothing.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(work);
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -17,6 +18,7 @@ use countersign::schemes::callback_url::{
 use countersign::store::StoreError;
 use countersign::testing::{self, TestStore, seal_key};
 use countersign::time::ManualClock;
+use countersign::witness::Work;
 use countersign::{Clock as _, Decision, Delivery, PublicUrl, Requirement, Rule, Witness};
 use countersign_tower::{GateBody, GateLayer};
 use http::{Request, Response};
@@ -137,6 +139,35 @@ async fn the_answers_status_settles_the_use() {
     world.answers(200);
     assert_eq!(world.post(&url, "body").await, 200);
     assert_eq!(world.inner.calls.load(Ordering::SeqCst), 4);
+}
+
+/// Is told, and takes its time.
+struct Busy;
+
+impl Witness for Busy {
+    fn decided<'a>(&'a self, _: &'a Arc<Decision>) -> Option<Work<'a>> {
+        Some(Box::pin(std::future::pending()))
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_leaves_before_the_inner_service_is_called_leaves_the_use_as_it_was() {
+    let world = world();
+    let url = world.mint().await;
+    let busy = World { layer: world.layer.clone().witness(Arc::new(Busy)), ..world };
+    let request = Request::post(&url).body(Body::from("first")).unwrap();
+    let mut call = Box::pin(busy.service().oneshot(request));
+    // Polled until the decision is being told, and dropped.
+    for _ in 0..20 {
+        poll_fn(|context| Poll::Ready(assert!(call.as_mut().poll(context).is_pending()))).await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(busy.inner.calls.load(Ordering::SeqCst), 0);
+    let world = World { layer: busy.layer.witness(Arc::new(())), ..busy };
+    assert_eq!(world.post(&url, "another").await, 409, "it is reserved");
+    drop(call);
+    tokio::task::yield_now().await;
+    assert_eq!(world.post(&url, "another").await, 200);
 }
 
 #[tokio::test]

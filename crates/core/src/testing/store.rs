@@ -61,7 +61,8 @@ impl TestStore {
         self.replaces.store(replaces, Ordering::SeqCst);
     }
 
-    /// Whoever reads lets everybody else read first, so that two of them see the same.
+    /// Whoever reads lets everybody else read first, so that two of them see the same; whoever puts something in hears
+    /// of it later.
     pub fn set_lagging(&self, lags: bool) {
         self.lags.store(lags, Ordering::SeqCst);
     }
@@ -81,6 +82,12 @@ impl TestStore {
         self.writes.swap(0, Ordering::SeqCst)
     }
 
+    async fn lag(&self) {
+        if self.lags.load(Ordering::SeqCst) {
+            let_others_go_first(1).await;
+        }
+    }
+
     fn counted(&self, count: &AtomicUsize) -> Result<&MemoryStore<Arc<ManualClock>>, StoreError> {
         count.fetch_add(1, Ordering::SeqCst);
         self.up()
@@ -97,9 +104,7 @@ impl TestStore {
 impl Store for TestStore {
     async fn get(&self, space: Space, id: Id) -> Result<Option<Bytes>, StoreError> {
         let read = self.counted(&self.reads)?.get(space, id).await;
-        if self.lags.load(Ordering::SeqCst) {
-            let_others_go_first(1).await;
-        }
+        self.lag().await;
         read
     }
 
@@ -110,7 +115,9 @@ impl Store for TestStore {
         value: Bytes,
         until: Option<Timestamp>,
     ) -> Result<bool, StoreError> {
-        self.counted(&self.writes)?.insert(space, id, value, until).await
+        let inserted = self.counted(&self.writes)?.insert(space, id, value, until).await;
+        self.lag().await;
+        inserted
     }
 
     async fn replace(

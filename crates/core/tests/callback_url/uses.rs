@@ -1,6 +1,8 @@
 //! One use in two phases, and what is said of it meanwhile.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +11,7 @@ use countersign::schemes::callback_url::{CallbackState, CallbackTerms, TokenForm
 use countersign::store::StoreError;
 use countersign::testing::{self, AtOnce, NOW};
 use countersign::witness::Work;
-use countersign::{Arrival, Carrier, Code, Decision, Delivery, Denial, Witness};
+use countersign::{Arrival, Carrier, Code, Decision, Delivery, Denial, Spawn, Witness};
 
 use crate::world::{Call, LEASE, ROUTE, World, public_url, terms};
 
@@ -213,5 +215,102 @@ async fn of_a_use_that_is_consumed_at_once_one_thing_is_told() {
         assert_eq!(code, (!replaces).then_some(Code::StoreUnavailable));
         assert_eq!(*told.1.lock().unwrap(), [code]);
         world.store.set_replacing(true);
+    }
+}
+
+/// Work goes on in tasks.
+struct InTasks;
+
+impl Spawn for InTasks {
+    fn spawn(&self, work: Work<'static>) {
+        tokio::spawn(work);
+    }
+}
+
+/// Never comes to an end, once it has been told.
+struct Busy;
+
+impl Witness for Busy {
+    fn decided<'a>(&'a self, _: &'a Arc<Decision>) -> Option<Work<'a>> {
+        Some(Box::pin(std::future::pending()))
+    }
+}
+
+/// Everything that has been begun goes on as far as it can.
+async fn let_all_go_on() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_leaves_before_anything_is_sent_leaves_nothing_reserved() {
+    let world = World::new();
+    world.gate.work_in(Arc::new(InTasks));
+    let rule = world.rule(ROUTE);
+    // While the use is reserved, and while the decision is written down, too.
+    for polls in 1..20 {
+        let call = Call::post(&world.mint("42").await);
+        let mut parts = call.head();
+        let arrival = Arrival::new(&world.gate, &mut parts, &public_url(), Body::Announced, None, &Busy);
+        let mut body = Bytes::from_static(b"first");
+        world.store.set_lagging(true);
+        {
+            let mut admitted = pin!(arrival.admit(&rule, &mut body));
+            for _ in 0..polls {
+                assert!(admitted.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+                tokio::task::yield_now().await;
+            }
+        }
+        world.store.set_lagging(false);
+        let_all_go_on().await;
+        assert_eq!(world.refusal(&call.body("another")).await, None, "left after {polls} steps");
+        let_all_go_on().await;
+    }
+}
+
+#[tokio::test]
+async fn a_permit_that_nobody_delivers_is_given_back_and_one_that_nobody_waits_for_is_delivered() {
+    let world = World::new();
+    world.gate.work_in(Arc::new(AtOnce));
+    let call = Call::post(&world.mint("42").await);
+    drop(world.reserve(&call).await);
+    let reserved = world.reserve(&call.clone().body("another")).await;
+    drop(reserved.deliver(&AtOnce, Arc::new(()), async |_| Delivery::Taken));
+    assert_eq!(world.refused(&call).await, Code::CallbackConsumed);
+
+    let call = Call::post(&world.mint("42").await);
+    drop(world.reserve(&call).await.deliver(&Never, Arc::new(()), async |_| Delivery::Taken));
+    assert_eq!(world.refusal(&call.body("another")).await, None, "its work was never begun");
+}
+
+#[tokio::test]
+async fn a_delivery_that_is_cut_off_may_have_been_sent() {
+    let world = World::new();
+    world.gate.work_in(Arc::new(InTasks));
+    let call = Call::post(&world.mint("42").await);
+    let reserved = world.reserve(&call).await;
+    drop(reserved.deliver(&CutOff, Arc::new(()), async |_| std::future::pending::<Delivery>().await));
+    let_all_go_on().await;
+    assert_eq!(world.refused(&call).await, Code::CallbackInUse);
+    world.clock.advance(LEASE);
+    assert_eq!(world.refused(&call.clone().body("another")).await, Code::CallbackConsumed);
+}
+
+/// The process ends before anything is begun.
+struct Never;
+
+impl Spawn for Never {
+    fn spawn(&self, work: Work<'static>) {
+        drop(work);
+    }
+}
+
+/// The process ends when everything has been begun.
+struct CutOff;
+
+impl Spawn for CutOff {
+    fn spawn(&self, mut work: Work<'static>) {
+        assert!(work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     }
 }

@@ -44,10 +44,14 @@ impl AdminToken {
 
 /// Health, metrics, and with `token` management.
 pub fn admin(opened: &Opened, token: Option<AdminToken>) -> Router {
-    let Opened { shared, life, .. } = opened;
+    let shared = &opened.shared;
     let health = Router::new()
         .route("/livez", get(async || "alive\n"))
-        .merge(Router::new().route("/readyz", get(ready)).with_state((life.clone(), shared.store.clone())))
+        .merge(
+            Router::new()
+                .route("/readyz", get(ready))
+                .with_state((shared.life.clone(), shared.store.clone())),
+        )
         .merge(Router::new().route("/metrics", get(metrics)).with_state(shared.recorder.metrics.clone()));
     match token {
         Some(token) => health.merge(router(opened).layer(from_fn_with_state(token, authorise))),

@@ -25,7 +25,7 @@ use crate::terminal;
 
 /// Everything that management can do.
 pub fn router(opened: &Opened) -> Router {
-    let Opened { shared, live, life } = opened.clone();
+    let Opened { shared, live } = opened.clone();
     let (store, changes) = (&shared.store, Changes::new(&shared));
     let keys = keys::Managed {
         api_key: live.load().schemes.api_key.clone(),
@@ -33,7 +33,7 @@ pub fn router(opened: &Opened) -> Router {
         seal_key: shared.seal_key,
         changes: changes.clone(),
     };
-    let status_of = StatusOf { store: store.clone(), live: live.clone(), life };
+    let status_of = StatusOf { store: store.clone(), live: live.clone(), life: shared.life };
     let decided = Router::new()
         .route("/v1/decisions", get(decisions))
         .route("/v1/decisions/{id}", get(decision))

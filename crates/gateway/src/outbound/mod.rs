@@ -71,7 +71,7 @@ impl Outbounds {
 
     /// Serves until the gateway drains; requests in progress may end.
     pub(crate) fn serve(self, opened: &Opened) -> tokio::task::JoinHandle<()> {
-        let serve = |outbound| serve(opened.live.clone(), opened.life.clone(), outbound);
+        let serve = |outbound| serve(opened.live.clone(), opened.shared.life.clone(), outbound);
         let tasks: Vec<_> = self.0.into_iter().map(|outbound| tokio::spawn(serve(outbound))).collect();
         tokio::spawn(async move {
             for task in tasks {

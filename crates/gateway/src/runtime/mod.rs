@@ -71,7 +71,9 @@ impl Runtime {
                 let gate = Gate::new(shared.store.clone(), shared.clock.clone(), &shared.random);
                 let gate = gate.with_latest(shared.store.latest().unwrap_or_default());
                 let gate = gate.with_unproven_limit(config.limits.unproven);
-                Arc::new(gate.with_nonce_quota(config.limits.nonces))
+                let gate = gate.with_nonce_quota(config.limits.nonces);
+                gate.work_in(Arc::new(shared.life.clone()));
+                Arc::new(gate)
             }
         };
         // Made anew each time: a file of authorities is read again.

@@ -24,8 +24,8 @@ pub(crate) struct Doors {
 impl Doors {
     /// The doors to what was opened.
     pub(crate) fn new(opened: &Opened) -> Arc<Self> {
-        let Opened { shared, live, life } = opened.clone();
-        Arc::new(Self { live, life, recorder: shared.recorder, clock: shared.clock })
+        let Opened { shared, live } = opened.clone();
+        Arc::new(Self { live, life: shared.life, recorder: shared.recorder, clock: shared.clock })
     }
 }
 
