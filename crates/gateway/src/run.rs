@@ -210,7 +210,7 @@ impl Bound {
         tokio::spawn(reloader.watch());
 
         let outbounds = outbounds.serve(&opened);
-        let serving = server::serve(server::Doors::new(&opened), listener);
+        let serving = server::serve(Arc::new(opened.clone()), listener);
         let serving = tokio::spawn(async move {
             serving.await;
             let _ = outbounds.await;

@@ -11,11 +11,8 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use countersign::crypto::{Secret, equal, sha256};
-use countersign_io::AnyStore;
 
-use crate::life::Life;
 use crate::management::api::router;
-use crate::metrics::Metrics;
 use crate::open::Opened;
 
 /// What opens management over TCP.
@@ -44,26 +41,22 @@ impl AdminToken {
 
 /// Health, metrics, and with `token` management.
 pub fn admin(opened: &Opened, token: Option<AdminToken>) -> Router {
-    let shared = &opened.shared;
     let health = Router::new()
         .route("/livez", get(async || "alive\n"))
-        .merge(
-            Router::new()
-                .route("/readyz", get(ready))
-                .with_state((shared.life.clone(), shared.store.clone())),
-        )
-        .merge(Router::new().route("/metrics", get(metrics)).with_state(shared.recorder.metrics.clone()));
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(opened.clone());
     match token {
         Some(token) => health.merge(router(opened).layer(from_fn_with_state(token, authorise))),
         None => health,
     }
 }
 
-async fn ready(State((life, store)): State<(Life, Arc<AnyStore>)>) -> Response {
-    if life.is_draining() {
+async fn ready(State(opened): State<Opened>) -> Response {
+    if opened.shared.life.is_draining() {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
     }
-    match store.ready().await {
+    match opened.shared.store.ready().await {
         Ok(()) => "ready\n".into_response(),
         Err(error) => {
             // Whatever watches us asks every second; the store has said once what is wrong.
@@ -73,9 +66,9 @@ async fn ready(State((life, store)): State<(Life, Arc<AnyStore>)>) -> Response {
     }
 }
 
-async fn metrics(State(metrics): State<Arc<Metrics>>) -> Response {
+async fn metrics(State(opened): State<Opened>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, kind)], metrics.render()).into_response()
+    ([(CONTENT_TYPE, kind)], opened.shared.recorder.metrics.render()).into_response()
 }
 
 async fn authorise(State(token): State<AdminToken>, request: Request, next: Next) -> Response {

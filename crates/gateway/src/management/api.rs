@@ -1,8 +1,6 @@
 //! Management as HTTP: over the Unix socket, over TCP with a token, or inside the command line when
 //! no gateway runs.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
@@ -10,64 +8,50 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
-use countersign::{Clock, Decision, DecisionId, Timestamp};
-use countersign_io::AnyStore;
+use countersign::{Decision, DecisionId, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::decisions::Decisions;
-use crate::life::Life;
-use crate::management::answer::{Answer, Changes, Refusal};
+use crate::management::answer::{Answer, Refusal};
 use crate::management::{callbacks, keys, raw_request, registered, store, subjects, users};
 use crate::open::Opened;
-use crate::runtime::Live;
 use crate::terminal;
 
 /// Everything that management can do.
 pub fn router(opened: &Opened) -> Router {
-    let Opened { shared, live } = opened.clone();
-    let (store, changes) = (&shared.store, Changes::new(&shared));
-    let keys = keys::Managed {
-        api_key: live.load().schemes.api_key.clone(),
-        random: shared.random,
-        seal_key: shared.seal_key,
-        changes: changes.clone(),
-    };
-    let status_of = StatusOf { store: store.clone(), live: live.clone(), life: shared.life };
-    let decided = Router::new()
-        .route("/v1/decisions", get(decisions))
-        .route("/v1/decisions/{id}", get(decision))
-        .with_state(shared.recorder.decisions.clone());
     Router::new()
         .route("/v1/status", get(status))
-        .with_state(status_of)
-        .merge(keys::router(keys.clone()))
-        .merge(registered::router(keys))
-        .merge(callbacks::router(store.clone(), live.clone(), changes.clone()))
-        .merge(subjects::router(store.clone(), live.clone(), changes.clone()))
-        .merge(users::router(live.clone(), changes.clone()))
-        .merge(store::router(store.clone(), live.clone(), changes))
-        .merge(decided)
-        .merge(Router::new().route("/v1/explain", post(explain)).with_state((live, shared.clock)))
+        .route("/v1/keys", get(keys::list).post(keys::create))
+        .route("/v1/keys/{id}", get(keys::show))
+        .route("/v1/keys/{id}/rotate", post(keys::rotate))
+        .route("/v1/keys/{id}/revoke", post(keys::revoke))
+        .route("/v1/registered-keys", post(registered::register))
+        .route("/v1/callbacks", get(callbacks::list).post(callbacks::create))
+        .route("/v1/callbacks/{id}/revoke", post(callbacks::revoke))
+        .route("/v1/subjects", get(subjects::list))
+        .route("/v1/subjects/{name}", get(subjects::show).post(subjects::change))
+        .route("/v1/issuer/rotate", post(subjects::rotate))
+        .route("/v1/users", get(users::list).post(users::add))
+        .route("/v1/users/disable", post(users::disable))
+        .route("/v1/users/set-password", post(users::set_password))
+        .route("/v1/store/accept-clock", post(store::accept_clock))
+        .route("/v1/decisions", get(decisions))
+        .route("/v1/decisions/{id}", get(decision))
+        .route("/v1/explain", post(explain))
+        .with_state(opened.clone())
 }
 
-#[derive(Clone)]
-struct StatusOf {
-    store: Arc<AnyStore>,
-    live: Live,
-    life: Life,
-}
-
-async fn status(State(of): State<StatusOf>) -> Answer {
-    let store = of.store.ready().await.map_err(|error| error.to_string());
-    let runtime = of.live.load();
+async fn status(State(opened): State<Opened>) -> Answer {
+    let store = &opened.shared.store;
+    let ready = store.ready().await.map_err(|error| error.to_string());
+    let runtime = opened.live.load();
     Ok(Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "public_url": runtime.config.server.public_url.to_string(),
         "routes": runtime.config.routes.len(),
-        "draining": of.life.is_draining(),
-        "store": match store { Ok(()) => "ready".to_owned(), Err(why) => why },
-        "store_warnings": of.store.warnings(),
+        "draining": opened.shared.life.is_draining(),
+        "store": match ready { Ok(()) => "ready".to_owned(), Err(why) => why },
+        "store_warnings": store.warnings(),
     }))
     .into_response())
 }
@@ -82,16 +66,13 @@ const fn twenty() -> usize {
     20
 }
 
-async fn decisions(State(decisions): State<Arc<Decisions>>, Query(query): Query<Last>) -> Answer {
-    let last = decisions.last(query.last.min(10_000));
+async fn decisions(State(opened): State<Opened>, Query(query): Query<Last>) -> Answer {
+    let last = opened.shared.recorder.decisions.last(query.last.min(10_000));
     Ok(Json(last.iter().map(|decision| decision.to_json()).collect::<Vec<_>>()).into_response())
 }
 
-async fn decision(
-    State(decisions): State<Arc<Decisions>>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Answer {
+async fn decision(State(opened): State<Opened>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
+    let decisions = &opened.shared.recorder.decisions;
     let found = match id.as_str() {
         "latest" => decisions.latest(),
         id => match DecisionId::parse(id) {
@@ -117,19 +98,19 @@ struct At {
 }
 
 async fn explain(
-    State((live, clock)): State<(Live, Arc<dyn Clock>)>,
+    State(opened): State<Opened>,
     Query(query): Query<At>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
     let bad = |message: String| Refusal(StatusCode::BAD_REQUEST, message);
     let at = match query.at.as_deref() {
-        None => clock.now(),
+        None => opened.shared.clock.now(),
         Some(text) => Timestamp::parse_rfc3339(text)
             .ok_or_else(|| bad(format!("`{text}` is no time: write RFC 3339, as in 2026-01-31T12:00:00Z")))?,
     };
     let request = raw_request::parse(&body).map_err(bad)?;
-    let runtime = live.load_full();
+    let runtime = opened.live.load_full();
     let target = runtime.config.server.public_url.target(&request.target);
     let mut body = request.body.clone();
     let decision = runtime.explain(&request.view(&target, at), &mut body).await;

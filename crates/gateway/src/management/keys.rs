@@ -1,21 +1,18 @@
 //! Managing keys. Every change is in the audit log before it is acknowledged.
 
-use std::sync::Arc;
-
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Json};
-use axum::routing::{get, post};
-use countersign::crypto::{Algorithm, Random, SealKey};
+use countersign::crypto::Algorithm;
 use countersign::schemes::api_key::{ApiKey, KeyRecord, KeyTerms, Lapsed, MintRights, RegistryError};
 use countersign::store::StoreError;
 use countersign::{KeyId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::management::answer::{Answer, Changes, Refusal, bad, parse_json};
+use crate::management::answer::{Answer, Refusal, bad, note, parse_json};
+use crate::open::Opened;
 use crate::schemes::api_key;
 use crate::settings::quantities::parse_duration;
 
@@ -75,28 +72,14 @@ fn parse_id(id: &str) -> Result<KeyId, Refusal> {
         .ok_or_else(|| bad("a key's id is 12 letters and digits: the part between `cs_` and the second `_`"))
 }
 
-/// What it takes to manage keys, ours and those that somebody else made.
-#[derive(Clone)]
-pub(super) struct Managed {
-    /// Of every configuration alike: a reload keeps what it knows of uses.
-    pub(super) api_key: api_key::Ready,
-    pub(super) random: Arc<dyn Random>,
-    pub(super) seal_key: SealKey,
-    pub(super) changes: Changes,
+/// The keys, whichever configuration is live: a reload keeps what it knows of uses.
+pub(super) fn api_key(opened: &Opened) -> api_key::Ready {
+    opened.live.load().schemes.api_key.clone()
 }
 
-pub(super) fn router(managed: Managed) -> Router {
-    Router::new()
-        .route("/v1/keys", get(list).post(create))
-        .route("/v1/keys/{id}", get(show))
-        .route("/v1/keys/{id}/rotate", post(rotate))
-        .route("/v1/keys/{id}/revoke", post(revoke))
-        .with_state(managed)
-}
-
-async fn create(State(managed): State<Managed>, body: bytes::Bytes) -> Answer {
+pub(super) async fn create(State(opened): State<Opened>, body: bytes::Bytes) -> Answer {
     let wanted: NewKey = parse_json(&body)?;
-    let now = managed.changes.now();
+    let now = opened.shared.clock.now();
     let expires = wanted.expires.as_deref().map(parse_duration).transpose().map_err(bad)?;
     let terms = KeyTerms {
         label: wanted.label,
@@ -106,18 +89,19 @@ async fn create(State(managed): State<Managed>, body: bytes::Bytes) -> Answer {
         signed_only: wanted.signed_only,
         mint: wanted.mint,
     };
-    let (key, record) = managed.api_key.keys().create(terms, now, &managed.random).await?;
-    if let Err(unaudited) = managed.changes.note(now, "key-created", &shown(&record, now, None)).await {
+    let (key, record) = api_key(&opened).keys().create(terms, now, &opened.shared.random).await?;
+    if let Err(unaudited) = note(&opened, now, "key-created", &shown(&record, now, None)).await {
         // Nobody has seen its secret, and nobody will.
-        managed.api_key.keys().revoke(key.id, now).await?;
+        api_key(&opened).keys().revoke(key.id, now).await?;
         return Err(unaudited);
     }
     Ok(revealed(&key, &record, now))
 }
 
-async fn list(State(managed): State<Managed>) -> Answer {
-    let (keys, now) = (managed.api_key.keys(), managed.changes.now());
-    managed.api_key.write_uses().await?;
+pub(super) async fn list(State(opened): State<Opened>) -> Answer {
+    let (api_key, now) = (api_key(&opened), opened.shared.clock.now());
+    api_key.write_uses().await?;
+    let keys = api_key.keys();
     let mut listed = Vec::new();
     for record in keys.list().await? {
         let used = keys.last_used(record.id).await?;
@@ -126,39 +110,44 @@ async fn list(State(managed): State<Managed>) -> Answer {
     Ok(Json(listed).into_response())
 }
 
-async fn show(State(managed): State<Managed>, Path(id): Path<String>) -> Answer {
-    let (keys, now) = (managed.api_key.keys(), managed.changes.now());
-    managed.api_key.write_uses().await?;
+pub(super) async fn show(State(opened): State<Opened>, Path(id): Path<String>) -> Answer {
+    let (api_key, now) = (api_key(&opened), opened.shared.clock.now());
+    api_key.write_uses().await?;
+    let keys = api_key.keys();
     let record = keys.get(parse_id(&id)?).await?;
     let used = keys.last_used(record.id).await?;
     Ok(Json(shown(&record, now, used)).into_response())
 }
 
-async fn rotate(State(managed): State<Managed>, Path(id): Path<String>, body: bytes::Bytes) -> Answer {
+pub(super) async fn rotate(
+    State(opened): State<Opened>,
+    Path(id): Path<String>,
+    body: bytes::Bytes,
+) -> Answer {
     let wanted: Rotation = parse_json(&body)?;
     let overlap = parse_duration(&wanted.overlap).map_err(bad)?;
-    let (keys, now, id) = (managed.api_key.keys(), managed.changes.now(), parse_id(&id)?);
-    let (key, record) = keys.succeed(id, now, &managed.random).await?;
+    let (keys, now, id) = (api_key(&opened).keys(), opened.shared.clock.now(), parse_id(&id)?);
+    let (key, record) = keys.succeed(id, now, &opened.shared.random).await?;
     let mut details = shown(&record, now, None);
     details["replaces"] = json!(id);
-    if let Err(unaudited) = managed.changes.note(now, "key-rotated", &details).await {
+    if let Err(unaudited) = note(&opened, now, "key-rotated", &details).await {
         keys.revoke(key.id, now).await?;
         return Err(unaudited);
     }
     // Last, so that the old key does not begin to end without a successor that somebody has.
     if let Err(error) = keys.retire(id, key.id, overlap, now).await {
         let undone = keys.revoke(key.id, now).await?;
-        managed.changes.note(now, "key-revoked", &shown(&undone, now, None)).await?;
+        note(&opened, now, "key-revoked", &shown(&undone, now, None)).await?;
         return Err(error.into());
     }
     Ok(revealed(&key, &record, now))
 }
 
-async fn revoke(State(managed): State<Managed>, Path(id): Path<String>) -> Answer {
-    let now = managed.changes.now();
-    let record = managed.api_key.keys().revoke(parse_id(&id)?, now).await?;
+pub(super) async fn revoke(State(opened): State<Opened>, Path(id): Path<String>) -> Answer {
+    let now = opened.shared.clock.now();
+    let record = api_key(&opened).keys().revoke(parse_id(&id)?, now).await?;
     let details = shown(&record, now, None);
-    managed.changes.note(now, "key-revoked", &details).await?;
+    note(&opened, now, "key-revoked", &details).await?;
     Ok(Json(details).into_response())
 }
 

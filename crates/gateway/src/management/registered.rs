@@ -1,11 +1,9 @@
 //! Registering keys that somebody else made: public keys, and HMAC secrets, which come in and never
 //! go out.
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Json};
-use axum::routing::post;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
@@ -14,8 +12,9 @@ use countersign::schemes::api_key::{KeyTerms, MintRights};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroize as _;
 
-use crate::management::answer::{Answer, bad, parse_json};
-use crate::management::keys::{Managed, shown};
+use crate::management::answer::{Answer, bad, note, parse_json};
+use crate::management::keys::{api_key, shown};
+use crate::open::Opened;
 use crate::settings::quantities::parse_duration;
 
 /// What `key add` asks for: a public key or a secret, never both.
@@ -99,13 +98,9 @@ pub fn read_public(text: &str, algorithm: Option<&str>) -> Result<VerifyingKey, 
     read.map_err(|error| error.to_string())
 }
 
-pub(super) fn router(managed: Managed) -> Router {
-    Router::new().route("/v1/registered-keys", post(register)).with_state(managed)
-}
-
-async fn register(State(managed): State<Managed>, body: Bytes) -> Answer {
+pub(super) async fn register(State(opened): State<Opened>, body: Bytes) -> Answer {
     let wanted: Registration = parse_json(&body)?;
-    let now = managed.changes.now();
+    let now = opened.shared.clock.now();
     let expires = wanted.expires.as_deref().map(parse_duration).transpose().map_err(bad)?;
     let terms = KeyTerms {
         label: wanted.label,
@@ -115,22 +110,22 @@ async fn register(State(managed): State<Managed>, body: Bytes) -> Answer {
         signed_only: true,
         mint: wanted.mint,
     };
-    let keys = managed.api_key.keys();
+    let keys = api_key(&opened).keys();
     let record = match (wanted.public, wanted.hmac_secret) {
         (Some(public), None) => {
             let key = read_public(&public, wanted.algorithm.as_deref()).map_err(bad)?;
-            keys.add_public(&key, terms, now, &managed.random).await?
+            keys.add_public(&key, terms, now, &opened.shared.random).await?
         }
         (None, Some(secret)) => {
             if wanted.algorithm.is_some_and(|name| name != Algorithm::HmacSha256.as_str()) {
                 return Err(bad("a secret is used with hmac-sha256 and nothing else"));
             }
-            keys.add_hmac(&secret.0, &managed.seal_key, terms, now, &managed.random).await?
+            keys.add_hmac(&secret.0, &opened.shared.seal_key, terms, now, &opened.shared.random).await?
         }
         _ => return Err(bad("a registration has either `public` or `hmac_secret`")),
     };
     let details = shown(&record, now, None);
-    if let Err(unaudited) = managed.changes.note(now, "key-added", &details).await {
+    if let Err(unaudited) = note(&opened, now, "key-added", &details).await {
         // Its holder has it already: nobody is to find that it passes, and nobody know since when.
         keys.revoke(record.id, now).await?;
         return Err(unaudited);

@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Json};
-use axum::routing::{get, post};
 use countersign::UserId;
 use countersign::schemes::session::{AccountError, Accounts, Email, UserRecord};
 use countersign_io::AnyStore;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::management::answer::{Answer, Changes, Refusal, bad, parse_json};
-use crate::runtime::Live;
+use crate::management::answer::{Answer, Refusal, bad, note, parse_json};
+use crate::open::Opened;
 
 /// What `user add` asks for.
 #[derive(Deserialize, Serialize)]
@@ -61,37 +59,20 @@ impl From<AccountError> for Refusal {
     }
 }
 
-/// What it takes to manage users.
-#[derive(Clone)]
-struct Managed {
-    live: Live,
-    changes: Changes,
+fn accounts(opened: &Opened) -> Arc<Accounts<Arc<AnyStore>>> {
+    opened.live.load().schemes.session.accounts().clone()
 }
 
-impl Managed {
-    fn accounts(&self) -> Arc<Accounts<Arc<AnyStore>>> {
-        self.live.load().schemes.session.accounts().clone()
-    }
-}
-
-pub(super) fn router(live: Live, changes: Changes) -> Router {
-    Router::new()
-        .route("/v1/users", get(list).post(add))
-        .route("/v1/users/disable", post(disable))
-        .route("/v1/users/set-password", post(set_password))
-        .with_state(Managed { live, changes })
-}
-
-async fn list(State(managed): State<Managed>) -> Answer {
-    let users = managed.accounts().users().list().await?;
+pub(super) async fn list(State(opened): State<Opened>) -> Answer {
+    let users = accounts(&opened).users().list().await?;
     Ok(Json(users.iter().map(shown).collect::<Vec<_>>()).into_response())
 }
 
-async fn add(State(managed): State<Managed>, body: bytes::Bytes) -> Answer {
+pub(super) async fn add(State(opened): State<Opened>, body: bytes::Bytes) -> Answer {
     let NewUser { email, name, password } = parse_json(&body).map_err(|_| unreadable())?;
-    let (accounts, now) = (managed.accounts(), managed.changes.now());
+    let (accounts, now) = (accounts(&opened), opened.shared.clock.now());
     let user = accounts.add(&email, &name, &password, now).await?;
-    if let Err(unaudited) = managed.changes.note(now, "user-added", &shown(&user)).await {
+    if let Err(unaudited) = note(&opened, now, "user-added", &shown(&user)).await {
         // Nobody has been told of them, and nobody signs in.
         accounts.disable(user.id, now).await?;
         return Err(unaudited);
@@ -99,19 +80,19 @@ async fn add(State(managed): State<Managed>, body: bytes::Bytes) -> Answer {
     Ok(Json(shown(&user)).into_response())
 }
 
-async fn disable(State(managed): State<Managed>, body: bytes::Bytes) -> Answer {
+pub(super) async fn disable(State(opened): State<Opened>, body: bytes::Bytes) -> Answer {
     let Whom { user } = parse_json(&body)?;
-    let (accounts, now) = (managed.accounts(), managed.changes.now());
+    let (accounts, now) = (accounts(&opened), opened.shared.clock.now());
     let user = accounts.disable(find(&accounts, &user).await?, now).await?;
-    managed.changes.note(now, "user-disabled", &shown(&user)).await?;
+    note(&opened, now, "user-disabled", &shown(&user)).await?;
     Ok(Json(shown(&user)).into_response())
 }
 
-async fn set_password(State(managed): State<Managed>, body: bytes::Bytes) -> Answer {
+pub(super) async fn set_password(State(opened): State<Opened>, body: bytes::Bytes) -> Answer {
     let NewPassword { user, password } = parse_json(&body).map_err(|_| unreadable())?;
-    let (accounts, now) = (managed.accounts(), managed.changes.now());
+    let (accounts, now) = (accounts(&opened), opened.shared.clock.now());
     let user = accounts.set_password(find(&accounts, &user).await?, &password, now).await?;
-    managed.changes.note(now, "user-password-set", &shown(&user)).await?;
+    note(&opened, now, "user-password-set", &shown(&user)).await?;
     Ok(Json(shown(&user)).into_response())
 }
 

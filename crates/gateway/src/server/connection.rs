@@ -23,9 +23,10 @@ use crate::guard::{
     ENCRYPTED_AND_UNSENT, Flow, GuardOptions, GuardedIo, Metered, OverTcp, Protocol, detect, refuses_trailer,
 };
 use crate::http2::CalmIo;
+use crate::open::Opened;
 use crate::proxy::body::{ResponseBody, Streams};
 use crate::server::lent::{Lent, Returned};
-use crate::server::peer::{Doors, Peer};
+use crate::server::peer::Peer;
 use crate::server::service::handle;
 
 /// What listens for callers.
@@ -41,28 +42,28 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// A connection that was accepted.
 struct Accepted {
-    doors: Arc<Doors>,
+    opened: Arc<Opened>,
     address: IpAddr,
     limits: Limits,
     place: Arc<OwnedSemaphorePermit>,
 }
 
 /// Accepts callers until the gateway drains, then waits until the last connection has ended.
-pub(crate) async fn serve(doors: Arc<Doors>, listener: Listener) {
+pub(crate) async fn serve(opened: Arc<Opened>, listener: Listener) {
     let Listener { socket, tls } = listener;
-    let limits = doors.live.load().config.limits.clone();
+    let limits = opened.live.load().config.limits.clone();
     let places = Arc::new(Semaphore::new(limits.max_connections));
-    let mut draining = doors.life.draining();
+    let mut draining = opened.shared.life.draining();
     let (alive, mut all_gone) = tokio::sync::mpsc::channel::<()>(1);
     let receive = |stream, address: SocketAddr| {
         let Ok(place) = places.clone().try_acquire_owned() else {
-            doors.recorder.metrics.connections_refused.inc();
+            opened.shared.recorder.metrics.connections_refused.inc();
             return;
         };
         let accepted = Accepted {
-            doors: doors.clone(),
+            opened: opened.clone(),
             address: address.ip().to_canonical(),
-            limits: doors.live.load().config.limits.clone(),
+            limits: opened.live.load().config.limits.clone(),
             place: Arc::new(place),
         };
         tokio::spawn(live(accepted, stream, tls.load_full(), alive.clone()));
@@ -100,8 +101,8 @@ async fn live(
     tls: Option<Arc<rustls::ServerConfig>>,
     alive: tokio::sync::mpsc::Sender<()>,
 ) {
-    let (doors, address) = (accepted.doors.clone(), accepted.address);
-    doors.recorder.metrics.connections.inc();
+    let (opened, address) = (accepted.opened.clone(), accepted.address);
+    opened.shared.recorder.metrics.connections.inc();
     let outcome = match tls {
         Some(config) => Box::pin(encrypted(accepted, stream, config)).await,
         None => plain(accepted, stream).await,
@@ -109,7 +110,7 @@ async fn live(
     if let Err(error) = outcome {
         tracing::debug!(%address, %error, "a connection failed");
     }
-    doors.recorder.metrics.connections.dec();
+    opened.shared.recorder.metrics.connections.dec();
     drop(alive);
 }
 
@@ -135,7 +136,7 @@ async fn encrypted(
 async fn plain(accepted: Accepted, stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     // A connection that has said nothing yet costs a socket, and no buffers.
-    let mut draining = accepted.doors.life.draining();
+    let mut draining = accepted.opened.shared.life.draining();
     let last_words = async {
         let _ = draining.wait_for(|draining| *draining).await;
         sleep(LAST_WORDS).await;
@@ -179,12 +180,12 @@ async fn speak_http1<T>(accepted: Accepted, stream: T, flow: Flow, read: Vec<u8>
 where
     T: AsyncRead + AsyncWrite + OverTcp + Unpin + Send + 'static,
 {
-    let Accepted { doors, address, limits, place } = accepted;
-    let (mut draining, mut ending) = (doors.life.draining(), doors.life.ending());
+    let Accepted { opened, address, limits, place } = accepted;
+    let (mut draining, mut ending) = (opened.shared.life.draining(), opened.shared.life.ending());
     let io = GuardedIo::new(stream, read, guard_options(&limits));
     let framing = Some(io.connection());
     let streams = Arc::default();
-    let peer = Arc::new(Peer { doors, address, framing, flow: Some(flow.clone()), streams, place });
+    let peer = Arc::new(Peer { opened, address, framing, flow: Some(flow.clone()), streams, place });
     let connection = Lent::new(io);
     loop {
         // What has already come is served, also when the gateway drains.
@@ -248,16 +249,16 @@ async fn speak_http2<T>(accepted: Accepted, stream: T, read: Vec<u8>) -> io::Res
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Accepted { doors, address, limits, place } = accepted;
-    let (mut draining, mut ending) = (doors.life.draining(), doors.life.ending());
+    let Accepted { opened, address, limits, place } = accepted;
+    let (mut draining, mut ending) = (opened.shared.life.draining(), opened.shared.life.ending());
     let io = GuardedIo::pass_through(stream, read, guard_options(&limits));
-    let flooding = doors.recorder.metrics.clone();
+    let flooding = opened.shared.recorder.metrics.clone();
     let io = CalmIo::new(io, move || {
         flooding.connections_flooding.inc();
         tracing::info!(%address, "an HTTP/2 connection sent too many frames that carry nothing");
     });
     let streams = Arc::new(Streams::default());
-    let peer = Arc::new(Peer { doors, address, framing: None, flow: None, streams: streams.clone(), place });
+    let peer = Arc::new(Peer { opened, address, framing: None, flow: None, streams: streams.clone(), place });
     // Boxed, so that it is freed when the head of the response has gone.
     let service = service_fn(move |request| Box::pin(answer(peer.clone(), request)));
     let connection = http2::Builder::new(TokioExecutor::new())

@@ -8,11 +8,11 @@ use countersign::{Code, Delivered, Delivery, Denial, ReservedPermit, Standing};
 use countersign_io::AnyStore;
 use http::{HeaderValue, Response, request};
 
+use crate::open::Opened;
 use crate::proxy::body::{Answer, RequestBody};
 use crate::proxy::headers::Hops;
 use crate::proxy::{IdempotencyKey, Upstream};
 use crate::runtime::Runtime;
-use crate::server::peer::Doors;
 
 /// What is delivered, and where it goes.
 pub(super) struct Delivering {
@@ -40,7 +40,7 @@ impl Delivered for Answered {
 /// # Errors
 /// As [`crate::proxy::Forwarder::forward`].
 pub(super) async fn deliver(
-    doors: &Doors,
+    opened: &Opened,
     runtime: Arc<Runtime>,
     reserved: ReservedPermit<Arc<AnyStore>>,
     delivering: Delivering,
@@ -59,7 +59,8 @@ pub(super) async fn deliver(
         };
         Answered { forwarded, delivery }
     };
-    let answered = reserved.deliver(&doors.life, Arc::new(doors.recorder.clone()), forward).await;
+    let answered =
+        reserved.deliver(&opened.shared.life, Arc::new(opened.shared.recorder.clone()), forward).await;
     let cut_off = || Err(Denial::new(Code::UpstreamUnreachable, "the delivery was cut off"));
     answered.map_or_else(cut_off, |answered| answered.forwarded)
 }

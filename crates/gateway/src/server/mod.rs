@@ -12,4 +12,3 @@ mod source;
 pub mod tls;
 
 pub(crate) use connection::{Listener, serve};
-pub(crate) use peer::Doors;

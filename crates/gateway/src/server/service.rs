@@ -22,6 +22,7 @@ use tokio::time::timeout;
 
 use crate::endpoint::{Asked, Door, Endpoint};
 use crate::guard::{Admitted, Flow, InFlight, UpgradeDecision};
+use crate::open::Opened;
 use crate::proxy::body::{Busy, Progress, RequestBody, ResponseBody};
 use crate::proxy::broken::{self, Tell};
 use crate::proxy::framing;
@@ -31,7 +32,7 @@ use crate::runtime::{Route, Runtime, Served};
 use crate::server::cors::Cors;
 use crate::server::delivery::{Delivering, deliver};
 use crate::server::options::{about_the_server, is_about_the_server};
-use crate::server::peer::{Doors, Peer};
+use crate::server::peer::Peer;
 use crate::server::rest::throw_away;
 use crate::server::source::{self, Read};
 
@@ -44,7 +45,7 @@ pub(super) async fn handle(peer: &Peer, request: Request<Incoming>) -> Response<
     };
     let is_http1 = request.version() < Version::HTTP_2;
     let busy = Busy { http1: in_flight, http2: (!is_http1).then(|| peer.streams.open()) };
-    let runtime = peer.doors.live.load_full();
+    let runtime = peer.opened.live.load_full();
     let cors = Cors::of(&runtime.config.cors, request.headers());
     let urls = runtime.schemes.callback_url.urls();
     let in_url = has_credential_in_url(request.uri(), None)
@@ -70,8 +71,8 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    fn doors(&self) -> &Arc<Doors> {
-        &self.peer.doors
+    fn opened(&self) -> &Arc<Opened> {
+        &self.peer.opened
     }
 
     /// The response, and whether the connection must end with it. `read` is what the guard found; nothing on HTTP/2.
@@ -94,7 +95,7 @@ impl Exchange<'_> {
         let config = &runtime.config;
         let kind = if framing.announces_body() { BodyKind::Announced } else { BodyKind::Absent };
         let asks_the_server = is_about_the_server(&parts.method, &parts.uri);
-        let recorder = &self.peer.doors.recorder;
+        let recorder = &self.peer.opened.shared.recorder;
         let (told, public_url) = (recorder.told(None, started), &config.server.public_url);
         let door = Door::new(&runtime.gate, &mut parts, public_url, kind, Some(source), &told);
         let view = door.view();
@@ -261,7 +262,7 @@ impl Exchange<'_> {
                     peer: hops.peer,
                     believed: hops.believed.cloned(),
                 };
-                deliver(self.doors(), self.runtime.clone(), reserved, delivering).await
+                deliver(self.opened(), self.runtime.clone(), reserved, delivering).await
             }
         };
         let (mut response, standing) = match forwarded {
@@ -281,9 +282,9 @@ impl Exchange<'_> {
                 caller,
                 upstream: hyper::upgrade::on(&mut response),
                 standing,
-                clock: self.doors().clock.clone(),
+                clock: self.opened().shared.clock.clone(),
                 patience: self.runtime.config.upstream.stream_timeout,
-                ending: self.doors().life.ending(),
+                ending: self.opened().shared.life.ending(),
                 tell,
             };
             self.carry(tunnel);
@@ -316,7 +317,7 @@ impl Exchange<'_> {
 
     /// Who is told when the answer breaks off.
     fn tell(&self, decision: &Arc<Decision>, progress: &Arc<Progress>, version: Version) -> Tell {
-        let tell = broken::tell(self.doors().recorder.metrics.clone(), decision.clone());
+        let tell = broken::tell(self.opened().shared.recorder.metrics.clone(), decision.clone());
         let (progress, flow) = (progress.clone(), self.peer.flow.clone());
         Box::new(move |breakage, cause| {
             if let (Version::HTTP_10, Some(flow)) = (version, flow) {
@@ -331,7 +332,7 @@ impl Exchange<'_> {
     }
 
     fn carry(&self, tunnel: Tunnel) {
-        let metrics = self.doors().recorder.metrics.clone();
+        let metrics = self.opened().shared.recorder.metrics.clone();
         // A tunnel is a connection still, and takes up its place.
         let place = self.peer.place.clone();
         tokio::spawn(async move {
@@ -355,7 +356,7 @@ impl Exchange<'_> {
         let guarded = broken_by_guard.map(|violation| Denial::new(Code::Framing, violation.reason));
         let denial = guarded.as_ref().unwrap_or(denial);
         tracing::warn!(decision = %decision.id, code = %denial.code(), cause = denial.cause(), "not forwarded");
-        self.doors().recorder.metrics.upstream_failure(&route.metrics, denial.code().as_str());
+        self.opened().shared.recorder.metrics.upstream_failure(&route.metrics, denial.code().as_str());
         let code = denial.code();
         let note = format!("{} {code}: {}", code.status().as_u16(), denial.cause());
         decision.note_afterwards(broken::failed(note));
