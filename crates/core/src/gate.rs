@@ -31,10 +31,6 @@ use crate::witness::Spawn;
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
 
 /// What the gate says.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most are permits, and none is kept: a box each would cost more"
-)]
 pub enum Verdict<S> {
     /// The request may pass.
     Permit(Passage<S>),
@@ -414,7 +410,7 @@ impl<S: Store> Gate<S> {
         principal: &Principal,
         received_at: Timestamp,
         steps: &mut Steps,
-    ) -> Result<Option<Held<S>>, Denial> {
+    ) -> Result<Option<Box<Held<S>>>, Denial> {
         let mut reservation = None;
         for spending in spends {
             let is_proof = spending.is_proof();
@@ -436,7 +432,7 @@ impl<S: Store> Gate<S> {
             match note.write(&*self.store).await {
                 // What was spent for it is gone: a refusal would only take that, too.
                 Err(error) if !is_owed => {
-                    steps.passed(Check::Note, None, format!("not written down: {error}"))
+                    steps.passed(Check::Note, None, format!("not written down: {error}"));
                 }
                 written => steps.refused(Check::Note, None, written.map_err(Denial::from))?,
             }
@@ -450,7 +446,7 @@ struct Judged<S> {
     /// Who was proven; `None` on a public route.
     principal: Option<Principal>,
     /// What was reserved for it.
-    reservation: Option<Held<S>>,
+    reservation: Option<Box<Held<S>>>,
     /// Whose credentials it carries.
     presented: SchemeSet,
 }
@@ -532,7 +528,8 @@ fn look_at_policy(
 async fn look_at_body(owed: &mut Owed, body: &mut dyn BodySource, steps: &mut Steps) -> Result<(), Denial> {
     for demand in std::mem::take(&mut owed.bodies) {
         let judged = body.read(demand.limit).await.and_then(|bytes| (demand.check)(&bytes));
-        owed.spends.extend(steps.check(Check::Body, None, judged)?);
+        let used = steps.check(Check::Body, None, judged)?;
+        owed.spends.extend(used.map(|(one, digest)| Spending::Use { one, digest }));
     }
     Ok(())
 }

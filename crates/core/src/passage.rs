@@ -68,7 +68,7 @@ impl<S: Store> Passage<S> {
 #[must_use = "what is reserved is for one delivery"]
 pub struct ReservedPermit<S> {
     permit: Permit,
-    held: Held<S>,
+    held: Box<Held<S>>,
 }
 
 impl<S> Deref for ReservedPermit<S> {
@@ -94,7 +94,7 @@ impl Delivered for Delivery {
 
 impl<S: Store> ReservedPermit<S> {
     /// For the gate alone.
-    pub(crate) const fn of(permit: Permit, held: Held<S>) -> Self {
+    pub(crate) const fn of(permit: Permit, held: Box<Held<S>>) -> Self {
         Self { permit, held }
     }
 

@@ -31,7 +31,7 @@ enum Asks {
     /// Of the source, that it has not failed too often.
     Source,
     /// Of the source the same, and of the caller a proof.
-    Proof(Guard),
+    Proof(Box<Guard>),
 }
 
 /// What a rule that is not public asks.
@@ -251,6 +251,6 @@ impl RuleBuilder {
             carried.resize(carriers.len(), verifier.scheme());
         }
         (self.guard.carriers, self.guard.carried) = (carriers.into(), carried.into());
-        Ok(Rule { name: self.name, asks: Asks::Proof(self.guard) })
+        Ok(Rule { name: self.name, asks: Asks::Proof(Box::new(self.guard)) })
     }
 }

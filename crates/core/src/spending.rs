@@ -142,7 +142,7 @@ impl Spending {
         store: &Arc<S>,
         spawn: Option<&Arc<dyn Spawn>>,
         now: Timestamp,
-    ) -> Result<Option<Held<S>>, Denial> {
+    ) -> Result<Option<Box<Held<S>>>, Denial> {
         match self {
             Self::Proof { spend, replayed } => once(store.spend(spend).await?, replayed)?,
             Self::Entry { space, id, expected, absent } => {
@@ -155,7 +155,7 @@ impl Spending {
                 }
             }
             Self::Use { one, digest } => {
-                return Held::reserve(one, digest, store, spawn, now).await.map(Some);
+                return Ok(Some(Box::new(Held::reserve(one, digest, store, spawn, now).await?)));
             }
         }
         Ok(None)

@@ -6,10 +6,12 @@ use std::pin::Pin;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
+use crate::crypto::Digest;
 use crate::denial::{Challenge, Code, Denial};
 use crate::principal::{Principal, Scheme};
 use crate::request::{BodySource, Carrier, RequestView};
 use crate::requirement::Presentation;
+use crate::reservation::Use;
 use crate::spending::{Note, Spending};
 use crate::store::{Spend, StoreError};
 use crate::time::Timestamp;
@@ -153,8 +155,23 @@ pub struct BodyCheck {
     pub check: JudgeBody,
 }
 
-/// Judges a whole body, and says what must be spent because of it, if anything.
-pub type JudgeBody = Box<dyn FnOnce(&Bytes) -> Result<Option<Spending>, Denial> + Send>;
+/// Judges a whole body, and says which use of something it is, with its digest, if it is one. Nothing else is spent
+/// because of a body: proofs are in order and within their quota before one is read.
+///
+/// ```
+/// # use countersign::{crypto::Digest, reservation::Use, verifier::JudgeBody};
+/// fn uses(one: Use, digest: Digest) -> JudgeBody {
+///     Box::new(move |_| Ok(Some((one, digest))))
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use countersign::{spending::Spending, verifier::JudgeBody};
+/// fn spends(spending: Spending) -> JudgeBody {
+///     Box::new(move |_| Ok(Some(spending)))
+/// }
+/// ```
+pub type JudgeBody = Box<dyn FnOnce(&Bytes) -> Result<Option<(Use, Digest)>, Denial> + Send>;
 
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

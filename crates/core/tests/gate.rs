@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use countersign::crypto::{Random, SystemRandom, sha256};
+use countersign::crypto::{Digest, Random, SystemRandom, sha256};
 use countersign::decision::Check;
 use countersign::reservation::Use;
 use countersign::schemes::api_key::{ApiKey, ApiKeyVerifier, KeyRegistry, KeyTerms, LastUses};
@@ -46,11 +46,11 @@ impl TestScheme {
 }
 
 /// One that is delivered in ten seconds.
-fn a_use(name: &str) -> Spending {
+fn a_use(name: &str) -> (Use, Digest) {
     let (until, lease) = (NOW.plus(Duration::from_secs(600)), Duration::from_secs(10));
     let (space, id) = (Space::durable("uses"), Id::of(&[name.as_bytes()]));
     let one = Use { space, id, name: name.to_owned(), uses: 1, until, lease, strict: false };
-    Spending::Use { one, digest: sha256(b"good") }
+    (one, sha256(b"good"))
 }
 
 /// A key where it is the name of one, else somebody.
@@ -649,7 +649,8 @@ impl Verifier for Uses {
         _request: &RequestView<'_>,
         _body: &mut dyn BodySource,
     ) -> Result<Proven, Denial> {
-        let spends = vec![a_use(&name)];
+        let (one, digest) = a_use(&name);
+        let spends = vec![Spending::Use { one, digest }];
         Ok(Proven { spends, ..Proven::outright(Principal::vouch_for(named("somebody"))) })
     }
 }

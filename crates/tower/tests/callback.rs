@@ -159,7 +159,8 @@ async fn a_caller_who_leaves_before_the_inner_service_is_called_leaves_the_use_a
     let mut call = Box::pin(busy.service().oneshot(request));
     // Polled until the decision is being told, and dropped.
     for _ in 0..20 {
-        poll_fn(|context| Poll::Ready(assert!(call.as_mut().poll(context).is_pending()))).await;
+        let waits = poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_pending())).await;
+        assert!(waits);
         tokio::task::yield_now().await;
     }
     assert_eq!(busy.inner.calls.load(Ordering::SeqCst), 0);

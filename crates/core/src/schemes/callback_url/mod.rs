@@ -28,7 +28,6 @@ use crate::principal::{Principal, Scheme, Subject};
 use crate::public_url::PublicUrl;
 use crate::request::{Body, BodySource, Carrier, RequestView};
 use crate::reservation::Use;
-use crate::spending::Spending;
 use crate::store::{Store, StoreError};
 use crate::time::{SKEW, Timestamp};
 use crate::verifier::{BodyCheck, Proven, Verifier};
@@ -138,7 +137,7 @@ impl<S: Store + Clone> CallbackVerifier<S> {
         one.look(&self.store, now).await?;
         let limit = read.max_bytes.and_then(|most| usize::try_from(most).ok());
         let limit = limit.map_or(self.limits.max_body, |most| most.min(self.limits.max_body));
-        let used = move |body: &Bytes| Ok(Some(Spending::Use { one, digest: sha256(body) }));
+        let used = move |body: &Bytes| Ok(Some((one, sha256(body))));
         Ok(proven(&read.user, resource, read.expires, BodyCheck { limit, check: Box::new(used) }))
     }
 
