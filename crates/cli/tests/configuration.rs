@@ -371,7 +371,7 @@ fn leads_somewhere(root: &serde_json::Value, schema: &serde_json::Value) {
     }
     match schema {
         serde_json::Value::Object(members) => {
-            members.values().for_each(|member| leads_somewhere(root, member))
+            members.values().for_each(|member| leads_somewhere(root, member));
         }
         serde_json::Value::Array(members) => members.iter().for_each(|member| leads_somewhere(root, member)),
         _ => {}
