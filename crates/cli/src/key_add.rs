@@ -9,8 +9,8 @@ use clap::Args;
 use countersign::crypto::VerifyingKey;
 use countersign::schemes::api_key::MintRights;
 use countersign_gateway::management::{Registration, SharedSecret, read_public};
-use countersign_gateway::seal::read_secret;
 use countersign_gateway::terminal::escape;
+use countersign_io::secret_file::read_secret;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;

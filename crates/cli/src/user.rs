@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use bytes::Bytes;
 use clap::Subcommand;
 use countersign_gateway::management::{NewPassword, NewUser, Whom};
-use countersign_gateway::seal::read_secret;
 use countersign_gateway::terminal::{self, escape};
+use countersign_io::secret_file::read_secret;
 use http::Method;
 use serde_json::Value;
 

@@ -9,9 +9,9 @@ use countersign::crypto::VerifyingKey;
 use countersign::schemes::signature::{Message, Signed, explain, judge as judged, verify as holds};
 use countersign::{Clock as _, Code, Denial, RequestView, Timestamp};
 use countersign_gateway::management::raw_request::RawRequest;
-use countersign_gateway::seal::read_secret;
 use countersign_gateway::terminal::{self, escape};
 use countersign_io::SystemClock;
+use countersign_io::secret_file::read_secret;
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Outcome};

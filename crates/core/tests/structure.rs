@@ -114,7 +114,17 @@ const FLOORS: [(&str, &[&str]); 8] = [
         "http1",
         &["response", "framing", "chunked", "extension", "fields", "section target", "limits violation"],
     ),
-    ("io", &["any_store", "redis_store redb_store", "egress", "store_url open_error", "clock workers"]),
+    (
+        "io",
+        &[
+            "any_store",
+            "redis_store redb_store",
+            "egress",
+            "key_file",
+            "secret_file store_url open_error",
+            "clock workers",
+        ],
+    ),
     (
         "tower",
         &[
@@ -142,7 +152,7 @@ const FLOORS: [(&str, &[&str]); 8] = [
             "shared",
             "recorder",
             "audit story",
-            "egress endpoint settings seal terminal",
+            "egress endpoint settings terminal",
             "decisions guard http2 life metrics router",
         ],
     ),

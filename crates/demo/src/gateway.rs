@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use countersign::crypto::SystemRandom;
 use countersign_gateway::config::load;
 use countersign_gateway::run::Bound;
-use countersign_gateway::seal::make_seal_key;
+use countersign_io::secret_file::make_seal_key;
 
 use crate::cast::Casting;
 use crate::certificates;

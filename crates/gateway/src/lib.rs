@@ -27,7 +27,6 @@ pub mod router;
 pub mod run;
 mod runtime;
 pub mod schemes;
-pub mod seal;
 mod server;
 pub mod settings;
 mod shared;

@@ -16,8 +16,8 @@ use crate::config::{Config, StoreConfig};
 use crate::life::Life;
 use crate::recorder::Recorder;
 use crate::runtime::{Live, Runtime, RuntimeError};
-use crate::seal::{SecretFileError, make_seal_key, passing_seal_key, seal_key};
 use crate::shared::Shared;
+use countersign_io::secret_file::{SecretFileError, make_seal_key, passing_seal_key, seal_key};
 
 /// Why something was not opened.
 #[derive(Debug, thiserror::Error)]

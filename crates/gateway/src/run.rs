@@ -18,9 +18,9 @@ use crate::open::{Doing, Opened, SetUpError, open, open_restored};
 use crate::outbound::{BindError, Outbounds};
 use crate::reload::Reloader;
 use crate::runtime::Live;
-use crate::seal::{SecretFileError, read_secret};
 use crate::server::tls::{self, TlsError};
 use crate::server::{self, Listener};
+use countersign_io::secret_file::{SecretFileError, read_secret};
 
 /// How often it is written down when keys were used.
 const USES: Duration = Duration::from_secs(30);

@@ -1,12 +1,14 @@
 //! What Countersign opens sockets and files with: the embedded store, the Redis store, the clock,
-//! the guarded outgoing client, the threads for hashing.
+//! the guarded outgoing client, the threads for hashing, files that hold secrets and keys.
 
 mod any_store;
 mod clock;
 pub mod egress;
+pub mod key_file;
 mod open_error;
 mod redb_store;
 mod redis_store;
+pub mod secret_file;
 mod store_url;
 pub mod workers;
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use countersign_gateway::schemes::proof::WalletForm;
+use countersign_io::key_file::WalletForm;
 
 // What `requires` asks for, clap forgives where it is excluded by another flag: so that is said as well.
 pub(super) const NO_WALLET: [&str; 5] = ["key", "key_file", "private_key", "hmac_secret_file", "webhook"];

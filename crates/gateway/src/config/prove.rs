@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::egress::EgressConfig;
-use crate::schemes::proof::{KeyFile, WalletForm};
 use crate::settings::{Reader, Text, Truth, Written};
+use countersign_io::key_file::{KeyFile, WalletForm};
 
 /// `prove = { .. }`: exactly one of `webhook`, `key_file`, `private_key_file`, `hmac_secret_file`, `wallet_file` and `token_file`.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -24,7 +24,7 @@ use crate::outbound::exchange::Exchange;
 use crate::outbound::listener::Listener;
 use crate::outbound::proof::OutboundProof;
 use crate::runtime::Live;
-use crate::schemes::proof::KeyFileError;
+use countersign_io::key_file::KeyFileError;
 
 /// Why an `[[outbound]]` cannot be served.
 #[derive(Debug, thiserror::Error)]

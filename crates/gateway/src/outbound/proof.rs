@@ -10,8 +10,8 @@ use countersign_tower::Claimant;
 use http::{HeaderMap, Method, StatusCode, Uri};
 
 use crate::config::Prove;
-use crate::schemes::proof::KeyFileError;
 use crate::shared::Shared;
+use countersign_io::key_file::KeyFileError;
 
 /// By being asked, or by a key.
 pub(super) enum OutboundProof {

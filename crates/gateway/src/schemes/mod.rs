@@ -1,7 +1,5 @@
 //! One folder a scheme, each with the same items: in `config` what it is told; `Ready`, made of that and of what was
-//! ready before a reload; and what it adds to routes and paths, [`Mounted`]. The claimant's half of all is in [`proof`].
-
-pub mod proof;
+//! ready before a reload; and what it adds to routes and paths, [`Mounted`].
 
 use std::time::Duration;
 

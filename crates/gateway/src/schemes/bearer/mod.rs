@@ -12,7 +12,7 @@ use countersign::schemes::bearer::{BearerVerifier, InProcess, Issuers, KeySet, K
 use countersign_io::egress::GuardedClient;
 
 use super::{Making, Mounted, NotReady, On, issuer};
-use crate::seal::{read_file, read_secret};
+use countersign_io::secret_file::{read_file, read_secret};
 use config::KeysFrom;
 
 /// A file of keys is small.

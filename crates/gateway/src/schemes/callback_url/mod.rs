@@ -18,7 +18,7 @@ use countersign_io::AnyStore;
 
 use super::{Making, Mounted, NotReady, On, Rules, api_key};
 use crate::endpoint::Endpoint;
-use crate::seal::read_secret;
+use countersign_io::secret_file::read_secret;
 use config::Config;
 pub use minting::{Minting, Refused, Wanted, revealed, shown};
 pub use urls::CallbackUrls;

@@ -19,7 +19,7 @@ use countersign_io::AnyStore;
 use super::{Making, Mounted, NotReady, Rules};
 use crate::endpoint::Endpoint;
 use crate::recorder::Recorder;
-use crate::seal::read_file;
+use countersign_io::secret_file::read_file;
 use config::{ClientConfig, Issuing};
 
 /// A client's file is small.

@@ -11,7 +11,7 @@ use countersign::schemes::bearer::signer::BearerSigner;
 use countersign::schemes::proof::Proof;
 use countersign::schemes::signature::{Erc8128Form, RequestSigner, SignAs};
 
-use crate::seal::{SecretFileError, read_secret};
+use crate::secret_file::{SecretFileError, read_secret};
 
 /// Where a key of ours is, and how it proves requests. The file is read when a proof is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
