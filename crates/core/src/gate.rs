@@ -309,7 +309,7 @@ impl<S: Store> Gate<S> {
         request: &RequestView<'_>,
         body: &mut dyn BodySource,
         steps: &mut Steps,
-    ) -> Result<Principal, Denial> {
+    ) -> Result<Box<Principal>, Denial> {
         let silent: Vec<_> = guard.verifiers.iter().map(|verifier| verifier.asking_nobody()).collect();
         let verifiers = guard.verifiers.iter().zip(&silent);
         let verifiers =
@@ -444,7 +444,7 @@ impl<S: Store> Gate<S> {
 /// What was judged of a request that may pass.
 struct Judged<S> {
     /// Who was proven; `None` on a public route.
-    principal: Option<Principal>,
+    principal: Option<Box<Principal>>,
     /// What was reserved for it.
     reservation: Option<Box<Held<S>>>,
     /// Whose credentials it carries.

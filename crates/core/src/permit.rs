@@ -31,7 +31,7 @@ use crate::time::Timestamp;
 /// }
 /// ```
 pub struct Permit {
-    principal: Option<Principal>,
+    principal: Option<Box<Principal>>,
     decision: Arc<Decision>,
     rule: Arc<Rule>,
     presented: SchemeSet,
@@ -40,7 +40,7 @@ pub struct Permit {
 impl Permit {
     /// For the gate alone: whoever else calls this lets a request pass that nobody judged.
     pub(crate) const fn of(
-        principal: Option<Principal>,
+        principal: Option<Box<Principal>>,
         presented: SchemeSet,
         decision: Arc<Decision>,
         rule: Arc<Rule>,
@@ -50,8 +50,8 @@ impl Permit {
 
     /// Who was proven; `None` on a public route.
     #[must_use]
-    pub const fn principal(&self) -> Option<&Principal> {
-        self.principal.as_ref()
+    pub fn principal(&self) -> Option<&Principal> {
+        self.principal.as_deref()
     }
 
     /// How it came to be.
@@ -94,7 +94,7 @@ impl Permit {
 
 /// What was proven by a request that has been forwarded: asked while its upgraded connection lives.
 pub struct Standing {
-    principal: Option<Principal>,
+    principal: Option<Box<Principal>>,
     decision: Arc<Decision>,
     rule: Arc<Rule>,
 }

@@ -24,7 +24,7 @@ pub(crate) struct Credentials<'a> {
 
 /// Who was proven, and what is still owed before the request may pass.
 pub(crate) struct Owed {
-    pub(crate) principal: Principal,
+    pub(crate) principal: Box<Principal>,
     pub(crate) bodies: Vec<BodyCheck>,
     pub(crate) spends: Vec<Spending>,
     pub(crate) notes: Vec<Note>,
@@ -147,8 +147,8 @@ impl Owed {
     fn and(mut self, other: Proven) -> Result<Self, Denial> {
         let (mine, theirs) = (&self.principal.subject, &other.principal.subject);
         let cause = format!("{mine} and {theirs} are not one subject, or their claims differ");
-        let principal = self.principal.join(other.principal);
-        self.principal = principal.ok_or_else(|| Denial::new(Code::SubjectMismatch, cause))?;
+        let principal = self.principal.join(*other.principal);
+        *self.principal = principal.ok_or_else(|| Denial::new(Code::SubjectMismatch, cause))?;
         self.bodies.extend(other.body);
         self.spends.extend(other.spends);
         self.notes.extend(other.notes);

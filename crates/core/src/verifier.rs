@@ -117,8 +117,8 @@ pub trait Verifier: Send + Sync + 'static {
 
 /// What a verifier found: who, and what is still owed before the request may pass.
 pub struct Proven {
-    /// Who was proven.
-    pub principal: Principal,
+    /// Who was proven. It is handed on often, up to the permit.
+    pub principal: Box<Principal>,
     /// The other scheme that the credential satisfies, of [`Verifier::may_stand_for`].
     pub also: Option<Scheme>,
     /// The body that was proven with them, if one was.
@@ -134,7 +134,8 @@ pub struct Proven {
 impl Proven {
     /// Nothing more is owed.
     #[must_use]
-    pub const fn outright(principal: Principal) -> Self {
+    pub fn outright(principal: Principal) -> Self {
+        let principal = Box::new(principal);
         Self { principal, also: None, body: None, spends: Vec::new(), notes: Vec::new(), fresh_until: None }
     }
 

@@ -281,10 +281,10 @@ fn shown_tag(tag: &str) -> String {
 /// Several signatures on one request are about one subject, or about nothing.
 fn together(mut before: Proven, proven: Proven) -> Result<Proven, Denial> {
     let cause = format!("signed by {} and by {}", before.principal.subject, proven.principal.subject);
-    let Some(principal) = before.principal.join(proven.principal) else {
+    let Some(principal) = before.principal.join(*proven.principal) else {
         return Err(Denial::new(Code::SubjectMismatch, cause));
     };
-    before.principal = principal;
+    *before.principal = principal;
     before.spends.extend(proven.spends);
     before.notes.extend(proven.notes);
     before.fresh_until = before.fresh_until.min(proven.fresh_until);
