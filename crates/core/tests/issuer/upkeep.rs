@@ -1,6 +1,8 @@
 //! Introspection and revocation.
 
 use super::*;
+use countersign::issuer::keyring::KEYRINGS;
+use countersign::store::Inventory as _;
 
 impl World {
     fn about(&self, path: &'static str, token: &Value) -> Post {
@@ -172,4 +174,12 @@ async fn a_wallet_ends_its_tokens_with_the_key_that_they_are_bound_to() {
     }
     world.revoke(&world.proven(world.about("/oauth/revoke", &tokens["refresh_token"]), 7)).await.unwrap();
     assert_eq!(world.active(&tokens["access_token"]).await, json!({ "active": false }));
+}
+
+#[tokio::test]
+async fn who_asks_about_a_token_makes_no_key_that_could_have_signed_it() {
+    let world = World::new();
+    assert_eq!(world.active(&json!("a.b.c")).await, json!({ "active": false }));
+    world.revoke(&world.by_shop(Post::to("/oauth/revoke").with("token", "a.b.c"))).await.unwrap();
+    assert_eq!(world.store.list(KEYRINGS, None, 10).await.unwrap(), []);
 }
