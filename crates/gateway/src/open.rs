@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use countersign::Clock;
 use countersign::crypto::{Random, SealKey, SystemRandom};
 use countersign::sealed::{Found, SealMismatch};
+use countersign_io::secret_file::{SecretFileError, make_seal_key, passing_seal_key, seal_key};
 use countersign_io::workers::Pool;
 use countersign_io::{AnyStore, OpenError, StoreUrl, SystemClock};
 
@@ -17,7 +18,6 @@ use crate::life::Life;
 use crate::recorder::Recorder;
 use crate::runtime::{Live, Runtime, RuntimeError};
 use crate::shared::Shared;
-use countersign_io::secret_file::{SecretFileError, make_seal_key, passing_seal_key, seal_key};
 
 /// Why something was not opened.
 #[derive(Debug, thiserror::Error)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use axum::serve::ListenerExt as _;
+use countersign_io::secret_file::{SecretFileError, read_secret};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -20,7 +21,6 @@ use crate::reload::Reloader;
 use crate::runtime::Live;
 use crate::server::tls::{self, TlsError};
 use crate::server::{self, Listener};
-use countersign_io::secret_file::{SecretFileError, read_secret};
 
 /// How often it is written down when keys were used.
 const USES: Duration = Duration::from_secs(30);

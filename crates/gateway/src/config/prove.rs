@@ -1,12 +1,12 @@
 //! `prove = { .. }` of an `[[outbound]]`: one kind of proof, and what belongs to it.
 
 use countersign::schemes::webhook::{Algorithm, UrlRules, WebhookUrl};
+use countersign_io::key_file::{KeyFile, WalletForm};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::egress::EgressConfig;
 use crate::settings::{Reader, Text, Truth, Written};
-use countersign_io::key_file::{KeyFile, WalletForm};
 
 /// `prove = { .. }`: exactly one of `webhook`, `key_file`, `private_key_file`, `hmac_secret_file`, `wallet_file` and `token_file`.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -11,6 +11,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_io::key_file::KeyFileError;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -24,7 +25,6 @@ use crate::outbound::exchange::Exchange;
 use crate::outbound::listener::Listener;
 use crate::outbound::proof::OutboundProof;
 use crate::runtime::Live;
-use countersign_io::key_file::KeyFileError;
 
 /// Why an `[[outbound]]` cannot be served.
 #[derive(Debug, thiserror::Error)]

@@ -6,12 +6,12 @@ use countersign::schemes::proof::{Proof, ProofError};
 use countersign::schemes::webhook::signer::{Attempt, OutgoingBody, ProveError, Requester};
 use countersign::{Code, Denial, Timestamp};
 use countersign_io::AnyStore;
+use countersign_io::key_file::KeyFileError;
 use countersign_tower::Claimant;
 use http::{HeaderMap, Method, StatusCode, Uri};
 
 use crate::config::Prove;
 use crate::shared::Shared;
-use countersign_io::key_file::KeyFileError;
 
 /// By being asked, or by a key.
 pub(super) enum OutboundProof {

@@ -10,9 +10,9 @@ use countersign::dpop::Dpop;
 use countersign::rule::RuleBuilder;
 use countersign::schemes::bearer::{BearerVerifier, InProcess, Issuers, KeySet, KeySource};
 use countersign_io::egress::GuardedClient;
+use countersign_io::secret_file::{read_file, read_secret};
 
 use super::{Making, Mounted, NotReady, On, issuer};
-use countersign_io::secret_file::{read_file, read_secret};
 use config::KeysFrom;
 
 /// A file of keys is small.

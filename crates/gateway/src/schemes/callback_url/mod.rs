@@ -15,10 +15,10 @@ use countersign::schemes::callback_url::{
     CallbackKeys, CallbackLimits, CallbackRoute, CallbackVerifier, keyring_terms,
 };
 use countersign_io::AnyStore;
+use countersign_io::secret_file::read_secret;
 
 use super::{Making, Mounted, NotReady, On, Rules, api_key};
 use crate::endpoint::Endpoint;
-use countersign_io::secret_file::read_secret;
 use config::Config;
 pub use minting::{Minting, Refused, Wanted, revealed, shown};
 pub use urls::CallbackUrls;

@@ -15,11 +15,11 @@ use countersign::issuer::{Issuer, IssuerTerms};
 use countersign::schemes::api_key::KeyRegistry;
 use countersign::time::SKEW;
 use countersign_io::AnyStore;
+use countersign_io::secret_file::read_file;
 
 use super::{Making, Mounted, NotReady, Rules};
 use crate::endpoint::Endpoint;
 use crate::recorder::Recorder;
-use countersign_io::secret_file::read_file;
 use config::{ClientConfig, Issuing};
 
 /// A client's file is small.
