@@ -3,8 +3,8 @@
 
 use countersign::crypto::jwt::{Jwt, JwtKey};
 use countersign::crypto::{Secret, VerifyingKey};
-use countersign::schemes::bearer::{Credential, KeySet, LONGEST_TOKEN};
 use countersign::dpop::{DPOP, Dpop, NoncePolicy, Proof};
+use countersign::schemes::bearer::{Credential, KeySet, LONGEST_TOKEN};
 use countersign::{Body, RequestView, Timestamp};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method, Uri};

@@ -3,7 +3,7 @@
 //!
 //! What is public is for whoever runs a gateway. [`config`] and [`settings`] read what is written, [`open`] makes of it
 //! what can decide, and [`run`] binds and serves it. [`management`] is how a running gateway is asked, [`schemes`] has
-//! what keys and callbacks are made with, [`seal`], [`audit`] and [`decisions`] what is kept, [`story`] and [`terminal`]
+//! what callbacks are made with, [`audit`] and [`decisions`] what is kept, [`story`] and [`terminal`]
 //! the words for it. [`guard`] and [`router`] are tested and fuzzed from outside.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
