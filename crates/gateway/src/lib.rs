@@ -3,8 +3,9 @@
 //!
 //! What is public is for whoever runs a gateway. [`config`] and [`settings`] read what is written, [`open`] makes of it
 //! what can decide, and [`run`] binds and serves it. [`management`] is how a running gateway is asked, [`schemes`] has
-//! what callbacks are made with, [`audit`] and [`decisions`] what is kept, [`story`] and [`terminal`]
-//! the words for it. [`guard`] and [`router`] are tested and fuzzed from outside.
+//! what callbacks are made with, [`audit`] and [`decisions`] what is kept, [`story`] and [`terminal`] the words for it.
+//! [`proxy`] is public to show that nothing is forwarded without a permit; [`guard`] and [`router`] are tested and fuzzed
+//! from outside.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
@@ -20,7 +21,7 @@ pub mod management;
 mod metrics;
 pub mod open;
 mod outbound;
-mod proxy;
+pub mod proxy;
 mod recorder;
 mod reload;
 pub mod router;
