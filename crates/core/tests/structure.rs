@@ -178,6 +178,7 @@ const FLOORS: [(&str, &[&str]); 8] = [
             "players",
             "configuration",
             "gateway",
+            "places",
             "certificates",
             "scene",
             "say orders",

@@ -22,11 +22,11 @@ use serde_json::{Value, json};
 
 use crate::actor::as_process;
 use crate::cast::{Casting, Part, Wishes};
-use crate::certificates::write;
 use crate::director::{place, until_signal};
 use crate::failure::{Failure, Outcome};
 use crate::front::PATIENCE;
 use crate::orders::{Attempt, Kept, Order, Report, Task};
+use crate::places;
 use crate::players::Player;
 use crate::say::say;
 
@@ -71,7 +71,7 @@ const SHORT: Duration = Duration::from_secs(1);
 /// Plays a part as this process.
 pub(super) fn act(part: Part, casting: &Casting) -> Outcome {
     as_process(casting, async {
-        let places = serde_json::from_slice(&std::fs::read(casting.folder.join("places.json"))?)?;
+        let places = places::told(casting)?;
         match part {
             Part::Api => api::play(casting, places).await,
             Part::Service => service::play(casting, places).await,
@@ -89,10 +89,7 @@ pub(super) fn direct(wishes: &Wishes) -> Outcome {
 async fn run(wishes: &Wishes, played: &Cell<Option<bool>>) -> Outcome {
     let (_temporary, folder) = place(wishes.folder.as_deref())?;
     let places = Places::here()?;
-    for name in ["api", "service", "eve"] {
-        std::fs::create_dir_all(folder.join(name))?;
-        write(&folder.join(name).join("places.json"), &serde_json::to_string(&places)?)?;
-    }
+    places::hand_out(&folder, &["api", "service", "eve"], &places)?;
     let (api, service, eve) = tokio::join!(
         Player::start("callback", "api", &folder),
         Player::start("callback", "service", &folder),

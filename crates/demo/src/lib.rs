@@ -17,6 +17,7 @@ mod failure;
 mod front;
 mod gateway;
 mod orders;
+mod places;
 mod players;
 mod say;
 mod scene;

@@ -26,6 +26,7 @@ use crate::cast::{Casting, Part, Sites, Wishes};
 use crate::certificates::{certify, write};
 use crate::director::{must_be_free, place, until_signal};
 use crate::failure::{Failure, Outcome};
+use crate::places;
 use crate::players::Player;
 use crate::say::say;
 
@@ -60,7 +61,7 @@ struct Places {
 /// Plays a part as this process.
 pub(super) fn act(part: Part, casting: &Casting) -> Outcome {
     as_process(casting, async {
-        let places = serde_json::from_slice(&std::fs::read(casting.folder.join("places.json"))?)?;
+        let places = places::told(casting)?;
         match part {
             Part::Bob => bank::play(casting, places).await,
             Part::Eve => eve::play(casting, places).await,
@@ -80,10 +81,7 @@ async fn run(wishes: &Wishes, up: &Cell<Option<bool>>) -> Outcome {
         must_be_free(who, address)?;
     }
     let (_temporary, folder) = place(wishes.folder.as_deref())?;
-    for name in ["bob", "eve"] {
-        std::fs::create_dir_all(folder.join(name))?;
-        write(&folder.join(name).join("places.json"), &serde_json::to_string(&places)?)?;
-    }
+    places::hand_out(&folder, &["bob", "eve"], &places)?;
     if places.tls {
         // Her page has two names.
         let eve = [host_of(&places.eve), places.host.clone()];

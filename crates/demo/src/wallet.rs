@@ -29,6 +29,7 @@ use crate::drawing::Canvas;
 use crate::failure::{Failure, Outcome};
 use crate::front::PATIENCE;
 use crate::orders::{Headers, Order, Report, Seen};
+use crate::places;
 use crate::players::Player;
 use crate::say::say;
 
@@ -142,7 +143,7 @@ const SCENES: [Scene; 8] = [
 /// Plays a part as this process.
 pub(super) fn act(part: Part, casting: &Casting) -> Outcome {
     as_process(casting, async {
-        let places = serde_json::from_slice(&std::fs::read(casting.folder.join("places.json"))?)?;
+        let places = places::told(casting)?;
         match part {
             Part::Alice => alice::play(casting, places).await,
             Part::Bob => bob::play(casting, places).await,
@@ -161,10 +162,7 @@ async fn run(wishes: &Wishes, played: &Cell<Option<bool>>) -> Outcome {
     let (_temporary, folder) = place(wishes.folder.as_deref())?;
     let key = EthereumKey::generate(&SystemRandom);
     let places = Places::here(&key)?;
-    for name in ["alice", "bob", "eve"] {
-        std::fs::create_dir_all(folder.join(name))?;
-        write(&folder.join(name).join("places.json"), &serde_json::to_string(&places)?)?;
-    }
+    places::hand_out(&folder, &["alice", "bob", "eve"], &places)?;
     write(&folder.join("alice").join(alice::WALLET), &encode_hex(key.secret().expose()))?;
     let (alice, bob, eve) = tokio::join!(
         Player::start("wallet", "alice", &folder),
