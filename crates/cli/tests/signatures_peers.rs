@@ -179,13 +179,12 @@ fn other_libraries_verify_what_the_command_line_signs_and_refuse_it_changed() {
     }
 }
 
-#[test]
-fn wallets_of_other_libraries_sign_the_seeds_message_and_pass_once() {
-    let lab = Lab::start();
+/// Wallets of other libraries sign what they are told to by `form`: each request passes once, and nowhere else.
+fn wallets_pass_once(lab: &Lab, form: &str, path: &str) {
     let address = EthereumKey::from_hex(WALLET).unwrap().address();
     for mut peer in Peer::both("signing_peer") {
-        for draft in drafts("/asymmetric") {
-            let signed = peer.proves("asymmetric", &draft, &json!({ "key": WALLET }));
+        for draft in drafts(path) {
+            let signed = peer.proves(form, &draft, &json!({ "key": WALLET }));
             let seen = lab.passes(&signed);
             assert_eq!(
                 seen.header("countersign-subject"),
@@ -194,10 +193,15 @@ fn wallets_of_other_libraries_sign_the_seeds_message_and_pass_once() {
                 peer.language
             );
             lab.refuses(&signed, 401, "signature_replayed");
-            let other = peer.proves("asymmetric", &draft, &json!({ "key": WALLET }));
-            lab.refuses(&other.to("/asymmetric/2"), 401, "signature_invalid");
+            let other = peer.proves(form, &draft, &json!({ "key": WALLET }));
+            lab.refuses(&other.to(&format!("{path}/2")), 401, "signature_invalid");
         }
     }
+}
+
+#[test]
+fn wallets_of_other_libraries_sign_the_seeds_message_and_pass_once() {
+    wallets_pass_once(&Lab::start(), "asymmetric", "/asymmetric");
 }
 
 /// The seed's client signs the URL that it is given, and what it calls with it escapes it.
@@ -225,23 +229,7 @@ fn the_seeds_client_signs_a_path_as_it_is_written_and_passes() {
 
 #[test]
 fn wallets_of_other_libraries_sign_by_erc_8128_and_pass_once() {
-    let lab = Lab::with("[signature]\nwallets = true\n", "");
-    let address = EthereumKey::from_hex(WALLET).unwrap().address();
-    for mut peer in Peer::both("signing_peer") {
-        for draft in drafts("/signature") {
-            let signed = peer.proves("erc8128", &draft, &json!({ "key": WALLET }));
-            let seen = lab.passes(&signed);
-            assert_eq!(
-                seen.header("countersign-subject"),
-                Some(&*format!("eip155:{address}")),
-                "{:?}",
-                peer.language
-            );
-            lab.refuses(&signed, 401, "signature_replayed");
-            let other = peer.proves("erc8128", &draft, &json!({ "key": WALLET }));
-            lab.refuses(&other.to("/signature/2"), 401, "signature_invalid");
-        }
-    }
+    wallets_pass_once(&Lab::with("[signature]\nwallets = true\n", ""), "erc8128", "/signature");
 }
 
 #[test]
