@@ -9,48 +9,12 @@ use countersign::decision::Check;
 use countersign::reservation::Use;
 use countersign::spending::{Note, Spending};
 use countersign::store::{Id, Space, Spend, Store as _};
-use countersign::testing::{AtOnce, NOW, Request, World, rule};
-use countersign::verifier::{Proven, Verifier};
-use countersign::{
-    BodySource, Carrier, Code, Delivery, Denial, Passage, Principal, RequestView, Rule, Scheme, Subject,
-};
-use http::HeaderName;
+use countersign::testing::{AtOnce, HeaderScheme, NOW, Request, TEST_PROOF, World, rule};
+use countersign::verifier::Proven;
+use countersign::{Code, Delivery, Passage, Principal, RequestView, Rule, Subject};
 
-const HEADER: HeaderName = HeaderName::from_static("test-proof");
 const ENTRIES: Space = Space::durable("entries");
 const NOTES: Space = Space::volatile("notes");
-
-/// Whoever sends `Test-Proof` is somebody, which costs what `costs` says of its value.
-struct Costly(fn(&str) -> Spending);
-
-impl Verifier for Costly {
-    type Credential = String;
-
-    fn scheme(&self) -> Scheme {
-        Scheme::Signature
-    }
-
-    fn carriers(&self) -> Vec<Carrier> {
-        vec![Carrier::Header(HEADER)]
-    }
-
-    fn extract(&self, request: &RequestView<'_>) -> Result<Option<String>, Denial> {
-        request.single_header(&HEADER).map(|value| value.map(str::to_owned))
-    }
-
-    async fn verify(
-        &self,
-        credential: String,
-        _request: &RequestView<'_>,
-        _body: &mut dyn BodySource,
-    ) -> Result<Proven, Denial> {
-        let mut proven = Proven::outright(Principal::vouch_for(Subject::Named("somebody".into())));
-        proven.spends.push((self.0)(&credential));
-        let entry = Some((Bytes::from_static(b"seen"), NOW.plus(Duration::from_secs(60))));
-        proven.notes.push(Note::Kept { space: NOTES, id: id("note"), entry });
-        Ok(proven)
-    }
-}
 
 fn id(name: &str) -> Id {
     Id::of(&[name.as_bytes()])
@@ -89,12 +53,20 @@ fn a_use(body: &str) -> Spending {
     Spending::Use { one, digest: sha256(body.as_bytes()) }
 }
 
+/// Whoever sends a proof is somebody, which costs what `costs` says of its value, and is noted.
 fn costing(costs: fn(&str) -> Spending) -> Arc<Rule> {
-    rule("signature", |rule| rule.verifier(Costly(costs)))
+    let proves = move |value: &str, _: &RequestView<'_>| {
+        let mut proven = Proven::outright(Principal::vouch_for(Subject::Named("somebody".into())));
+        proven.spends.push(costs(value));
+        let entry = Some((Bytes::from_static(b"seen"), NOW.plus(Duration::from_secs(60))));
+        proven.notes.push(Note::Kept { space: NOTES, id: id("note"), entry });
+        proven
+    };
+    rule("signature", |rule| rule.verifier(HeaderScheme(proves)))
 }
 
 fn with(value: &str) -> Request {
-    Request::get("/").with(HEADER, value)
+    Request::get("/").with(TEST_PROOF, value)
 }
 
 /// What would become of a request with this value, which is told twice, and nothing is written.

@@ -14,7 +14,7 @@ use countersign::schemes::api_key::{ApiKey, ApiKeyVerifier, KeyRegistry, KeyTerm
 use countersign::spending::Spending;
 use countersign::store::{Id, Space, Spend};
 use countersign::testing::Verdict;
-use countersign::testing::{self, NOW, Request, TestStore, let_others_go_first};
+use countersign::testing::{self, HeaderScheme, NOW, Request, TEST_PROOF, TestStore, let_others_go_first};
 use countersign::time::{ManualClock, Timestamp};
 use countersign::verifier::{BodyCheck, Proven, Verifier};
 use countersign::{
@@ -618,41 +618,17 @@ async fn who_loses_the_last_place_within_a_limit_gives_back_the_use_that_was_res
     };
     assert_eq!(code(&first).or(code(&second)), Some(Code::RateLimited));
     assert_eq!(code(&first).and(code(&second)), None, "one of them passes");
-    let unlimited = testing::rule("signature", |rule| rule.verifier(Uses));
-    let free = |name: &str| Request::get("/").with("test-use", name);
+    let unlimited = testing::rule("signature", |rule| rule.verifier(HeaderScheme(uses)));
+    let free = |name: &str| Request::get("/").with(TEST_PROOF, name);
     assert_eq!(world.code(&unlimited, &free(passed)).await, Some(Code::CallbackInUse));
     assert_eq!(world.code(&unlimited, &free(limited)).await, None);
 }
 
-/// `Test-Use: <name>` costs a use of it.
-struct Uses;
-
-impl Verifier for Uses {
-    type Credential = String;
-
-    fn scheme(&self) -> Scheme {
-        Scheme::Signature
-    }
-
-    fn carriers(&self) -> Vec<Carrier> {
-        vec![Carrier::Header(HeaderName::from_static("test-use"))]
-    }
-
-    fn extract(&self, request: &RequestView<'_>) -> Result<Option<String>, Denial> {
-        let name = request.single_header(&HeaderName::from_static("test-use"))?;
-        Ok(name.map(str::to_owned))
-    }
-
-    async fn verify(
-        &self,
-        name: String,
-        _request: &RequestView<'_>,
-        _body: &mut dyn BodySource,
-    ) -> Result<Proven, Denial> {
-        let (one, digest) = a_use(&name);
-        let spends = vec![Spending::Use { one, digest }];
-        Ok(Proven { spends, ..Proven::outright(Principal::vouch_for(named("somebody"))) })
-    }
+/// Whoever names a use has it to pay.
+fn uses(name: &str, _: &RequestView<'_>) -> Proven {
+    let (one, digest) = a_use(name);
+    let spends = vec![Spending::Use { one, digest }];
+    Proven { spends, ..Proven::outright(Principal::vouch_for(named("somebody"))) }
 }
 
 #[tokio::test]

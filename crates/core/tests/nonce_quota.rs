@@ -6,61 +6,33 @@ use std::time::Duration;
 use countersign::decision::Check;
 use countersign::spending::{Note, Spending};
 use countersign::store::{Id, Space, Spend};
-use countersign::testing::{self, Request, rule};
-use countersign::verifier::{Proven, Verifier};
-use countersign::{
-    BodySource, Carrier, Code, Decision, Denial, Permissions, Policy, Principal, RequestView, Scheme, Subject,
-};
-use http::HeaderName;
+use countersign::testing::{self, HeaderScheme, Request, TEST_PROOF, rule};
+use countersign::verifier::Proven;
+use countersign::{Code, Decision, Denial, Permissions, Policy, Principal, RequestView, Subject};
 
-const HEADER: HeaderName = HeaderName::from_static("test-proof");
-
-/// `Test-Proof: <subject> <nonce>…`: each nonce is spent.
-struct Nonces;
-
-impl Verifier for Nonces {
-    type Credential = String;
-
-    fn scheme(&self) -> Scheme {
-        Scheme::Signature
+/// `<subject> <nonce>…`: each nonce is spent.
+fn nonces(credential: &str, request: &RequestView<'_>) -> Proven {
+    let mut words = credential.split(' ');
+    let subject = words.next().unwrap_or_default();
+    let mut proven = Proven::outright(Principal::vouch_for(Subject::Named(subject.into())));
+    if subject == "allowed" {
+        proven.principal.permissions = Permissions::Only([Arc::from("orders")].into());
     }
-
-    fn carriers(&self) -> Vec<Carrier> {
-        vec![Carrier::Header(HEADER)]
-    }
-
-    fn extract(&self, request: &RequestView<'_>) -> Result<Option<String>, Denial> {
-        request.single_header(&HEADER).map(|value| value.map(str::to_owned))
-    }
-
-    async fn verify(
-        &self,
-        credential: String,
-        request: &RequestView<'_>,
-        _body: &mut dyn BodySource,
-    ) -> Result<Proven, Denial> {
-        let mut words = credential.split(' ');
-        let subject = words.next().unwrap_or_default();
-        let mut proven = Proven::outright(Principal::vouch_for(Subject::Named(subject.into())));
-        if subject == "allowed" {
-            proven.principal.permissions = Permissions::Only([Arc::from("orders")].into());
-        }
-        proven.spends = words
-            .map(|nonce| Spending::Proof {
-                spend: Spend {
-                    id: Id::of(&[subject.as_bytes(), nonce.as_bytes()]),
-                    created: None,
-                    received_at: request.received_at,
-                    until: request.received_at.plus(Duration::from_secs(3600)),
-                },
-                replayed: Code::SignatureReplayed,
-            })
-            .collect();
-        // Something that is learnt, and no proof.
-        let (space, id) = (Space::volatile("learnt"), Id::of(&[subject.as_bytes()]));
-        proven.notes.push(Note::Kept { space, id, entry: None });
-        Ok(proven)
-    }
+    proven.spends = words
+        .map(|nonce| Spending::Proof {
+            spend: Spend {
+                id: Id::of(&[subject.as_bytes(), nonce.as_bytes()]),
+                created: None,
+                received_at: request.received_at,
+                until: request.received_at.plus(Duration::from_secs(3600)),
+            },
+            replayed: Code::SignatureReplayed,
+        })
+        .collect();
+    // Something that is learnt, and no proof.
+    let (space, id) = (Space::volatile("learnt"), Id::of(&[subject.as_bytes()]));
+    proven.notes.push(Note::Kept { space, id, entry: None });
+    proven
 }
 
 struct World(testing::World);
@@ -72,8 +44,8 @@ impl World {
     }
 
     async fn decision(&self, proof: &str, policy: Policy) -> Arc<Decision> {
-        let rule = rule("signature", |rule| rule.policy(policy).verifier(Nonces));
-        self.0.decision(&rule, &Request::get("/").with("test-proof", proof)).await
+        let rule = rule("signature", |rule| rule.policy(policy).verifier(HeaderScheme(nonces)));
+        self.0.decision(&rule, &Request::get("/").with(TEST_PROOF, proof)).await
     }
 
     async fn code(&self, proof: &str) -> Option<Code> {
@@ -82,8 +54,8 @@ impl World {
 
     /// What would become of it.
     async fn explained(&self, proof: &str) -> Option<Code> {
-        let rule = rule("signature", |rule| rule.verifier(Nonces));
-        self.0.code(&rule, &Request::get("/").with("test-proof", proof).explained()).await
+        let rule = rule("signature", |rule| rule.verifier(HeaderScheme(nonces)));
+        self.0.code(&rule, &Request::get("/").with(TEST_PROOF, proof).explained()).await
     }
 }
 
