@@ -11,11 +11,11 @@ use crate::decode::DecodeFlags;
 use crate::demo::DemoFlags;
 use crate::dev::DevFlags;
 use crate::explain::ExplainFlags;
+use crate::global_flags::GlobalFlags;
 use crate::init::InitFlags;
 use crate::issuer::IssuerCommand;
 use crate::key::KeyCommand;
 use crate::serve::ServeFlags;
-use crate::shared::Shared;
 use crate::sign::SignFlags;
 use crate::store::StoreCommand;
 use crate::subject::SubjectCommand;
@@ -30,7 +30,7 @@ use crate::verify::VerifyFlags;
 #[command(name = "countersign", version, propagate_version = true, max_term_width = 100)]
 pub(super) struct Arguments {
     #[command(flatten)]
-    pub(super) shared: Shared,
+    pub(super) global: GlobalFlags,
     #[command(subcommand)]
     pub(super) command: Command,
 }

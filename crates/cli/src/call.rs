@@ -23,7 +23,7 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 
 use crate::failure::{Failure, Outcome};
-use crate::shared::Shared;
+use crate::global_flags::GlobalFlags;
 use flags::{NO_WEBHOOK, ProofFlags};
 use message::Message;
 use proof::Proof;
@@ -74,12 +74,12 @@ const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
 /// How long we wait at a receiver's request before a second try.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-pub(super) async fn call(shared: &Shared, flags: CallFlags) -> Outcome {
-    let screen = Screen::new(shared.json, flags.include, flags.verbose);
+pub(super) async fn call(global: &GlobalFlags, flags: CallFlags) -> Outcome {
+    let screen = Screen::new(global.json, flags.include, flags.verbose);
     let timeout = parse_duration(&flags.timeout).map_err(Failure::Said)?;
     let message = Message::read(&flags)?;
     let client = client(&flags, &message)?;
-    let proof = Proof::prepare(shared, &flags.proof, flags.listen, &message, screen).await?;
+    let proof = Proof::prepare(global, &flags.proof, flags.listen, &message, screen).await?;
     let mut worst = ExitCode::SUCCESS;
     for _ in 0..flags.repeat {
         let (answer, sent, retried) = exchange(&client, &proof, &message, timeout, screen).await?;

@@ -11,9 +11,9 @@ use http::Method;
 use serde_json::Value;
 
 use crate::failure::{Failure, Outcome};
+use crate::global_flags::GlobalFlags;
 use crate::management::{ask, text};
 use crate::say::say;
-use crate::shared::Shared;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum CallbackCommand {
@@ -56,7 +56,7 @@ pub(super) struct MintFlags {
     is_static: bool,
 }
 
-pub(super) async fn callback(shared: &Shared, command: CallbackCommand) -> Outcome {
+pub(super) async fn callback(global: &GlobalFlags, command: CallbackCommand) -> Outcome {
     let path = "/v1/callbacks".to_owned();
     let (method, path, body) = match &command {
         CallbackCommand::Mint(flags) => (Method::POST, path, serde_json::to_vec(&wanted(flags)?)?.into()),
@@ -69,8 +69,8 @@ pub(super) async fn callback(shared: &Shared, command: CallbackCommand) -> Outco
             }
         },
     };
-    let answer = ask(shared, method, &path, body).await?;
-    match (shared.json, &command) {
+    let answer = ask(global, method, &path, body).await?;
+    match (global.json, &command) {
         (true, _) => say(&terminal::json(&answer)),
         (false, CallbackCommand::Mint(_)) => {
             say(answer["url"].as_str().unwrap_or_default());

@@ -7,9 +7,9 @@ use countersign_gateway::config::file::schema;
 use serde_json::json;
 
 use crate::failure::Outcome;
+use crate::global_flags::GlobalFlags;
 use crate::say::{complain, say};
 use crate::settings::{SettingFlags, load_configuration, overrides};
-use crate::shared::Shared;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
@@ -27,30 +27,30 @@ pub(super) enum ConfigCommand {
     Schema,
 }
 
-pub(super) fn config(shared: &Shared, command: ConfigCommand) -> Outcome {
+pub(super) fn config(global: &GlobalFlags, command: ConfigCommand) -> Outcome {
     match command {
         ConfigCommand::Schema => {
             say(&format!("{:#}", schema()));
             Ok(ExitCode::SUCCESS)
         }
         ConfigCommand::Check(flags) => {
-            let loaded = load_configuration(shared, &overrides(flags)?)?;
+            let loaded = load_configuration(global, &overrides(flags)?)?;
             for warning in &loaded.warnings {
                 complain(&format!("warning: {warning}"));
             }
-            match shared.json {
+            match global.json {
                 true => say(&json!({ "ok": true, "warnings": loaded.warnings }).to_string()),
                 false => say(&format!(
                     "{} is sound: {} routes",
-                    shared.config.display(),
+                    global.config.display(),
                     loaded.config.routes.len()
                 )),
             }
             Ok(ExitCode::SUCCESS)
         }
         ConfigCommand::Show { settings, origin } => {
-            let loaded = load_configuration(shared, &overrides(settings)?)?;
-            if shared.json {
+            let loaded = load_configuration(global, &overrides(settings)?)?;
+            if global.json {
                 let settings = loaded.settings.iter().map(|setting| {
                     json!({ "setting": setting.path, "value": setting.value, "origin": setting.origin })
                 });

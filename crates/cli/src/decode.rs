@@ -24,8 +24,8 @@ use serde_json::{Value, json};
 
 use crate::explain::read;
 use crate::failure::{Failure, Outcome};
+use crate::global_flags::GlobalFlags;
 use crate::say::{complain, say};
-use crate::shared::Shared;
 
 #[derive(Debug, Args)]
 pub(super) struct DecodeFlags {
@@ -34,7 +34,7 @@ pub(super) struct DecodeFlags {
     credential: Option<String>,
 }
 
-pub(super) fn decode(shared: &Shared, flags: DecodeFlags) -> Outcome {
+pub(super) fn decode(global: &GlobalFlags, flags: DecodeFlags) -> Outcome {
     let text = match flags.credential {
         Some(text) => text.into_bytes(),
         None => {
@@ -56,7 +56,7 @@ pub(super) fn decode(shared: &Shared, flags: DecodeFlags) -> Outcome {
     if found.is_empty() {
         return Err(unknown());
     }
-    match shared.json {
+    match global.json {
         true => say(&terminal::json(&found)),
         false => found.iter().for_each(show),
     }

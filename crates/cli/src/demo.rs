@@ -9,10 +9,10 @@ use countersign_demo::{Casting, Demonstration, Part, Sites, Wishes};
 use serde_json::json;
 
 use crate::failure::{Failure, Outcome};
+use crate::global_flags::GlobalFlags;
 use crate::log::log_to_standard_error;
 use crate::say::say;
 use crate::settings::environment;
-use crate::shared::Shared;
 
 #[derive(Debug, Args)]
 pub(super) struct DemoFlags {
@@ -74,15 +74,15 @@ fn part() -> impl TypedValueParser<Value = Part> {
     PossibleValuesParser::new(Part::names()).try_map(|name| Part::named(&name).ok_or("nobody"))
 }
 
-pub(super) fn demo(shared: &Shared, flags: DemoFlags) -> Outcome {
+pub(super) fn demo(global: &GlobalFlags, flags: DemoFlags) -> Outcome {
     let sites = Sites::from(flags.session);
     if sites != Sites::default() && flags.scene != Some(Demonstration::Session) {
         return Err(Failure::said("only `demo session` takes ports, hosts and --tls"));
     }
     let ended = match (flags.scene, flags.part) {
-        (None, _) => return Ok(list(shared)),
+        (None, _) => return Ok(list(global)),
         (Some(scene), None) => {
-            let wishes = Wishes { folder: flags.folder, keep: flags.keep, json: shared.json, sites };
+            let wishes = Wishes { folder: flags.folder, keep: flags.keep, json: global.json, sites };
             countersign_demo::direct(scene, &wishes)
         }
         (Some(scene), Some(part)) => {
@@ -95,8 +95,8 @@ pub(super) fn demo(shared: &Shared, flags: DemoFlags) -> Outcome {
     ended.map_err(|failure| Failure::said(failure.to_string()))
 }
 
-fn list(shared: &Shared) -> ExitCode {
-    if shared.json {
+fn list(global: &GlobalFlags) -> ExitCode {
+    if global.json {
         let all = Demonstration::ALL.map(|one| json!({ "scene": one.name(), "shows": one.shows() }));
         say(&json!(all).to_string());
         return ExitCode::SUCCESS;

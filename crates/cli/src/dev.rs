@@ -18,8 +18,8 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::failure::{Failure, Outcome};
+use crate::global_flags::RestoringFlags;
 use crate::say::say;
-use crate::shared::RestoringFlags;
 
 #[derive(Debug, Args)]
 pub(super) struct DevFlags {

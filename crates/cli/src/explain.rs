@@ -14,10 +14,10 @@ use countersign_gateway::terminal::{self, escape};
 use http::Method;
 
 use crate::failure::{Failure, Outcome};
+use crate::global_flags::GlobalFlags;
 use crate::management::management;
 use crate::say::say;
 use crate::settings::{environment, load_configuration};
-use crate::shared::Shared;
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainFlags {
@@ -35,7 +35,7 @@ pub(super) struct ExplainFlags {
 /// As much of a request on file as any gateway would look at.
 const MAX_REQUEST: u64 = 2 * 1024 * 1024;
 
-pub(super) async fn explain(shared: &Shared, flags: ExplainFlags) -> Outcome {
+pub(super) async fn explain(global: &GlobalFlags, flags: ExplainFlags) -> Outcome {
     let (method, path, body) = match (flags.request, flags.id) {
         (Some(file), _) => {
             let path = match flags.at {
@@ -55,13 +55,13 @@ pub(super) async fn explain(shared: &Shared, flags: ExplainFlags) -> Outcome {
         }
     };
     let management = match method {
-        Method::GET => running(shared).await?,
-        _ => management(shared).await?,
+        Method::GET => running(global).await?,
+        _ => management(global).await?,
     };
     let answer = management.call(method, &path, body).await;
     management.close().await;
     let answer = answer?;
-    if shared.json {
+    if global.json {
         say(&terminal::json(&answer));
     } else {
         say(story(&answer).trim_end());
@@ -70,8 +70,8 @@ pub(super) async fn explain(shared: &Shared, flags: ExplainFlags) -> Outcome {
 }
 
 /// Past decisions are in the memory of the gateway that made them.
-async fn running(shared: &Shared) -> Result<Management, Failure> {
-    let config = load_configuration(shared, &environment()?)?.config;
+async fn running(global: &GlobalFlags) -> Result<Management, Failure> {
+    let config = load_configuration(global, &environment()?)?.config;
     let socket = config.server.management_socket;
     let Some(running) = Management::running(&socket).await else {
         let log = config.audit.file.map(|file| format!(" {}", file.display())).unwrap_or_default();

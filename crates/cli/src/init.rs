@@ -8,8 +8,8 @@ use clap::Args;
 use countersign_gateway::config::{Overrides, load_text};
 
 use crate::failure::{Failure, Outcome};
+use crate::global_flags::GlobalFlags;
 use crate::say::say;
-use crate::shared::Shared;
 
 #[derive(Debug, Args)]
 pub(super) struct InitFlags {
@@ -24,18 +24,18 @@ pub(super) struct InitFlags {
 /// The file that `init` writes; `http://127.0.0.1:3000` is replaced by `--upstream`.
 pub(crate) const TEMPLATE: &str = include_str!("init.toml");
 
-pub(super) fn init(shared: &Shared, flags: &InitFlags) -> Outcome {
+pub(super) fn init(global: &GlobalFlags, flags: &InitFlags) -> Outcome {
     let text = TEMPLATE.replace("http://127.0.0.1:3000", &flags.upstream);
     // What is written must be taken by `serve`.
-    load_text(&shared.config, &text, &Overrides::default()).map_err(Failure::Config)?;
-    let file = shared.config.display();
+    load_text(&global.config, &text, &Overrides::default()).map_err(Failure::Config)?;
+    let file = global.config.display();
     let mut options = OpenOptions::new();
     options.write(true);
     match flags.force {
         true => options.create(true).truncate(true),
         false => options.create_new(true),
     };
-    let written = options.open(&shared.config).and_then(|mut opened| opened.write_all(text.as_bytes()));
+    let written = options.open(&global.config).and_then(|mut opened| opened.write_all(text.as_bytes()));
     match written {
         Ok(()) => {}
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {

@@ -8,9 +8,9 @@ use countersign_gateway::terminal;
 use http::Method;
 
 use crate::failure::Outcome;
+use crate::global_flags::GlobalFlags;
 use crate::management::{ask, text};
 use crate::say::say;
-use crate::shared::Shared;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum IssuerCommand {
@@ -18,10 +18,10 @@ pub(super) enum IssuerCommand {
     Rotate,
 }
 
-pub(super) async fn issuer(shared: &Shared, command: IssuerCommand) -> Outcome {
+pub(super) async fn issuer(global: &GlobalFlags, command: IssuerCommand) -> Outcome {
     let IssuerCommand::Rotate = command;
-    let answer = ask(shared, Method::POST, "/v1/issuer/rotate", Bytes::new()).await?;
-    if shared.json {
+    let answer = ask(global, Method::POST, "/v1/issuer/rotate", Bytes::new()).await?;
+    if global.json {
         say(&terminal::json(&answer));
         return Ok(ExitCode::SUCCESS);
     }

@@ -10,10 +10,10 @@ use http::Method;
 use serde_json::Value;
 
 use crate::failure::{Failure, Outcome};
+use crate::global_flags::GlobalFlags;
 use crate::key_add::{AddFlags, MintFlags, registration};
 use crate::management::{ask, text};
 use crate::say::say;
-use crate::shared::Shared;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {
@@ -64,11 +64,11 @@ pub(super) enum KeyCommand {
     },
 }
 
-pub(super) async fn key(shared: &Shared, command: KeyCommand) -> Outcome {
+pub(super) async fn key(global: &GlobalFlags, command: KeyCommand) -> Outcome {
     // First, so that a mistake in what was typed opens nothing.
     let ((method, path, body), kind) = asked(command)?;
-    let answer = ask(shared, method, &path, body).await?;
-    if shared.json {
+    let answer = ask(global, method, &path, body).await?;
+    if global.json {
         say(&terminal::json(&answer));
     } else {
         show(&answer, &kind);

@@ -9,6 +9,7 @@ mod demo;
 mod dev;
 mod explain;
 mod failure;
+mod global_flags;
 mod init;
 mod issuer;
 mod key;
@@ -20,7 +21,6 @@ mod raw;
 mod say;
 mod serve;
 mod settings;
-mod shared;
 mod sign;
 mod store;
 mod subject;
@@ -57,24 +57,24 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Outcome {
-    let shared = arguments.shared;
+    let global = arguments.global;
     match arguments.command {
-        Command::Serve(flags) => serve::serve(&shared, flags),
+        Command::Serve(flags) => serve::serve(&global, flags),
         Command::Dev(flags) => dev::dev(&flags),
-        Command::Init(flags) => init::init(&shared, &flags),
-        Command::Key(command) => current_thread(key::key(&shared, command)),
-        Command::Callback(command) => current_thread(callback::callback(&shared, command)),
-        Command::Subject(command) => current_thread(subject::subject(&shared, command)),
-        Command::User(command) => current_thread(user::user(&shared, command)),
-        Command::Issuer(command) => current_thread(issuer::issuer(&shared, command)),
-        Command::Store(command) => current_thread(store::store(&shared, command)),
-        Command::Call(flags) => current_thread(call::call(&shared, flags)),
-        Command::Sign(flags) => current_thread(sign::sign(&shared, flags)),
-        Command::Verify(flags) => current_thread(verify::verify(&shared, &flags)),
-        Command::Decode(flags) => decode::decode(&shared, flags),
-        Command::Demo(flags) => demo::demo(&shared, flags),
-        Command::Explain(flags) => current_thread(explain::explain(&shared, flags)),
-        Command::Config(command) => configuration::config(&shared, command),
+        Command::Init(flags) => init::init(&global, &flags),
+        Command::Key(command) => current_thread(key::key(&global, command)),
+        Command::Callback(command) => current_thread(callback::callback(&global, command)),
+        Command::Subject(command) => current_thread(subject::subject(&global, command)),
+        Command::User(command) => current_thread(user::user(&global, command)),
+        Command::Issuer(command) => current_thread(issuer::issuer(&global, command)),
+        Command::Store(command) => current_thread(store::store(&global, command)),
+        Command::Call(flags) => current_thread(call::call(&global, flags)),
+        Command::Sign(flags) => current_thread(sign::sign(&global, flags)),
+        Command::Verify(flags) => current_thread(verify::verify(&global, &flags)),
+        Command::Decode(flags) => decode::decode(&global, flags),
+        Command::Demo(flags) => demo::demo(&global, flags),
+        Command::Explain(flags) => current_thread(explain::explain(&global, flags)),
+        Command::Config(command) => configuration::config(&global, command),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { folder } => manual::man(folder.as_deref()),
     }

@@ -9,12 +9,12 @@ use http::Method;
 use serde_json::Value;
 
 use crate::failure::Failure;
+use crate::global_flags::GlobalFlags;
 use crate::settings::{environment, load_configuration};
-use crate::shared::Shared;
 
 /// Management, wherever it is: the gateway that runs with this configuration, or the store itself.
-pub(super) async fn management(shared: &Shared) -> Result<Management, Failure> {
-    let loaded = load_configuration(shared, &environment()?)?;
+pub(super) async fn management(global: &GlobalFlags) -> Result<Management, Failure> {
+    let loaded = load_configuration(global, &environment()?)?;
     let socket = loaded.config.server.management_socket.clone();
     if let Some(running) = Management::running(&socket).await {
         return Ok(running);
@@ -36,8 +36,13 @@ pub(super) async fn management(shared: &Shared) -> Result<Management, Failure> {
 }
 
 /// Asks once.
-pub(super) async fn ask(shared: &Shared, method: Method, path: &str, body: Bytes) -> Result<Value, Failure> {
-    let management = management(shared).await?;
+pub(super) async fn ask(
+    global: &GlobalFlags,
+    method: Method,
+    path: &str,
+    body: Bytes,
+) -> Result<Value, Failure> {
+    let management = management(global).await?;
     let answer = management.call(method, path, body).await;
     management.close().await;
     Ok(answer?)

@@ -6,9 +6,9 @@ use clap::Args;
 use countersign_gateway::run::Bound;
 
 use crate::failure::Outcome;
+use crate::global_flags::{GlobalFlags, RestoringFlags};
 use crate::log::log_to_standard_error;
 use crate::settings::{SettingFlags, load_configuration, overrides};
-use crate::shared::{RestoringFlags, Shared};
 
 #[derive(Debug, Args)]
 pub(super) struct ServeFlags {
@@ -18,16 +18,16 @@ pub(super) struct ServeFlags {
     restoring: RestoringFlags,
 }
 
-pub(super) fn serve(shared: &Shared, flags: ServeFlags) -> Outcome {
+pub(super) fn serve(global: &GlobalFlags, flags: ServeFlags) -> Outcome {
     let overrides = overrides(flags.settings)?;
-    let loaded = load_configuration(shared, &overrides)?;
+    let loaded = load_configuration(global, &overrides)?;
     log_to_standard_error();
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        Bound::new(&shared.config, loaded, overrides, flags.restoring.restored).await?.run().await;
+        Bound::new(&global.config, loaded, overrides, flags.restoring.restored).await?.run().await;
         Ok(ExitCode::SUCCESS)
     })
 }

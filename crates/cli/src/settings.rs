@@ -4,7 +4,7 @@ use clap::Args;
 use countersign_gateway::config::{Loaded, Overrides, load};
 
 use crate::failure::Failure;
-use crate::shared::Shared;
+use crate::global_flags::GlobalFlags;
 
 /// What is said over the file and the environment.
 #[derive(Debug, Args)]
@@ -24,8 +24,8 @@ pub(crate) struct SettingFlags {
 }
 
 /// The configuration that the command line names.
-pub(crate) fn load_configuration(shared: &Shared, overrides: &Overrides) -> Result<Loaded, Failure> {
-    load(&shared.config, overrides).map_err(Failure::Config)
+pub(crate) fn load_configuration(global: &GlobalFlags, overrides: &Overrides) -> Result<Loaded, Failure> {
+    load(&global.config, overrides).map_err(Failure::Config)
 }
 
 /// What the environment says.

@@ -12,8 +12,8 @@ use crate::call::message::Message;
 use crate::call::proof::Proof;
 use crate::call::shown::Screen;
 use crate::failure::{Failure, Outcome};
+use crate::global_flags::GlobalFlags;
 use crate::raw;
-use crate::shared::Shared;
 
 #[derive(Debug, Args)]
 pub(super) struct SignFlags {
@@ -25,7 +25,7 @@ pub(super) struct SignFlags {
     scheme: Option<String>,
 }
 
-pub(super) async fn sign(shared: &Shared, flags: SignFlags) -> Outcome {
+pub(super) async fn sign(global: &GlobalFlags, flags: SignFlags) -> Outcome {
     let (bytes, request) = raw::from_stdin()?;
     let message = Message {
         url: raw::url(&request, flags.scheme.as_deref())?,
@@ -34,7 +34,7 @@ pub(super) async fn sign(shared: &Shared, flags: SignFlags) -> Outcome {
         body: Some(request.body),
     };
     let proof =
-        Proof::prepare(shared, &flags.proof, None, &message, Screen::new(false, false, false)).await?;
+        Proof::prepare(global, &flags.proof, None, &message, Screen::new(false, false, false)).await?;
     if matches!(proof, Proof::Nothing) {
         return Err(Failure::said(
             "with what? --key-file FILE, --private-key FILE --key-id ID, --hmac-secret-file FILE --key-id ID, \

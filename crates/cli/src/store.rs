@@ -17,10 +17,10 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Outcome};
+use crate::global_flags::GlobalFlags;
 use crate::management::{ask, text};
 use crate::say::say;
 use crate::settings::{environment, load_configuration};
-use crate::shared::Shared;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum StoreCommand {
@@ -40,16 +40,16 @@ pub(super) enum StoreCommand {
     AcceptClock,
 }
 
-pub(super) async fn store(shared: &Shared, command: StoreCommand) -> Outcome {
+pub(super) async fn store(global: &GlobalFlags, command: StoreCommand) -> Outcome {
     match command {
-        StoreCommand::GiveUpSealed { yes } => give_up_sealed(shared, yes).await,
-        StoreCommand::AcceptClock => accept_clock(shared).await,
+        StoreCommand::GiveUpSealed { yes } => give_up_sealed(global, yes).await,
+        StoreCommand::AcceptClock => accept_clock(global).await,
     }
 }
 
-async fn accept_clock(shared: &Shared) -> Outcome {
-    let answer = ask(shared, Method::POST, "/v1/store/accept-clock", Bytes::new()).await?;
-    if shared.json {
+async fn accept_clock(global: &GlobalFlags) -> Outcome {
+    let answer = ask(global, Method::POST, "/v1/store/accept-clock", Bytes::new()).await?;
+    if global.json {
         say(&terminal::json(&answer));
     } else if answer["accepted"] == true {
         let [now, shown, refused] = ["now", "shown", "refused_up_to"].map(|name| text(&answer[name]));
@@ -61,8 +61,8 @@ async fn accept_clock(shared: &Shared) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn give_up_sealed(shared: &Shared, yes: bool) -> Outcome {
-    let config = load_configuration(shared, &environment()?)?.config;
+async fn give_up_sealed(global: &GlobalFlags, yes: bool) -> Outcome {
+    let config = load_configuration(global, &environment()?)?.config;
     if matches!(config.store.url, StoreUrl::Memory) {
         return Err(Failure::said("the store is `memory:`: what it seals ends with the process"));
     }
@@ -79,7 +79,7 @@ async fn give_up_sealed(shared: &Shared, yes: bool) -> Outcome {
         }
     };
     store.close().await?;
-    if shared.json {
+    if global.json {
         let mut answer = listed(&found);
         answer["given_up"] = yes.into();
         say(&terminal::json(&answer));

@@ -11,9 +11,9 @@ use http::Method;
 use serde_json::Value;
 
 use crate::failure::{Failure, Outcome};
+use crate::global_flags::GlobalFlags;
 use crate::management::{ask, text};
 use crate::say::say;
-use crate::shared::Shared;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SubjectCommand {
@@ -42,7 +42,7 @@ pub(super) enum SubjectCommand {
     },
 }
 
-pub(super) async fn subject(shared: &Shared, command: SubjectCommand) -> Outcome {
+pub(super) async fn subject(global: &GlobalFlags, command: SubjectCommand) -> Outcome {
     let (method, path, body) = match command {
         SubjectCommand::Set { subject, claims, permissions, removed } => {
             let mut wish = SubjectWish {
@@ -64,8 +64,8 @@ pub(super) async fn subject(shared: &Shared, command: SubjectCommand) -> Outcome
         SubjectCommand::Show { subject: Some(subject) } => (Method::GET, path(&subject)?, Bytes::new()),
         SubjectCommand::Show { subject: None } => (Method::GET, "/v1/subjects".to_owned(), Bytes::new()),
     };
-    let answer = ask(shared, method, &path, body).await?;
-    if shared.json {
+    let answer = ask(global, method, &path, body).await?;
+    if global.json {
         say(&terminal::json(&answer));
         return Ok(ExitCode::SUCCESS);
     }

@@ -12,9 +12,9 @@ use http::Method;
 use serde_json::Value;
 
 use crate::failure::{Failure, Outcome};
+use crate::global_flags::GlobalFlags;
 use crate::management::{ask, text};
 use crate::say::say;
-use crate::shared::Shared;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum UserCommand {
@@ -47,7 +47,7 @@ pub(super) enum UserCommand {
     },
 }
 
-pub(super) async fn user(shared: &Shared, command: UserCommand) -> Outcome {
+pub(super) async fn user(global: &GlobalFlags, command: UserCommand) -> Outcome {
     let (method, path, body, done) = match command {
         UserCommand::Add { email, name, password_file } => {
             let wanted = NewUser { email, name, password: password(&password_file)? };
@@ -63,9 +63,9 @@ pub(super) async fn user(shared: &Shared, command: UserCommand) -> Outcome {
             (Method::POST, "/v1/users/set-password", serde_json::to_vec(&wanted)?, done)
         }
     };
-    let answer = ask(shared, method, path, Bytes::from(body)).await?;
+    let answer = ask(global, method, path, Bytes::from(body)).await?;
     match answer.as_array() {
-        _ if shared.json => say(&terminal::json(&answer)),
+        _ if global.json => say(&terminal::json(&answer)),
         Some(users) => list(users),
         None => say(&format!("{}  {}  {done}", text(&answer["id"]), text(&answer["email"]))),
     }

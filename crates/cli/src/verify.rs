@@ -15,8 +15,8 @@ use countersign_io::secret_file::read_secret;
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Outcome};
+use crate::global_flags::GlobalFlags;
 use crate::say::{complain, say};
-use crate::shared::Shared;
 use crate::{key_add, raw};
 
 #[derive(Debug, Args)]
@@ -36,7 +36,7 @@ pub(super) struct VerifyFlags {
     scheme: Option<String>,
 }
 
-pub(super) async fn verify(shared: &Shared, flags: &VerifyFlags) -> Outcome {
+pub(super) async fn verify(global: &GlobalFlags, flags: &VerifyFlags) -> Outcome {
     let key = key(flags)?;
     let at = at(flags.at.as_deref())?;
     let (_, request) = raw::from_stdin()?;
@@ -56,7 +56,7 @@ pub(super) async fn verify(shared: &Shared, flags: &VerifyFlags) -> Outcome {
         // What did not hold is shown where it is clear which it is.
         Err(_) => signed.first().filter(|_| signed.len() == 1),
     };
-    match shared.json {
+    match global.json {
         true => say(&terminal::json(&as_json(judged.as_ref().err(), chosen))),
         false => match &judged {
             Ok(signed) => say(&story(signed, &view)),

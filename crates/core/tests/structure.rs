@@ -195,7 +195,7 @@ const FLOORS: [(&str, &[&str]); 8] = [
             "explain",
             "management key_add log",
             "settings say",
-            "failure shared",
+            "failure global_flags",
         ],
     ),
 ];

@@ -23,8 +23,8 @@ use super::message::Message;
 use super::sent::{By, Sent};
 use super::shown::Screen;
 use crate::failure::Failure;
+use crate::global_flags::GlobalFlags;
 use crate::settings::{environment, load_configuration};
-use crate::shared::Shared;
 
 /// Who we say that we are, and what makes it true.
 pub(crate) enum Proof {
@@ -43,14 +43,14 @@ pub(crate) enum Proof {
 impl Proof {
     /// What the flags ask for.
     pub(crate) async fn prepare(
-        shared: &Shared,
+        global: &GlobalFlags,
         flags: &ProofFlags,
         listen: Option<SocketAddr>,
         message: &Message,
         screen: Screen,
     ) -> Result<Self, Failure> {
         let proof = match (&flags.webhook, key_proof(flags)?) {
-            (Some(url), _) => Self::webhook(shared, flags, listen, url, screen).await?,
+            (Some(url), _) => Self::webhook(global, flags, listen, url, screen).await?,
             (None, Some(proof)) => Self::Key(proof),
             (None, None) if flags.bearer => {
                 return Err(Failure::said("--bearer sends a key: add --key-file FILE or --key cs_…"));
@@ -68,7 +68,7 @@ impl Proof {
     }
 
     async fn webhook(
-        shared: &Shared,
+        global: &GlobalFlags,
         flags: &ProofFlags,
         listen: Option<SocketAddr>,
         url: &str,
@@ -81,7 +81,7 @@ impl Proof {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store_url = match listen {
             Some(_) => StoreUrl::Memory,
-            None => shared_store(shared)?,
+            None => shared_store(global)?,
         };
         let store = Arc::new(AnyStore::open(&store_url, clock).await?);
         let answerer = match listen {
@@ -203,20 +203,20 @@ fn key_proof(flags: &ProofFlags) -> Result<Option<KeyProof>, Failure> {
 }
 
 /// The store of the configuration, which the API at the webhook URL must look into as well.
-fn shared_store(shared: &Shared) -> Result<StoreUrl, Failure> {
+fn shared_store(global: &GlobalFlags) -> Result<StoreUrl, Failure> {
     let hint = "add --listen ADDRESS to `call`, to answer from here";
-    if !shared.config.exists() {
+    if !global.config.exists() {
         return Err(Failure::said(format!(
             "who answers at the webhook URL? {hint}, or --config FILE with the store that the API there uses"
         )));
     }
-    let loaded = load_configuration(shared, &environment()?)?;
+    let loaded = load_configuration(global, &environment()?)?;
     match loaded.config.store.url {
         url @ StoreUrl::Redis(_) => Ok(url),
         _ => Err(Failure::said(format!(
             "the store of {} belongs to one process, so the API at the webhook URL cannot see tokens that are \
              made here: {hint}, or use a Redis store",
-            shared.config.display()
+            global.config.display()
         ))),
     }
 }

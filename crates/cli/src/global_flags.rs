@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 #[derive(Debug, Args)]
-pub(super) struct Shared {
+pub(super) struct GlobalFlags {
     /// The configuration file.
     #[arg(
         long,
